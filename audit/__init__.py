@@ -1,0 +1,1 @@
+"""The application: data in, trials, verdict, results out. Importing it loads no torch."""

@@ -1,0 +1,1 @@
+"""How results are measured: pure functions on arrays; imports nothing of ours."""

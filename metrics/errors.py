@@ -1,0 +1,30 @@
+"""Errors a user can act on: each message is one sentence that says what, where and what to do.
+
+They stand in `metrics` because it is the one package every other may import.
+"""
+
+
+class ReidAuditError(Exception):
+    """Base of every error shown to a user as a sentence instead of a traceback."""
+
+    exit_code = 2
+
+
+class InputError(ReidAuditError):
+    """Something the user gave (a path, a file, a field, a spec) cannot be used as it is."""
+
+
+class MissingWeights(InputError):
+    """A network's weights are not installed; the message names the command that gets them."""
+
+
+class IntegrityError(ReidAuditError):
+    """A stored file differs from its recorded digest, or a run is incomplete."""
+
+    exit_code = 3
+
+
+class NothingToAudit(ReidAuditError):
+    """The input holds no picture that could be audited."""
+
+    exit_code = 5

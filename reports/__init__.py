@@ -1,0 +1,1 @@
+"""Results in, readable reports out; sees no picture and imports no torch."""
