@@ -27,7 +27,7 @@ class Record(BaseModel):
 
 
 class Estimate(Record):
-    """A figure with its interval; `value` is null when it was not computed, and `reason` says why."""
+    """A figure with its interval; `value` is null when it was not computed: see `reason`."""
 
     value: float | None = None
     low: float | None = None
@@ -238,7 +238,9 @@ def read_results(path: Path) -> Results:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: no results.json there; give a run directory of `scan`.") from error
+        raise InputError(
+            f"{path}: no results.json there; give a run directory of `scan`."
+        ) from error
     try:
         return Results.model_validate_json(text)
     except ValidationError as error:

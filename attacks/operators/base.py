@@ -1,0 +1,156 @@
+"""What an anonymising operator is: a map from an 8-bit region to an 8-bit region.
+
+Every operator rounds to uint8, since that is what an attacker is handed. Besides being applied,
+an operator says what it is to an attacker: which of its parts can be inverted in closed form.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+Picture = np.ndarray
+"""RGB, uint8, `(H, W, 3)`."""
+
+ROUNDING_VARIANCE = 1 / 12
+"""Variance in grey levels squared that rounding to uint8 adds."""
+
+
+class Nature(StrEnum):
+    """What an operator is to an attacker."""
+
+    LINEAR = "linear"  # diagonal in DCT-I with known eigenvalues
+    MASKED = "linear with mask"  # linear, blended with the untouched picture
+    QUANTISING = "quantising"  # keeps fewer samples or levels
+    NONLINEAR = "non-linear"
+    ERASING = "erasing"  # output independent of the face
+
+
+@dataclass(frozen=True)
+class Operator(ABC):
+    """One anonymisation step; a frozen dataclass whose fields are its parameters.
+
+    Lengths (sigma, kernel, block) are in pixels of the region it is applied to.
+    """
+
+    name: ClassVar[str]
+    """Word of the spec grammar, e.g. `gaussian`."""
+    family: ClassVar[str]
+    """One of none, gaussian, box, median, motion, pixelate, downscale, solid, noise, permute,
+    generative, codec (codecs only disturb what stands before them)."""
+    nature: ClassVar[Nature]
+    random: ClassVar[bool] = False
+    """Whether two applications to the same picture differ."""
+
+    @abstractmethod
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Anonymise one region, `(H, W, 3)` uint8 -> same shape and type.
+
+        `rng` is used by random operators only; seed it per picture.
+        """
+
+    def transfer(self, height: int, width: int) -> np.ndarray | None:
+        """Eigenvalues `(height, width)` float64 in the DCT-I basis of the region, or None.
+
+        Not None exactly for LINEAR operators: with whole-sample symmetric ("reflect") borders a
+        symmetric kernel is diagonal in DCT-I.
+        """
+        return None
+
+    def noise(self, height: int, width: int) -> np.ndarray | float:
+        """Variance per DCT-I mode of the error the operator adds beyond its linear part, in grey
+        levels squared: at least the rounding to uint8."""
+        return ROUNDING_VARIANCE
+
+    def scaled(self, factor: float) -> Self:
+        """The same tool as it would act on a picture resized by `factor`: lengths are multiplied.
+
+        What has no length (noise, JPEG quality) stays. Used to carry an operator between faces
+        of different size.
+        """
+        return self
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters as plain values, for reports and sidecars."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Canonical spec that `parse` reads back to an equal operator."""
+
+
+@dataclass(frozen=True)
+class Chain(Operator):
+    """Operators applied one after the other, each through uint8."""
+
+    name: ClassVar[str] = "chain"
+    steps: tuple[Operator, ...]
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        """Family of the strongest step: an erasing one, else the first that is not a codec."""
+        for step in self.steps:
+            if step.nature is Nature.ERASING:
+                return step.family
+        return next((s.family for s in self.steps if s.family not in ("codec", "none")), "none")
+
+    @property
+    def nature(self) -> Nature:  # type: ignore[override]
+        """The least invertible nature among the steps."""
+        order = list(Nature)
+        return max((step.nature for step in self.steps), key=order.index, default=Nature.LINEAR)
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]
+        return any(step.random for step in self.steps)
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        for step in self.steps:
+            picture = step.apply(picture, rng)
+        return picture
+
+    def transfer(self, height: int, width: int) -> np.ndarray | None:
+        """Product of the steps' eigenvalues; steps without any count as passing all (their error
+        stands in `noise`). None when no step has eigenvalues."""
+        known = [t for s in self.steps if (t := s.transfer(height, width)) is not None]
+        return np.prod(known, axis=0) if known else None
+
+    def noise(self, height: int, width: int) -> np.ndarray | float:
+        """Noise of each step, seen through the linear part of the steps after it."""
+        total: np.ndarray | float = 0.0
+        for step in self.steps:
+            through = step.transfer(height, width)
+            total = (total if through is None else total * through**2) + step.noise(height, width)
+        return total
+
+    def scaled(self, factor: float) -> Chain:  # type: ignore[override]
+        return Chain(tuple(step.scaled(factor) for step in self.steps))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for step in self.steps:
+            merged |= step.parameters
+        return merged
+
+    def __str__(self) -> str:
+        return "|".join(str(step) for step in self.steps)
+
+
+def apply_to_box(
+    operator: Operator, picture: Picture, box: Sequence[int], rng: np.random.Generator
+) -> Picture:
+    """Cut a box out, process it alone (reflected at its own border) and put it back.
+
+    `box` is x0, y0, x1, y1 in pixels, half-open, inside the picture. Returns a new picture.
+    """
+    x0, y0, x1, y1 = box
+    out = picture.copy()
+    out[y0:y1, x0:x1] = operator.apply(np.ascontiguousarray(picture[y0:y1, x0:x1]), rng)
+    return out

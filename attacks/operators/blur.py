@@ -1,0 +1,130 @@
+"""Blurs with a symmetric separable kernel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import cv2
+import numpy as np
+
+from attacks.operators.base import Nature, Operator, Picture
+from attacks.operators.spectrum import kernel_response
+from metrics.errors import InputError
+
+
+def rule_sigma(kernel: int) -> float:
+    """Sigma that torchvision and OpenCV derive from an odd kernel size.
+
+    >>> rule_sigma(81), rule_sigma(37)
+    (12.5, 5.9)
+    """
+    return round(0.3 * ((kernel - 1) * 0.5 - 1) + 0.8, 10)
+
+
+def rule_kernel(sigma: float) -> int:
+    """Odd kernel size nearest to the one whose rule sigma is `sigma`.
+
+    >>> rule_kernel(12.5), rule_kernel(5.9)
+    (81, 37)
+    """
+    return max(1, 2 * round((sigma - 0.8) / 0.3 + 1) + 1)
+
+
+def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
+    """Sampled and normalised Gaussian `(size,)` as torchvision samples it."""
+    x = np.arange(size) - (size - 1) / 2
+    weights = np.exp(-0.5 * (x / sigma) ** 2)
+    return weights / weights.sum()
+
+
+@dataclass(frozen=True)
+class Gaussian(Operator):
+    """torchvision's `gaussian_blur`: kernels sampled, borders reflected, rounded to uint8."""
+
+    name: ClassVar[str] = "gaussian"
+    family: ClassVar[str] = "gaussian"
+    nature: ClassVar[Nature] = Nature.LINEAR
+
+    kernel_x: int
+    kernel_y: int
+    sigma_x: float
+    sigma_y: float
+
+    @property
+    def sigma(self) -> float:
+        """Geometric mean of the two sigmas, in pixels."""
+        return math.sqrt(self.sigma_x * self.sigma_y)
+
+    def _kernels(self) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            gaussian_kernel(self.kernel_x, self.sigma_x),
+            gaussian_kernel(self.kernel_y, self.sigma_y),
+        )
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        x, y = self._kernels()
+        blurred = cv2.sepFilter2D(picture, cv2.CV_32F, x, y, borderType=cv2.BORDER_REFLECT_101)
+        return np.rint(blurred).clip(0, 255).astype(np.uint8)
+
+    def transfer(self, height: int, width: int) -> np.ndarray:
+        x, y = self._kernels()
+        return np.outer(kernel_response(y, height), kernel_response(x, width))
+
+    def scaled(self, factor: float) -> Self:
+        sigma_x, sigma_y = self.sigma_x * factor, self.sigma_y * factor
+        # Same truncation in units of sigma, as the same tool would show on a larger picture.
+        kernels = [2 * max(1, round((k // 2) * factor)) + 1 for k in (self.kernel_x, self.kernel_y)]
+        return type(self)(kernels[0], kernels[1], sigma_x, sigma_y)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "sigma_x": self.sigma_x,
+            "sigma_y": self.sigma_y,
+            "kernel_size": rule_kernel(self.sigma),
+            "kernel_x": self.kernel_x,
+            "kernel_y": self.kernel_y,
+        }
+
+    def __str__(self) -> str:
+        if (self.kernel_x, self.sigma_x) == (self.kernel_y, self.sigma_y):
+            if self.sigma_x == rule_sigma(self.kernel_x):
+                return f"{self.name}:k={self.kernel_x}"
+            return f"{self.name}:k={self.kernel_x},sigma={self.sigma_x:g}"
+        return (
+            f"{self.name}:kx={self.kernel_x},ky={self.kernel_y},"
+            f"sx={self.sigma_x:g},sy={self.sigma_y:g}"
+        )
+
+
+def make_gaussian(
+    k: int | None = None,
+    sigma: float | None = None,
+    kx: int | None = None,
+    ky: int | None = None,
+    sx: float | None = None,
+    sy: float | None = None,
+) -> Gaussian:
+    """Gaussian from what a user states: k (odd) and/or sigma, or each axis on its own.
+
+    Raises:
+        InputError: no size given, an even or non-positive kernel, a non-positive sigma.
+    """
+    axes = []
+    for kernel, width in ((kx or k, sx or sigma), (ky or k, sy or sigma)):
+        if kernel is None and width is None:
+            raise InputError("gaussian: give k=ODD or sigma=PIXELS, e.g. gaussian:k=81.")
+        if width is None:
+            assert kernel is not None
+            width = rule_sigma(kernel)
+        if width <= 0:
+            raise InputError(f"gaussian: sigma must be above 0, not {width:g}.")
+        if kernel is None:
+            kernel = rule_kernel(width)
+        if kernel < 1 or kernel % 2 == 0:
+            raise InputError(f"gaussian: k must be odd and at least 1, not {kernel}.")
+        axes.append((kernel, width))
+    (kernel_x, sigma_x), (kernel_y, sigma_y) = axes
+    return Gaussian(kernel_x, kernel_y, float(sigma_x), float(sigma_y))
