@@ -30,7 +30,7 @@ def parse(spec: str) -> Operator:
     """Read a spec into an operator.
 
     >>> str(parse("gaussian:sigma=7.8"))
-    'gaussian:k=51,sigma=7.8'
+    'gaussian:k=49,sigma=7.8'
 
     Raises:
         InputError: not in the grammar, an unknown name or key (the nearest is named), or an
