@@ -133,6 +133,8 @@ class Condition(Record):
     probes: ProbeCount
     controls: dict[str, Controls] = Field(default_factory=dict)
     """By recogniser name."""
+    verdict: Verdict | None = None
+    """The answer for these probes alone, by the same rules; the run's verdict is the gravest."""
 
 
 class Cost(Record):
@@ -144,7 +146,9 @@ class Cost(Record):
 
 
 class Curve(Record):
-    """Points of a line, e.g. CMC: x is the rank, y the identification rate."""
+    """Points of a line. Names that reports draw: `cmc` (rank, identification rate), `det` (false
+    positive, false negative identification rate), `idd_mated` and `idd_nonmated` (bin centre in
+    radians, density), `estimator` (true, estimated kernel size)."""
 
     x: list[float] = Field(default_factory=list)
     y: list[float] = Field(default_factory=list)
@@ -186,6 +190,14 @@ class Finding(Record):
     recommendation: str
 
 
+class Check(Record):
+    """One question about the attacker's strength: a failed attack means little if it fails this."""
+
+    name: str
+    passed: bool | None = None
+    evidence: str
+
+
 class Fact(Record):
     """One line of the method statement."""
 
@@ -220,6 +232,7 @@ class Results(Record):
     attacks: list[AttackResult]
     findings: list[Finding]
     conditions: list[Condition] = Field(default_factory=list)
+    checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)
     limitations: list[str] = Field(default_factory=list)
     untested: list[str] = Field(default_factory=list)
