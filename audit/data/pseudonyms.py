@@ -1,0 +1,96 @@
+"""Names for people and pictures that a public report may carry.
+
+A pseudonym is a keyed hash, so a reader who guesses names cannot test the guess: the key never
+leaves the auditor's machine. It is derived from a secret made once per user and from the digest of
+the data, hence the same audit gives the same report byte for byte, and two audits of different
+data cannot be linked through their pseudonyms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from metrics.errors import InputError
+
+_SECRET_BYTES = 32
+_DIGITS = 12  # 48 bits: two of 100,000 pictures collide with probability 2e-5
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """Deterministic pseudonyms under one key.
+
+    >>> names = Pseudonyms(b"a key of thirty-two bytes length!")
+    >>> names.person("Ada") == names.person("Ada") != names.image("Ada")
+    True
+    """
+
+    key: bytes = field(repr=False)
+
+    def person(self, identity: str) -> str:
+        """`P-` and 12 hexadecimal digits."""
+        return self._name("P", identity)
+
+    def image(self, image_id: str) -> str:
+        """`I-` and 12 hexadecimal digits."""
+        return self._name("I", image_id)
+
+    def _name(self, kind: str, text: str) -> str:
+        message = f"{kind}\0{text}".encode()
+        return f"{kind}-{hmac.new(self.key, message, hashlib.sha256).hexdigest()[:_DIGITS]}"
+
+
+def run_key(data_digest: str, secret: bytes) -> bytes:
+    """Key of one audit: HMAC-SHA256 of the data's digest under the user's secret."""
+    return hmac.new(secret, f"reid-audit pseudonyms\0{data_digest}".encode(), "sha256").digest()
+
+
+def user_secret(env: Mapping[str, str] = os.environ) -> bytes:
+    """The user's 32 secret bytes, made on first use with permissions 0600.
+
+    They lie in the user's data directory, or in the file that `REID_AUDIT_SECRET` names, for
+    machines without a home or teams that need equal pseudonyms.
+
+    Raises:
+        InputError: the file cannot be made or read, or holds something else.
+    """
+    named = env.get("REID_AUDIT_SECRET")
+    path = Path(named or Path(platformdirs.user_data_dir("reid-audit")) / "pseudonyms.secret")
+    try:
+        if not path.exists():
+            _create_secret(path)
+        secret = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot keep the secret behind the report's pseudonyms there "
+            f"({error.strerror}); name a writable file in REID_AUDIT_SECRET."
+        ) from error
+    if len(secret) != _SECRET_BYTES:
+        raise InputError(
+            f"{path}: holds {len(secret)} bytes instead of {_SECRET_BYTES}; "
+            "delete it to have a new secret made."
+        )
+    return secret
+
+
+def _create_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(_SECRET_BYTES))
+    try:
+        # A link fails if another process was first, whose secret then stands.
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
