@@ -1,0 +1,172 @@
+"""What an audit is asked to do: one frozen record, resolved once, written beside the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from metrics.errors import InputError
+
+ENV_PREFIX = "REID_AUDIT_"
+Profile = Literal["quick", "standard", "full"]
+
+_QUICK = ("naive", "degraded-gallery", "wiener", "ridge")
+_STANDARD = (*_QUICK, "parrot", "student")
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"attacks": _QUICK, "recognizers": ("dlib",), "training_seeds": 1},
+    "standard": {"attacks": _STANDARD, "recognizers": ("dlib",), "training_seeds": 1},
+    "full": {
+        "attacks": _STANDARD,
+        "recognizers": ("dlib", "facenet-vggface2"),
+        "training_seeds": 3,
+        "student_epochs": 40,
+        "parrot_epochs": 40,
+    },
+}
+"""What a profile sets where neither the command line, the environment nor a file does."""
+
+OPERATIONAL = frozenset({"batch_size", "workers", "fail_on"})
+"""Fields that change how a run goes but none of its results: a run may be resumed with others."""
+
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+class AuditConfig(BaseModel):
+    """Every setting of `reid-audit scan`. Rates are fractions in (0, 1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: Profile = "standard"
+    attacks: tuple[str, ...] = Field(_STANDARD, min_length=1)
+    recognizers: tuple[str, ...] = Field(("dlib",), min_length=1)
+    seed: int = Field(0, ge=0, lt=2**32)
+    device: str = "auto"
+    batch_size: int = Field(64, ge=1)
+    workers: int | None = Field(None, ge=1)
+    """Processes or threads for decoding; None is one per core."""
+
+    threshold: Rate = 0.05
+    """tau: the identification rate above which pictures count as identifiable."""
+    alpha: Rate = 0.05
+    minimum_ceiling: Rate = 0.8
+    """Clear-picture rank-1 below which a recogniser is too weak to say anything."""
+    minimum_cell: int = Field(10, ge=1)
+    """Subgroups of fewer people are suppressed in the report."""
+
+    method: str | None = None
+    """Spec of the anonymisation, where it is known better than it can be estimated."""
+    region: str | None = None
+    """face, image or box:x0,y0,x1,y1: where it was applied; None takes the best source."""
+    closed_world: bool = False
+    """Whether the attacker may train on the gallery's people too."""
+    training_seeds: int = Field(1, ge=1)
+    student_epochs: int = Field(15, ge=1)
+    parrot_epochs: int = Field(15, ge=1)
+
+    authorization: str | None = None
+    """Basis on which the audit is made, in the auditor's words."""
+    evidence: Literal["none", "restricted"] = "none"
+    fail_on: str | None = None
+
+    @field_validator("attacks", "recognizers", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        """A list may be written as `naive,ridge`, as on the command line."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("attacks", "recognizers")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value))
+
+
+def resolve(
+    cli: Mapping[str, Any], env: Mapping[str, str] | None = None, file: Path | None = None
+) -> AuditConfig:
+    """The configuration of a scan: command line before environment before file before profile.
+
+    Args:
+        cli: fields by name; None means not given.
+        env: variables; `REID_AUDIT_<FIELD>` sets a field, others are passed over.
+        file: YAML with fields at its first level.
+
+    Raises:
+        InputError: an unknown or impossible field; the message says where it was set.
+    """
+    variables = {ENV_PREFIX + name.upper(): name for name in AuditConfig.model_fields}
+    layers: list[tuple[str, dict[str, Any]]] = [
+        ("", {name: value for name, value in cli.items() if value is not None}),
+        ("", {variables[name]: v for name, v in (env or {}).items() if name in variables and v}),
+        (str(file), _read_yaml(file) if file else {}),
+    ]
+    origin: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    for place, (source, values) in enumerate(layers):
+        for name, value in values.items():
+            label = (f"--{name.replace('_', '-')}", f"{ENV_PREFIX}{name.upper()}")
+            origin.setdefault(name, label[place] if place < 2 else f"{source}: {name}")
+            settings.setdefault(name, value)
+    preset = PRESETS.get(str(settings.get("profile", "standard")), {})
+    return _validate({**preset, **settings}, origin)
+
+
+def load_config(path: Path) -> AuditConfig:
+    """Read a resolved configuration back.
+
+    Raises:
+        InputError: missing, not YAML, or a field this version does not know.
+    """
+    values = _read_yaml(path)
+    return _validate(values, {name: f"{path}: {name}" for name in values})
+
+
+def dump_config(config: AuditConfig) -> str:
+    """The resolved configuration as YAML, every field stated."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def differences(before: AuditConfig, after: AuditConfig) -> list[str]:
+    """Fields in which two configurations could give different results, as `field: old -> new`."""
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return [
+        f"{name}: {old[name]!r} -> {new[name]!r}"
+        for name in old
+        if name not in OPERATIONAL and old[name] != new[name]
+    ]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration file; correct the path.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        first_line = str(error).splitlines()[0]
+        raise InputError(f"{path}: not readable as YAML ({first_line}); repair it.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold `field: value` lines, e.g. `profile: quick`.")
+    return {str(name): value for name, value in content.items()}
+
+
+def _validate(settings: Mapping[str, Any], origin: Mapping[str, str]) -> AuditConfig:
+    try:
+        return AuditConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "configuration"
+        where = origin.get(name, name)
+        if first["type"] == "extra_forbidden":
+            nearest = get_close_matches(name, AuditConfig.model_fields, n=1)
+            hint = f", did you mean {nearest[0]!r}?" if nearest else "; remove it."
+            raise InputError(f"{where}: no such setting{hint}") from None
+        raise InputError(f"{where}: {first['msg']}, not {first['input']!r}.") from None
