@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from metrics.errors import InputError
+
 Picture = np.ndarray
 """RGB, uint8, `(H, W, 3)`."""
 
@@ -25,9 +27,9 @@ class Nature(StrEnum):
     """What an operator is to an attacker."""
 
     LINEAR = "linear"  # diagonal in DCT-I with known eigenvalues
-    MASKED = "linear with mask"  # linear, blended with the untouched picture
+    MASKED = "linear with mask"  # linear, but blended with the untouched picture or moved about
     QUANTISING = "quantising"  # keeps fewer samples or levels
-    NONLINEAR = "non-linear"
+    NONLINEAR = "non-linear"  # nothing to invert in closed form
     ERASING = "erasing"  # output independent of the face
 
 
@@ -35,7 +37,10 @@ class Nature(StrEnum):
 class Operator(ABC):
     """One anonymisation step; a frozen dataclass whose fields are its parameters.
 
-    Lengths (sigma, kernel, block) are in pixels of the region it is applied to.
+    The fields bear the keys of the spec grammar, so that the class is its own factory there and
+    `__str__` needs no writing; `__post_init__` refuses impossible values. Lengths (sigma, kernel,
+    block) are in pixels of the region the operator is applied to. A region smaller than a kernel
+    is processed with repeated reflection, where the original tool would refuse it.
     """
 
     name: ClassVar[str]
@@ -54,11 +59,24 @@ class Operator(ABC):
         `rng` is used by random operators only; seed it per picture.
         """
 
-    def transfer(self, height: int, width: int) -> np.ndarray | None:
-        """Eigenvalues `(height, width)` float64 in the DCT-I basis of the region, or None.
+    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """Anonymise the box x0, y0, x1, y1 (half-open, inside the picture) of a whole picture.
 
-        Not None exactly for LINEAR operators: with whole-sample symmetric ("reflect") borders a
-        symmetric kernel is diagonal in DCT-I.
+        The box is cut out, processed alone (reflected at its own border) and put back, except by
+        tools that look at or paint on its surroundings. Returns a new picture.
+        """
+        x0, y0, x1, y1 = box
+        out = picture.copy()
+        out[y0:y1, x0:x1] = self.apply(np.ascontiguousarray(picture[y0:y1, x0:x1]), rng)
+        return out
+
+    def transfer(self, height: int, width: int) -> np.ndarray | None:
+        """Eigenvalues `(height, width)` float64 in the DCT-I basis of the region, or None where
+        the operator has no linear part.
+
+        Exact for LINEAR operators: with whole-sample symmetric ("reflect") borders a symmetric
+        kernel is diagonal in DCT-I. For MASKED ones those of the layer that is blended in, for
+        codecs ones: what they add stands in `noise`.
         """
         return None
 
@@ -80,9 +98,53 @@ class Operator(ABC):
         """Parameters as plain values, for reports and sidecars."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @abstractmethod
     def __str__(self) -> str:
         """Canonical spec that `parse` reads back to an equal operator."""
+        pairs = [
+            f"{field.name}={plain(value)}"
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        ]
+        return self.name + (":" + ",".join(pairs) if pairs else "")
+
+
+def plain(value: object) -> str:
+    """Shortest text that reads back to the same value.
+
+    >>> plain(4.0), plain(7.8), plain("ellipse")
+    ('4', '7.8', 'ellipse')
+    """
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def require(condition: bool, message: str) -> None:
+    """Refuse an impossible parameter.
+
+    Raises:
+        InputError: with `message`, unless `condition` holds.
+    """
+    if not condition:
+        raise InputError(message)
+
+
+def rounded(values: np.ndarray) -> Picture:
+    """Grey levels of any range as uint8: rounded half to even, clipped."""
+    return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Untouched(Operator):
+    """Leaves the region as it is: the control without anonymisation."""
+
+    name: ClassVar[str] = "none"
+    family: ClassVar[str] = "none"
+    nature: ClassVar[Nature] = Nature.LINEAR
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        return picture.copy()
+
+    def transfer(self, height: int, width: int) -> np.ndarray:
+        return np.ones((height, width))
 
 
 @dataclass(frozen=True)
@@ -115,11 +177,15 @@ class Chain(Operator):
             picture = step.apply(picture, rng)
         return picture
 
+    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        for step in self.steps:
+            picture = step.apply_in(picture, box, rng)
+        return picture
+
     def transfer(self, height: int, width: int) -> np.ndarray | None:
-        """Product of the steps' eigenvalues; steps without any count as passing all (their error
-        stands in `noise`). None when no step has eigenvalues."""
-        known = [t for s in self.steps if (t := s.transfer(height, width)) is not None]
-        return np.prod(known, axis=0) if known else None
+        """Product of the steps' eigenvalues; None when a step has none."""
+        steps = [step.transfer(height, width) for step in self.steps]
+        return None if any(s is None for s in steps) else np.prod(np.stack(steps), axis=0)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Noise of each step, seen through the linear part of the steps after it."""
@@ -146,11 +212,5 @@ class Chain(Operator):
 def apply_to_box(
     operator: Operator, picture: Picture, box: Sequence[int], rng: np.random.Generator
 ) -> Picture:
-    """Cut a box out, process it alone (reflected at its own border) and put it back.
-
-    `box` is x0, y0, x1, y1 in pixels, half-open, inside the picture. Returns a new picture.
-    """
-    x0, y0, x1, y1 = box
-    out = picture.copy()
-    out[y0:y1, x0:x1] = operator.apply(np.ascontiguousarray(picture[y0:y1, x0:x1]), rng)
-    return out
+    """`operator.apply_in(picture, box, rng)`, the reading order of a sentence."""
+    return operator.apply_in(picture, box, rng)

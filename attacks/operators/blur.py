@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture
+from attacks.operators.base import Nature, Operator, Picture, plain, require, rounded
 from attacks.operators.spectrum import kernel_response
 from metrics.errors import InputError
 
@@ -30,6 +30,15 @@ def rule_kernel(sigma: float) -> int:
     (81, 37)
     """
     return max(1, 2 * round((sigma - 0.8) / 0.3 + 1) + 1)
+
+
+def scaled_kernel(kernel: int, factor: float) -> int:
+    """Odd kernel size that covers the same part of a picture resized by `factor`.
+
+    >>> scaled_kernel(81, 0.5)
+    41
+    """
+    return 2 * round((kernel // 2) * factor) + 1
 
 
 def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
@@ -66,7 +75,7 @@ class Gaussian(Operator):
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         x, y = self._kernels()
         blurred = cv2.sepFilter2D(picture, cv2.CV_32F, x, y, borderType=cv2.BORDER_REFLECT_101)
-        return np.rint(blurred).clip(0, 255).astype(np.uint8)
+        return rounded(blurred)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         x, y = self._kernels()
@@ -75,8 +84,8 @@ class Gaussian(Operator):
     def scaled(self, factor: float) -> Self:
         sigma_x, sigma_y = self.sigma_x * factor, self.sigma_y * factor
         # Same truncation in units of sigma, as the same tool would show on a larger picture.
-        kernels = [2 * max(1, round((k // 2) * factor)) + 1 for k in (self.kernel_x, self.kernel_y)]
-        return type(self)(kernels[0], kernels[1], sigma_x, sigma_y)
+        kernel_x, kernel_y = (scaled_kernel(k, factor) for k in (self.kernel_x, self.kernel_y))
+        return type(self)(kernel_x, kernel_y, sigma_x, sigma_y)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -92,10 +101,10 @@ class Gaussian(Operator):
         if (self.kernel_x, self.sigma_x) == (self.kernel_y, self.sigma_y):
             if self.sigma_x == rule_sigma(self.kernel_x):
                 return f"{self.name}:k={self.kernel_x}"
-            return f"{self.name}:k={self.kernel_x},sigma={self.sigma_x:g}"
+            return f"{self.name}:k={self.kernel_x},sigma={plain(self.sigma_x)}"
         return (
             f"{self.name}:kx={self.kernel_x},ky={self.kernel_y},"
-            f"sx={self.sigma_x:g},sy={self.sigma_y:g}"
+            f"sx={plain(self.sigma_x)},sy={plain(self.sigma_y)}"
         )
 
 
@@ -128,3 +137,27 @@ def make_gaussian(
         axes.append((kernel, width))
     (kernel_x, sigma_x), (kernel_y, sigma_y) = axes
     return Gaussian(kernel_x, kernel_y, float(sigma_x), float(sigma_y))
+
+
+@dataclass(frozen=True)
+class Box(Operator):
+    """Mean over a k x k window with reflected borders: OpenCV's `blur` with an odd kernel."""
+
+    name: ClassVar[str] = "box"
+    family: ClassVar[str] = "box"
+    nature: ClassVar[Nature] = Nature.LINEAR
+
+    k: int
+
+    def __post_init__(self) -> None:
+        require(self.k > 0 and self.k % 2 == 1, f"box: k must be odd and at least 1, not {self.k}.")
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        return cv2.blur(picture, (self.k, self.k))
+
+    def transfer(self, height: int, width: int) -> np.ndarray:
+        window = np.full(self.k, 1 / self.k)
+        return np.outer(kernel_response(window, height), kernel_response(window, width))
+
+    def scaled(self, factor: float) -> Self:
+        return type(self)(scaled_kernel(self.k, factor))

@@ -7,15 +7,26 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
-from attacks.operators.base import Chain, Operator
-from attacks.operators.blur import make_gaussian
+from attacks.operators.base import Chain, Operator, Untouched
+from attacks.operators.blur import Box, make_gaussian
+from attacks.operators.codec import Jpeg, WebP
+from attacks.operators.fill import Solid
+from attacks.operators.move import Permute, Rotate
+from attacks.operators.noise import DpPix, DpSnow, Noise
+from attacks.operators.pixelate import Downscale, Pixelate
 from metrics.errors import InputError
 
 GRAMMAR = "NAME:key=value,key=value|NAME:..., e.g. gaussian:k=81 or pixelate:b=16|jpeg:q=75"
 
-_BUILT_IN: dict[str, Callable[..., Operator]] = {"gaussian": make_gaussian}
+_CLASSES = (
+    Untouched, Box, Pixelate, Downscale, Solid, Noise, DpPix, DpSnow, Rotate, Permute, Jpeg, WebP,
+)  # fmt: skip
+_BUILT_IN: dict[str, Callable[..., Operator]] = {
+    "gaussian": make_gaussian,
+    **{operator.name: operator for operator in _CLASSES},
+}
 
 
 @cache
@@ -60,14 +71,17 @@ def _parse_step(step: str) -> Operator:
                 f"{step!r}: {name} has no {key!r}{_nearest(key, accepted)}; it takes {known}."
             )
         arguments[key] = _convert(value, accepted[key].annotation, f"{step!r}: {key}")
-    try:
-        return factory(**arguments)
-    except TypeError:
-        missing = [k for k, p in accepted.items() if p.default is p.empty and k not in arguments]
-        raise InputError(f"{step!r}: {name} also needs {', '.join(missing)}.") from None
+    missing = [k for k, p in accepted.items() if p.default is p.empty and k not in arguments]
+    if missing:
+        raise InputError(f"{step!r}: {name} also needs {', '.join(missing)}.")
+    return factory(**arguments)
 
 
 def _convert(text: str, annotation: object, where: str) -> object:
+    if get_origin(annotation) is Literal:
+        if text in (choices := get_args(annotation)):
+            return text
+        raise InputError(f"{where} must be one of {', '.join(choices)}, not {text!r}.")
     kinds = [kind for kind in get_args(annotation) if kind is not type(None)] or [annotation]
     for kind in (int, float, str):
         if kind in kinds:
