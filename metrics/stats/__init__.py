@@ -1,0 +1,61 @@
+"""Estimates with intervals, for people: the identity, not the picture, is the unit."""
+
+from metrics.stats.estimate import Estimate
+from metrics.stats.power import detectable_risk, identities_for_power, identities_needed
+from metrics.stats.proportion import (
+    any_hit_per_identity,
+    by_identity,
+    by_image,
+    clopper_pearson,
+    one_per_identity,
+    wilson,
+)
+from metrics.stats.resampling import (
+    PermutationTest,
+    auroc_statistic,
+    bootstrap_interval,
+    bootstrap_weights,
+    cllr_statistic,
+    mean_estimate,
+    mean_statistic,
+)
+from metrics.stats.risk import (
+    bits,
+    excess_over,
+    excess_risk,
+    fano_bits,
+    holm,
+    holm_levels,
+    information_bits,
+    paired_excess_risk,
+    retained_identifiability,
+)
+
+__all__ = [
+    "Estimate",
+    "PermutationTest",
+    "any_hit_per_identity",
+    "auroc_statistic",
+    "bits",
+    "bootstrap_interval",
+    "bootstrap_weights",
+    "by_identity",
+    "by_image",
+    "cllr_statistic",
+    "clopper_pearson",
+    "detectable_risk",
+    "excess_over",
+    "excess_risk",
+    "fano_bits",
+    "holm",
+    "holm_levels",
+    "identities_for_power",
+    "identities_needed",
+    "information_bits",
+    "mean_estimate",
+    "mean_statistic",
+    "one_per_identity",
+    "paired_excess_risk",
+    "retained_identifiability",
+    "wilson",
+]
