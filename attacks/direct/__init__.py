@@ -1,0 +1,1 @@
+"""Attacks that go from anonymised pixels to an identity without a picture in between."""

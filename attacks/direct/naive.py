@@ -1,0 +1,25 @@
+"""No attack at all: recognise the anonymised picture as it is."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
+
+
+class Naive:
+    """The recogniser on the anonymised pictures: what a passer-by with software gets."""
+
+    info: ClassVar[AttackInfo] = AttackInfo(
+        name="naive",
+        title="No attack",
+        version=1,
+        needs=frozenset({"gallery"}),
+        yields=frozenset({"restored"}),
+    )
+
+    def fit(self, reference: Reference, context: Context) -> Self:
+        return self
+
+    def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        return AttackOutput(restored=probes.pictures)

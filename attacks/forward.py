@@ -1,0 +1,102 @@
+"""The attacker's model of the anonymisation: which operator, on which part, at which face size.
+
+It lets an attacker do to reference faces what was done to the probes, so that everything learnt
+from them (priors, linear maps, students) is learnt through the very same operator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from attacks.operators import Operator
+from attacks.operators.base import apply_to_box
+from attacks.recognition.align import face_width
+
+Picture = np.ndarray
+
+RESIZE_TOLERANCE = 0.08
+"""Reference faces within this share of the wanted size are used as they are: resampling them
+would change their spectrum more than the difference in scale does."""
+
+
+@dataclass(frozen=True)
+class RelativeBox:
+    """A box in units of face width, relative to the mean of the five landmarks."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @classmethod
+    def measure(cls, regions: np.ndarray, landmarks: np.ndarray) -> RelativeBox:
+        """Median position of processed boxes `(N, 4)` relative to landmarks `(N, 5, 2)`."""
+        centre = landmarks.mean(axis=1)
+        width = face_width(landmarks)[:, None]
+        corners = (regions.reshape(-1, 2, 2) - centre[:, None]) / width[:, None]
+        return cls(*(float(v) for v in np.median(corners.reshape(-1, 4), axis=0)))
+
+    def place(self, landmarks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The box in pixels `(4,)` int on a face with `landmarks (5, 2)`, clipped to `shape`."""
+        centre, width = landmarks.mean(axis=0), float(face_width(landmarks))
+        corners = np.array([[self.left, self.top], [self.right, self.bottom]]) * width + centre
+        height_, width_ = shape[:2]
+        return np.rint(corners).clip(0, [width_, height_]).astype(int).ravel()
+
+
+@dataclass(frozen=True)
+class ForwardModel:
+    """operator: lengths in pixels of the probes. face_widths: a sample of the probes' face widths
+    in pixels. box: the processed part, or None for the whole picture."""
+
+    operator: Operator
+    face_widths: tuple[float, ...]
+    box: RelativeBox | None = None
+
+    @property
+    def face_width(self) -> float:
+        """Median face width of the probes, in pixels."""
+        return float(np.median(self.face_widths))
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that `degrade` depends on, for caches."""
+        return hashlib.sha256(
+            repr((str(self.operator), self.face_widths, self.box)).encode()
+        ).hexdigest()[:16]
+
+    def match_scale(
+        self, picture: Picture, landmarks: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Picture, np.ndarray]:
+        """Resize a clear window so that its face is as wide as a randomly chosen probe's."""
+        wanted = self.face_widths[rng.integers(len(self.face_widths))]
+        factor = wanted / float(face_width(landmarks))
+        if abs(np.log(factor)) <= RESIZE_TOLERANCE:
+            return picture, landmarks
+        height, width = picture.shape[:2]
+        size = max(8, round(width * factor)), max(8, round(height * factor))
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        scale = np.array([size[0] / width, size[1] / height])
+        moved = (landmarks + 0.5) * scale - 0.5  # pixel centres
+        return cv2.resize(picture, size, interpolation=method), moved.astype(np.float32)
+
+    def region(self, picture: Picture, landmarks: np.ndarray) -> np.ndarray:
+        """The part `(4,)` of a window that the operator acts on."""
+        if self.box is None:
+            return np.array([0, 0, picture.shape[1], picture.shape[0]])
+        return self.box.place(landmarks, picture.shape)
+
+    def degrade(
+        self, picture: Picture, landmarks: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Picture, np.ndarray, np.ndarray]:
+        """Do to a clear window what was done to the probes.
+
+        Returns the anonymised window, its landmarks `(5, 2)` and its processed region `(4,)`.
+        """
+        picture, landmarks = self.match_scale(picture, landmarks, rng)
+        region = self.region(picture, landmarks)
+        return apply_to_box(self.operator, picture, region, rng), landmarks, region

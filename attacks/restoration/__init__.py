@@ -1,0 +1,1 @@
+"""Attacks that give back a picture."""

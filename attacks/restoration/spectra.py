@@ -1,0 +1,102 @@
+"""Second-order statistics of faces and of what an operator leaves of them, in the DCT-I basis.
+
+Power is kept per orthonormal opponent colour (luminance, red-blue, green-magenta), in which the
+channels of natural pictures are nearly uncorrelated, and on a grid of spatial frequencies from 0
+to 1/2 cycle a pixel, so that one measurement serves regions of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from attacks.operators.spectrum import basis, inverse_basis
+
+OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=np.float32)
+OPPONENT /= np.linalg.norm(OPPONENT, axis=1, keepdims=True)
+
+GRID = 129
+
+
+@lru_cache(maxsize=64)
+def _forward(size: int) -> np.ndarray:
+    return basis(size).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _inverse(size: int) -> np.ndarray:
+    return inverse_basis(size).astype(np.float32)
+
+
+def to_modes(picture: np.ndarray) -> np.ndarray:
+    """DCT-I modes `(3, H, W)` float32 of the opponent colours of a picture `(H, W, 3)`."""
+    height, width = picture.shape[:2]
+    colours = np.tensordot(OPPONENT, picture.astype(np.float32), axes=(1, 2))
+    return _forward(height) @ colours @ _forward(width).T
+
+
+def from_modes(modes: np.ndarray) -> np.ndarray:
+    """Picture `(H, W, 3)` uint8 of opponent DCT-I modes `(3, H, W)`; inverse of `to_modes`."""
+    height, width = modes.shape[1:]
+    colours = _inverse(height) @ modes @ _inverse(width).T
+    picture = np.tensordot(colours, OPPONENT, axes=(0, 0))
+    return np.rint(picture).clip(0, 255).astype(np.uint8)
+
+
+def resample_modes(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Values `(3, h, w)` known at frequencies 0 .. 1/2 carried to another number of modes."""
+    rows = np.linspace(0, values.shape[1] - 1, height, dtype=np.float32)
+    columns = np.linspace(0, values.shape[2] - 1, width, dtype=np.float32)
+    x, y = np.meshgrid(columns, rows)
+    planes = [cv2.remap(plane, x, y, cv2.INTER_LINEAR) for plane in values.astype(np.float32)]
+    return np.stack(planes)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Mean second moments per mode on the frequency grid, each `(3, GRID, GRID)`.
+
+    clear: E[x^2]. anonymized: E[y^2]. cross: E[x y]. count: faces measured.
+    """
+
+    clear: np.ndarray
+    anonymized: np.ndarray
+    cross: np.ndarray
+    count: int
+
+    @classmethod
+    def measure(cls, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Spectra:
+        """From (clear, anonymised) regions `(H, W, 3)` uint8 of reference faces."""
+        sums = np.zeros((3, 3, GRID, GRID), dtype=np.float64)
+        count = 0
+        for clear, anonymized in pairs:
+            x, y = to_modes(clear), to_modes(anonymized)
+            for total, product in zip(sums, (x * x, y * y, x * y), strict=True):
+                total += resample_modes(product, GRID, GRID)
+            count += 1
+        if count == 0:
+            raise ValueError("no pair of faces to measure")
+        return cls(*(sums / count), count)
+
+    def prior(self, height: int, width: int) -> np.ndarray:
+        """Smoothed clear power `(3, height, width)`; the logarithm is smoothed and resampled, since
+        power falls over five decades."""
+        smooth = np.stack([gaussian_filter(np.log(p + 1e-6), 1.0) for p in self.clear])
+        smooth[:, :2, :2] = np.log(self.clear[:, :2, :2] + 1e-6)  # the mean level stands alone
+        return np.exp(resample_modes(smooth, height, width))
+
+    def regression(self, height: int, width: int) -> np.ndarray:
+        """Best linear estimate of x from y per mode, E[xy] / E[y^2] `(3, height, width)`.
+
+        Needs no eigenvalues, hence serves every operator; moments are smoothed over neighbouring
+        modes, and those no face supports are damped to nothing by the shrinkage.
+        """
+        cross = np.stack([gaussian_filter(p, 1.0) for p in self.cross])
+        power = np.stack([gaussian_filter(p, 1.0) for p in self.anonymized])
+        cross[:, :2, :2], power[:, :2, :2] = self.cross[:, :2, :2], self.anonymized[:, :2, :2]
+        return resample_modes(cross / (power + 1e-3), height, width)
