@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metrics.errors import InputError, IntegrityError
+from metrics.errors import InputError as InputError
+from metrics.errors import IntegrityError as IntegrityError
 
 SCHEMA_VERSION = 1
 
