@@ -1,0 +1,61 @@
+"""The small curves everything on a head is drawn with: steps, bumps, tileable noise."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+Array = NDArray[np.float32]
+Colour = tuple[float, float, float]
+
+_TILE = 1024  # texels along a noise tile's side
+_TEXELS = 4  # texels per unit of noise coordinate: fine enough to look up without interpolation
+
+
+def smoothstep(low: float | Array, high: float | Array, x: Array) -> Array:
+    """Rise from 0 at `low` to 1 at `high` (fall, if `high < low`) without a kink.
+
+    >>> smoothstep(0., 2., np.float32([-1, 1, 3])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)  # type: ignore[no-any-return]
+
+
+def bump(x: Array, width: float) -> Array:
+    """Gaussian bump of height 1 and standard deviation `width`."""
+    return np.exp(np.square(x * (1 / width)) * -0.5)  # type: ignore[no-any-return]
+
+
+def box(x: Array, width: float, power: float = 2.2) -> Array:
+    """Bump with a flatter top than a Gaussian's: exp(-|x / width| ** power)."""
+    return np.exp(-np.power(np.abs(x) / width, power))  # type: ignore[no-any-return]
+
+
+def mix(a: Array, b: Array | float, t: Array | float) -> Array:
+    """`a` where t = 0, `b` where t = 1."""
+    return a + (b - a) * t
+
+
+def linear(rgb: Colour) -> Array:
+    """Linear-light float32 `(3,)` of an 8-bit display colour (gamma 2.2)."""
+    return ((np.asarray(rgb, np.float32) / 255) ** 2.2).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _tile(grain: float) -> Array:
+    white = np.random.default_rng(7).standard_normal((_TILE, _TILE), dtype=np.float32)
+    smooth = gaussian_filter(white, grain * _TEXELS, mode="wrap")
+    tile = smooth / smooth.std()
+    tile.flags.writeable = False  # shared by every caller
+    return tile
+
+
+def noise(grain: float, u: Array, v: Array) -> Array:
+    """Smooth noise of unit variance with features about `grain` wide, periodic in (u, v)."""
+    row = (u * _TEXELS).astype(np.int32) & (_TILE - 1)
+    column = (v * _TEXELS).astype(np.int32) & (_TILE - 1)
+    return _tile(grain)[row, column]
