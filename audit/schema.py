@@ -222,7 +222,7 @@ class Run(Record):
 class Results(Record):
     """The whole of `results.json`."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     title: str = "Re-identification audit"
     verdict: Verdict
     data: Data
