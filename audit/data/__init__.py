@@ -4,17 +4,22 @@ from audit.data.decode import decode
 from audit.data.items import Box, Dataset, Excluded, Item, Role
 from audit.data.load import check, load
 from audit.data.pseudonyms import Pseudonyms, run_key, user_secret
+from audit.data.scan import FileFacts, clean, data_digests, scan_files
 
 __all__ = [
     "Box",
     "Dataset",
     "Excluded",
+    "FileFacts",
     "Item",
     "Pseudonyms",
     "Role",
     "check",
+    "clean",
+    "data_digests",
     "decode",
     "load",
     "run_key",
+    "scan_files",
     "user_secret",
 ]

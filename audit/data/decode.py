@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from metrics.errors import InputError
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before decoding: a few kilobytes can claim gigapixels."""
+MAX_PIXELS = 80_000_000
+"""Larger pictures are refused before decoding: a few kilobytes can claim gigapixels. Pillow itself
+warns from 89 million on."""
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -24,24 +24,21 @@ def decode(path: Path) -> NDArray[np.uint8]:
     (`attacks.residue` looks there). Of an animation the first frame counts.
 
     Raises:
-        InputError: missing, empty, not a picture, truncated, or above 100 million pixels. The
+        InputError: missing, empty, not a picture, truncated, or above 80 million pixels. The
             message names the file.
     """
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; replace or remove it.")
-        with warnings.catch_warnings():
-            # Pillow's own bomb warning starts below our limit, which is checked next.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise InputError(
-                        f"{path}: {width} x {height} pixels, above the limit of "
-                        f"{MAX_PIXELS // 10**6} million; scale it down."
-                    )
-                image.load()
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)), dtype=np.uint8)
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InputError(
+                    f"{path}: {width} x {height} pixels, above the limit of "
+                    f"{MAX_PIXELS // 10**6} million; scale it down."
+                )
+            image.load()
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)), dtype=np.uint8)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; correct the path.") from None
     except UnidentifiedImageError:

@@ -42,9 +42,12 @@ class Excluded:
     """A picture left out of the audit. `reason` names no person and no path."""
 
     image_id: str
-    role: Role
+    role: Role | Literal["original"]
+    """`original`: the probe stays, only its original is lost."""
     path: Path
     reason: str
+    twin: str | None = None
+    """The probe it is a copy of, where that is the reason."""
 
 
 @dataclass(frozen=True)
