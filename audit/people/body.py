@@ -17,7 +17,7 @@ def _grid(rows: Array, columns: Array) -> tuple[Array, Array]:
 
 
 def ears(person: Identity, skull: Loft) -> list[Patch]:
-    radius, turn = _grid(np.linspace(0, 1, 12), np.linspace(0, 2 * np.pi, 33))
+    radius, turn = _grid(np.linspace(0, 1, 11), np.linspace(0, 2 * np.pi, 29))
     u, v = radius * np.cos(turn), radius * np.sin(turn)
     size = person.ears.size
     rim = 0.4 * bump(radius - 0.86, 0.11) * smoothstep(-0.9, -0.6, v)
@@ -29,18 +29,16 @@ def ears(person: Identity, skull: Loft) -> list[Patch]:
     y = -0.9 + 3.0 * size * v
     z = -0.3 + u * taper * (1.5 + 0.25 * v) * size - 0.35 * v
     openness = np.clip(0.78 + 0.8 * relief, 0.25, 1.05)
-    sides = (-1, 1)
-    patches = [patch(Part.EAR, s * out, y, z, openness=openness, closed=False) for s in sides]
-    return patches
+    return [patch(Part.EAR, side * out, y, z, openness=openness, closed=False) for side in (-1, 1)]
 
 
 def neck(person: Identity) -> Patch:
-    y, angle = _grid(np.linspace(-1.5, -22, 40), np.linspace(-np.pi, np.pi, 56))
+    y, angle = _grid(np.linspace(-1.5, -21, 30), np.linspace(-np.pi, np.pi, 44))
     down = (-5.5 - y) / 14.5
     # Narrowest in the middle, spreading into the shoulders.
     width = person.skull.neck * (0.84 + 0.16 * smoothstep(-1.5, -7, y))
     width = (
-        width * (1 - 0.05 * bump(y + 12, 2.5)) * (1 + 0.55 * np.square(smoothstep(0.5, 1, down)))
+        width * (1 - 0.05 * bump(y + 12, 2.5)) * (1 + 0.6 * np.square(smoothstep(0.35, 0.95, down)))
     )
     tendon = 0.22 * bump(np.abs(angle) - 0.45 - 0.3 * (1 - down), 0.12) * smoothstep(0.1, 0.5, down)
     apple = 0.0 if person.feminine else 0.25
@@ -58,10 +56,10 @@ def neck(person: Identity) -> Patch:
 
 
 def shoulders(person: Identity, collar: float) -> Patch:
-    out, angle = _grid(np.linspace(0, 1, 30), np.linspace(-np.pi, np.pi, 64))
+    out, angle = _grid(np.linspace(0, 1, 24), np.linspace(-np.pi, np.pi, 48))
     hole = person.skull.neck * 1.2 + 0.4
     breadth = 19.5 - 2.5 * person.feminine
-    y = -14.6 - 0.8 * collar - 3.4 * out - 12 * out**3
+    y = -13.9 - 0.8 * collar - 3.2 * out - 12 * out**3
     x = (hole + (breadth - hole) * np.power(np.clip(1.05 * out, 0, 1), 0.85)) * np.sin(angle)
     z = -2.3 + (0.95 * hole + 4.5 * out) * np.cos(angle) - 1.2 * out
     y = y - 1.6 * np.clip(np.cos(angle), 0, 1) * (1 - out) * collar

@@ -42,7 +42,8 @@ def backdrop(seed: int, side: int) -> Array:
         Image.fromarray(scene[..., c]).resize((side, side), Image.Resampling.BICUBIC)
         for c in range(3)
     ]
-    return np.maximum(np.stack([np.asarray(channel) for channel in enlarged], -1), 0)
+    scene = np.stack([np.asarray(channel) for channel in enlarged], -1)
+    return scene.clip(0)
 
 
 def expose(scene: Array, mood: Nuisance, supersampling: int) -> NDArray[np.uint8]:

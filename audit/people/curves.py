@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-Array = NDArray[np.float32]
+# float32 in practice; NumPy's stubs do not follow precision through mixed arithmetic.
+Array = NDArray[np.floating[Any]]
 Colour = tuple[float, float, float]
 
 _TILE = 1024  # texels along a noise tile's side
@@ -22,17 +24,20 @@ def smoothstep(low: float | Array, high: float | Array, x: Array) -> Array:
     [0.0, 0.5, 1.0]
     """
     t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)  # type: ignore[no-any-return]
+    eased: Array = t * t * (3 - 2 * t)
+    return eased
 
 
 def bump(x: Array, width: float) -> Array:
     """Gaussian bump of height 1 and standard deviation `width`."""
-    return np.exp(np.square(x * (1 / width)) * -0.5)  # type: ignore[no-any-return]
+    height: Array = np.exp(np.square(x * (1 / width)) * -0.5)
+    return height
 
 
 def box(x: Array, width: float, power: float = 2.2) -> Array:
     """Bump with a flatter top than a Gaussian's: exp(-|x / width| ** power)."""
-    return np.exp(-np.power(np.abs(x) / width, power))  # type: ignore[no-any-return]
+    height: Array = np.exp(-np.power(np.abs(x) / width, power))
+    return height
 
 
 def mix(a: Array, b: Array | float, t: Array | float) -> Array:
@@ -42,14 +47,14 @@ def mix(a: Array, b: Array | float, t: Array | float) -> Array:
 
 def linear(rgb: Colour) -> Array:
     """Linear-light float32 `(3,)` of an 8-bit display colour (gamma 2.2)."""
-    return ((np.asarray(rgb, np.float32) / 255) ** 2.2).astype(np.float32)
+    return np.power(np.asarray(rgb, np.float32) / 255, np.float32(2.2))
 
 
 @lru_cache(maxsize=8)
 def _tile(grain: float) -> Array:
     white = np.random.default_rng(7).standard_normal((_TILE, _TILE), dtype=np.float32)
     smooth = gaussian_filter(white, grain * _TEXELS, mode="wrap")
-    tile = smooth / smooth.std()
+    tile: Array = smooth / smooth.std()
     tile.flags.writeable = False  # shared by every caller
     return tile
 
@@ -58,4 +63,5 @@ def noise(grain: float, u: Array, v: Array) -> Array:
     """Smooth noise of unit variance with features about `grain` wide, periodic in (u, v)."""
     row = (u * _TEXELS).astype(np.int32) & (_TILE - 1)
     column = (v * _TEXELS).astype(np.int32) & (_TILE - 1)
-    return _tile(grain)[row, column]
+    cut: Array = _tile(grain)[row, column]
+    return cut

@@ -29,17 +29,17 @@ class Cut(NamedTuple):
 
 
 _CUTS = {
-    "long": Cut(1.1, 0.8, 0.1, 0.12, 12),
-    "bob": Cut(1.1, 1.1, 0.1, 0.1, 12),
-    "updo": Cut(0.7, 0.4, 0.1, 0.06, 6),
-    "wavy": Cut(1.2, 1.0, 0.1, 0.35, 12),
-    "short": Cut(0.9, 0.42, 0.5, 0.14, 7),
-    "side": Cut(1.2, 0.45, 0.6, 0.12, 9),
+    "long": Cut(1.1, 0.8, 0.1, 0.12, 9),
+    "bob": Cut(1.1, 1.1, 0.1, 0.1, 9),
+    "updo": Cut(0.7, 0.4, 0.1, 0.06, 5),
+    "wavy": Cut(1.2, 1.0, 0.1, 0.35, 9),
+    "short": Cut(0.9, 0.42, 0.5, 0.14, 5),
+    "side": Cut(1.2, 0.45, 0.6, 0.12, 7),
     "buzz": Cut(0.2, 0.14, 0.5, 0.0, 2),
-    "quiff": Cut(1.7, 0.38, 0.6, 0.2, 8),
-    "curly": Cut(1.7, 1.1, 0.3, 0.4, 6),
-    "medium": Cut(1.3, 1.0, 0.3, 0.2, 12),
-    "receding": Cut(0.5, 0.35, 2.1, 0.1, 5),
+    "quiff": Cut(1.7, 0.38, 0.6, 0.2, 6),
+    "curly": Cut(1.7, 1.1, 0.3, 0.4, 5),
+    "medium": Cut(1.3, 1.0, 0.3, 0.2, 9),
+    "receding": Cut(0.5, 0.35, 2.1, 0.1, 4),
     "bald": Cut(0.0, 0.0, 4.5, 0.0, 0),
 }
 
@@ -58,16 +58,17 @@ def hairline(person: Identity, angle: Array) -> Array:
         sideburn = -1.6 if hair.style == "medium" else -0.6
         knots = {0: top, 0.35: top + 0.6 * recess, 0.7: top + recess - 0.3}
         knots |= {0.95: 5.2 + 0.5 * recess, 1.12: 3.4, 1.28: sideburn, 1.42: sideburn, **nape}
-    line = PchipInterpolator(list(knots), list(knots.values()))(turn).astype(np.float32)
+    curve = PchipInterpolator(list(knots), list(knots.values()))
+    line: Array = curve(turn).astype(np.float32)
     from_parting = angle - hair.parting
     if hair.fringe and hair.style in LONG | {"short", "side", "medium"}:
         slope = 0.15 if hair.style == "bob" else 0.5
         ends = 8 * smoothstep(0.95, 1.15, turn)
-        return np.minimum(line, hair.fringe_y + slope * np.abs(from_parting) + ends)
-    if hair.style in PARTED:
+        line = np.minimum(line, hair.fringe_y + slope * np.abs(from_parting) + ends)
+    elif hair.style in PARTED:
         swept = from_parting * np.sign(hair.parting) < 0
         fall = np.where(swept, hair.sweep, 0.5) * smoothstep(0.15, 0.85, np.abs(from_parting))
-        return line - fall * smoothstep(1.3, 1.0, turn) + 0.5 * bump(from_parting, 0.12)
+        line = line - fall * smoothstep(1.3, 1.0, turn) + 0.5 * bump(from_parting, 0.12)
     return line
 
 
@@ -90,13 +91,13 @@ def _shell(person: Identity, skull: Loft) -> tuple[Patch, Array]:
     hair, cut = person.hair, _CUTS[person.hair.style]
     style, texture = hair.style, person.skin.texture
     top, side = cut.top * hair.volume, cut.side * hair.volume
-    turn = np.linspace(-1, 1, 150, dtype=np.float32)
+    turn = np.linspace(-1, 1, 116, dtype=np.float32)
     angles = np.pi * (0.6 * turn + 0.4 * turn**3)
     peak = skull.crown + top
     heights = np.concatenate(
         [
-            4 + (peak - 4) * np.cos(np.linspace(0, np.pi / 2, 50)),
-            np.linspace(4, -7.5, 56)[1:],
+            4 + (peak - 4) * np.cos(np.linspace(0, np.pi / 2, 38)),
+            np.linspace(4, -7.5, 44)[1:],
         ]
     ).astype(np.float32)
     y, angle = np.meshgrid(heights, angles, indexing="ij")
@@ -148,8 +149,8 @@ def _curtain(person: Identity) -> Patch:
     bottom = {"bob": -8.5, "medium": -4.5}.get(hair.style, min(hair.length, -11))
     opening = 1.35 if hair.style == "medium" else 1.18
     y, angle = np.meshgrid(
-        np.linspace(6.5, bottom, 46, dtype=np.float32),
-        np.linspace(opening, 2 * np.pi - opening, 84, dtype=np.float32),
+        np.linspace(6.5, bottom, 34, dtype=np.float32),
+        np.linspace(opening, 2 * np.pi - opening, 64, dtype=np.float32),
         indexing="ij",
     )
     down = (6.5 - y) / (6.5 - bottom)
@@ -198,7 +199,7 @@ def _loose(person: Identity, shell: Patch, cover: Array) -> Patch:
     cut = _CUTS[person.hair.style]
     unruly = person.hair.style in {"curly", "wavy"}
     return _strands(
-        person, shell, cover, count=700, length=cut.strand, drift=2.5, lift=0.13, wavy=unruly
+        person, shell, cover, count=700, length=cut.strand, drift=1.9, lift=0.13, wavy=unruly
     )
 
 
@@ -206,7 +207,7 @@ def _hanging(person: Identity, curtain: Patch) -> Patch:
     wavy = person.hair.style == "wavy"
     everywhere = np.full_like(curtain.angle, 1.0)
     return _strands(
-        person, curtain, everywhere, count=220, length=20, drift=2.5, lift=0.2, wavy=wavy
+        person, curtain, everywhere, count=220, length=15, drift=1.9, lift=0.2, wavy=wavy
     )
 
 

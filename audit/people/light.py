@@ -19,7 +19,7 @@ _SHADOW_SPAN = 34.0  # centimetres it covers
 # How far light wraps round the terminator in skin, red to blue, and how far it wanders (pixels
 # of a 320-pixel picture): what makes skin look soft.
 _WRAP = (0.34, 0.17, 0.12)
-_WANDER = (1.9, 0.9, 0.5)
+_WANDER = (1.9, 0.9, 0.0)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def spread(values: Array, pixel: NDArray[np.int32], side: int, sigma: float) -> 
     blurred, weight = (
         gaussian_filter(c.reshape(side, side), sigma, truncate=2.5).ravel()[pixel] for c in canvas
     )
-    return blurred / (weight + 1e-3)
+    mean: Array = blurred / (weight + 1e-3)
+    return mean
 
 
 def shadows(world: Array, mesh: Mesh, seen: Visible, light: Array, hits: Hits, side: int) -> Array:
@@ -57,11 +58,13 @@ def shadows(world: Array, mesh: Mesh, seen: Visible, light: Array, hits: Hits, s
     def project(points: Array) -> tuple[Array, Array, Array]:
         u, v, toward = (points @ axes).T
         scale = _SHADOW_SIDE / _SHADOW_SPAN
-        return u * scale + 0.5 * _SHADOW_SIDE, v * scale + 0.56 * _SHADOW_SIDE, toward
+        return 0.5 * _SHADOW_SIDE + u * scale, 0.44 * _SHADOW_SIDE - v * scale, toward
 
     casts = np.isin(mesh.part, (Part.FACE, Part.EAR, Part.NECK, Part.FRAME))
     u, v, toward = project(world)
-    lit = rasterise(u, v, -toward, mesh.triangles[casts[mesh.triangles[:, 0]]], _SHADOW_SIDE)
+    chosen = casts[mesh.triangles[:, 0]]
+    triangles, culled = mesh.triangles[chosen], mesh.culled[chosen]
+    lit = rasterise(u, v, -toward, triangles, _SHADOW_SIDE, culled)
     nearest = np.full(_SHADOW_SIDE**2, -1e3, np.float32)
     nearest[lit.pixel] = -lit.depth
     u, v, toward = project(seen.position)
@@ -111,8 +114,9 @@ def shade(
         wrap = np.where(s, np.float32(skin_wrap), np.float32(0.05))
         diffuse = np.clip((facing + wrap) / (1 + wrap), 0, 1) * shadow
         received = (diffuse * float(key * warm[c]) + sky * float(ambient * cool[c])) * folds
-        soft = spread(received[s], hits.pixel[s], side, wander * side / 320)
-        received[s] = mix(received[s], soft, 0.8)
+        if wander:
+            soft = spread(received[s], hits.pixel[s], side, wander * side / 320)
+            received[s] = mix(received[s], soft, 0.8)
         colour[:, c] = paint.albedo[:, c] * received
 
     halfway = unit(seen.view + light)
@@ -122,7 +126,8 @@ def shade(
     shine = shine * np.clip(3 * facing, 0, 1) * reach * (1.5 * mood.key)
     shine = shine + 0.035 * mood.ambient * grazing * s
     glow = paint.emission * mood.key
-    return colour + shine[:, None] * warm + glow[:, None]
+    colour += shine[:, None] * warm + glow[:, None]
+    return colour
 
 
 def hair_highlight(
@@ -137,4 +142,5 @@ def hair_highlight(
     band = np.power(np.clip(1 - along * along, 0, 1), 19)
     facing = np.clip(normal @ light + 0.25, 0, 1)
     uneven = np.clip(1 + 0.35 * strand, 0.2, 2)
-    return band * facing * reach[where] * seen.openness[where] * uneven * mood.key
+    glint: Array = band * facing * reach[where] * seen.openness[where] * uneven * mood.key
+    return glint

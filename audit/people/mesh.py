@@ -88,7 +88,8 @@ def grid_normals(position: Array) -> Array:
 def unit(vectors: Array) -> Array:
     """Vectors scaled to length 1 along the last axis; zero stays zero."""
     length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
-    return vectors / (length + 1e-9)  # type: ignore[no-any-return]
+    scaled: Array = vectors / (length + 1e-9)
+    return scaled
 
 
 def join(patches: Sequence[Patch]) -> Mesh:

@@ -17,9 +17,9 @@ from audit.people.hair import CROPPED, hairline
 from audit.people.identity import Identity
 
 _TONES: tuple[Colour, ...] = (
-    (229, 190, 168),
-    (214, 168, 138),
-    (186, 134, 100),
+    (214, 172, 150),
+    (201, 154, 125),
+    (180, 129, 97),
     (134, 88, 62),
     (84, 56, 44),
 )
@@ -217,7 +217,7 @@ def _beard(paint: Paint, drawn: Face, p: Points) -> None:
     elif style == "stubble":
         opacity = (0.4 + 0.12 * strand) * np.maximum(jaw, 0.9 * moustache)
     elif style == "full":
-        opacity = (0.9 + 0.18 * strand) * np.maximum(np.maximum(jaw, moustache), chin)
+        opacity = (0.92 + 0.08 * strand) * np.maximum(np.maximum(jaw, moustache), chin)
     elif style == "goatee":
         below = chin * smoothstep(-0.2, -1, q.y - person.mouth.y)
         link = 0.9 * np.exp(-np.square((ax - drawn.mouth_width - 0.1) / 0.5))
@@ -226,7 +226,7 @@ def _beard(paint: Paint, drawn: Face, p: Points) -> None:
     else:
         opacity = (0.9 + 0.2 * strand) * moustache
     opacity = np.clip(opacity, 0, 1) * (1 - _lip_mask(drawn, q))
-    colour = linear(person.hair.colour) * (0.85 + 0.22 * np.clip(strand, -1.5, 1.5))[:, None]
+    colour = linear(person.hair.colour) * (0.9 + 0.14 * np.clip(strand, -1.5, 1.5))[:, None]
     paint.cover(i, np.maximum(colour, 0.003), opacity)
     paint.specular[i] *= 1 - 0.6 * opacity
 

@@ -65,8 +65,8 @@ def nuisance(seed: int, k: int, hard: float = 1.0) -> Nuisance:
         shift_x=normal(0.02),
         shift_y=normal(0.02),
         light_azimuth=float(np.clip(normal(0.6), -1.05, 1.05)) * hard,
-        light_elevation=uniform(0.08, 0.58),
-        key=uniform(0.75, 1.1),
+        light_elevation=uniform(0.12, 0.6),
+        key=uniform(0.68, 0.98),
         ambient=uniform(0.34, 0.62),
         warmth=normal(0.06),
         fill_azimuth=uniform(-1, 1),
@@ -79,10 +79,15 @@ def nuisance(seed: int, k: int, hard: float = 1.0) -> Nuisance:
         gaze_x=normal(0.13) - 0.75 * float(np.sin(yaw)),
         gaze_y=normal(0.06) + 0.5 * float(np.sin(pitch)),
         glasses=uniform(0, 1),
-        clothes=(uniform(20, 210), uniform(20, 210), uniform(20, 210)),
+        clothes=_muted(uniform(20, 200), uniform(20, 200), uniform(20, 200)),
         collar=uniform(0, 1),
         background=int(rng.integers(1 << 30)),
         sensor_noise=uniform(0.003, 0.012),
         jpeg_quality=int(rng.integers(75, 96)),
         grain=int(rng.integers(1 << 30)),
     )
+
+
+def _muted(red: float, green: float, blue: float) -> Colour:
+    grey = (red + green + blue) / 3
+    return (red + grey) / 2, (green + grey) / 2, (blue + grey) / 2

@@ -32,41 +32,43 @@ def rasterise(
     `x`, `y`, `depth` are `(V,)`, in pixels and in any unit that grows away from the viewer;
     triangles marked in `culled` are dropped where they turn their back.
     """
-    px, py = x[triangles], y[triangles]
-    ax, ay = px[:, 1] - px[:, 0], py[:, 1] - py[:, 0]
-    bx, by = px[:, 2] - px[:, 0], py[:, 2] - py[:, 0]
-    area = ax * by - bx * ay
-    left, right = _span(px, side)
-    top, bottom = _span(py, side)
-    shown = (np.abs(area) > 1e-7) & (right >= left) & (bottom >= top)
+    a, b, c = triangles.T
+    area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
+    shown = np.abs(area) > 1e-7
     if culled is not None:
         shown &= ~culled | (area < 0)
-    t = np.flatnonzero(shown).astype(np.int32)
+    kept = np.flatnonzero(shown).astype(np.int32)
+    left, right = _span(x, triangles[kept], side)
+    top, bottom = _span(y, triangles[kept], side)
+    hit = np.flatnonzero((right >= left) & (bottom >= top))
+    left, right, top, bottom, t = left[hit], right[hit], top[hit], bottom[hit], kept[hit]
+    a, b, c = triangles[t].T
+    ax, ay, bx, by = x[b] - x[a], y[b] - y[a], x[c] - x[a], y[c] - y[a]
 
     # Every pixel of every bounding box, as one flat list.
-    wide = (right - left)[t].astype(np.int32) + 1
-    count = wide * ((bottom - top)[t].astype(np.int32) + 1)
+    wide = right - left + 1
+    count = wide * (bottom - top + 1)
     owner = np.repeat(np.arange(len(t), dtype=np.int32), count)
     step = np.arange(len(owner), dtype=np.int32) - (np.cumsum(count, dtype=np.int32) - count)[owner]
     down, across = np.divmod(step, wide[owner])
 
     # The weights of corners 1 and 2 are linear in the pixel: value at the box's corner + slopes.
-    ox, oy = left[t] + 0.5 - px[t, 0], top[t] + 0.5 - py[t, 0]
-    scale = 1 / area[t]
-    slopes = np.stack([by[t], -bx[t], -ay[t], ax[t]], 1) * scale[:, None]
-    start1 = slopes[:, 0] * ox + slopes[:, 1] * oy
-    start2 = slopes[:, 2] * ox + slopes[:, 3] * oy
+    ox = left.astype(np.float32) + np.float32(0.5) - x[a]
+    oy = top.astype(np.float32) + np.float32(0.5) - y[a]
     across_f, down_f = across.astype(np.float32), down.astype(np.float32)
-    w1 = start1[owner] + slopes[:, 0][owner] * across_f + slopes[:, 1][owner] * down_f
-    w2 = start2[owner] + slopes[:, 2][owner] * across_f + slopes[:, 3][owner] * down_f
+
+    def weight(right_slope: Array, down_slope: Array) -> Array:
+        p, q = right_slope / area[t], down_slope / area[t]
+        value: Array = (p * ox + q * oy)[owner] + p[owner] * across_f + q[owner] * down_f
+        return value
+
+    w1, w2 = weight(by, -bx), weight(-ay, ax)
     inside = np.flatnonzero((w1 >= -1e-5) & (w2 >= -1e-5) & (w1 + w2 <= 1 + 1e-5))
 
     owner, w1, w2 = owner[inside], w1[inside], w2[inside]
-    row = top[t].astype(np.int32)[owner] + down[inside]
-    pixel = row * np.int32(side) + left[t].astype(np.int32)[owner] + across[inside]
-    corner = depth[triangles[t]]
-    z0 = corner[:, 0]
-    z = z0[owner] + (corner[:, 1] - z0)[owner] * w1 + (corner[:, 2] - z0)[owner] * w2
+    pixel = (top[owner] + down[inside]) * np.int32(side) + left[owner] + across[inside]
+    z0 = depth[a]
+    z = z0[owner] + (depth[b] - z0)[owner] * w1 + (depth[c] - z0)[owner] * w2
 
     nearest = np.full(side * side, np.inf, np.float32)
     np.minimum.at(nearest, pixel, z)
@@ -79,9 +81,13 @@ def rasterise(
     return Hits(seen, t[owner[best]], weights, z[best])
 
 
-def _span(corners: Array, side: int) -> tuple[Array, Array]:
-    """First and last pixel whose centre may lie inside triangles `(T, 3)`, along one axis."""
-    a, b, c = corners.T
+def _span(
+    at: Array, triangles: NDArray[np.int32], side: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """First and last pixel whose centre may lie inside each triangle, along one axis."""
+    a, b, c = (at[corner] for corner in triangles.T)
     low = np.ceil(np.minimum(np.minimum(a, b), c) - 0.5)
     high = np.floor(np.maximum(np.maximum(a, b), c) - 0.5)
-    return np.maximum(low, 0), np.minimum(high, side - 1)
+    # Clipped on both sides, so that nothing far outside overflows an integer.
+    first, last = np.clip(low, 0, side), np.clip(high, -1, side - 1)
+    return first.astype(np.int32), last.astype(np.int32)

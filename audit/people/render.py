@@ -50,7 +50,8 @@ def _rotation(yaw: float, pitch: float, roll: float) -> Array:
     turn = np.asarray([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     nod = np.asarray([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     tilt = np.asarray([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (tilt @ nod @ turn).astype(np.float32)
+    turned: Array = (tilt @ nod @ turn).astype(np.float32)
+    return turned
 
 
 def _posed(mesh: Mesh, mood: Nuisance) -> tuple[Array, Array]:
@@ -78,19 +79,19 @@ def _projected(world: Array, mood: Nuisance, side: int) -> tuple[Array, Array, A
 def _lit(face: Face, mesh: Mesh, world: Array, normal: Array, hits: Hits, side: int) -> Array:
     corners = mesh.triangles[hits.triangle]
 
-    def visible(values: Array) -> Array:
-        return np.einsum("nc...,nc->n...", values[corners], hits.weights)
-
     mood = face.mood
     part = mesh.part[corners[:, 0]]
-    position = visible(world)
+    scalars = np.stack([mesh.angle, mesh.along, mesh.openness], 1)
+    values = np.concatenate([mesh.position, world, normal, scalars], 1)
+    seen_at = sum(values[corners[:, c]] * hits.weights[:, c, None] for c in range(3))
+    rest, position, normal, scalars = np.split(seen_at, 4, 1)
+    angle, along, openness = scalars.T
     view = unit(np.asarray([0, 0, mood.distance + 6], np.float32) - position)
-    facing = unit(visible(normal))
+    facing = unit(normal)
     facing *= np.sign(np.einsum("ij,ij->i", facing, view) + 1e-6)[:, None]
-    openness = visible(mesh.openness) * (1 - light.crevices(hits, side))
+    openness = openness * (1 - light.crevices(hits, side))
     seen = light.Visible(position, facing, view, np.clip(openness, 0.12, 1.1), np.isin(part, SKIN))
     strands = np.flatnonzero(np.isin(part, STRANDS))
-    rest, angle, along = visible(mesh.position), visible(mesh.angle), visible(mesh.along)
     coats, strand = _painted(face, part, strands, rest, angle, along)
     key = light.direction(mood.light_azimuth, mood.light_elevation)
     reach = light.shadows(world, mesh, seen, key, hits, side)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from audit.people.curves import Array, box, bump, mix, smoothstep
+from audit.people.curves import Array, box, bump, smoothstep
 from audit.people.features import Face
 from audit.people.mesh import Part, Patch, patch
 
@@ -102,15 +102,15 @@ def loft(face: Face) -> Loft:
 
 def head(face: Face, skull: Loft) -> Patch:
     """The skin of the head; finer towards the front, where the features are."""
-    turn = np.linspace(-1, 1, 164, dtype=np.float32)
+    turn = np.linspace(-1, 1, 136, dtype=np.float32)
     angles = np.pi * (0.42 * turn + 0.58 * np.sign(turn) * np.abs(turn) ** 3)
-    dome = _CROWN_Y + (skull.crown - _CROWN_Y) * np.cos(np.linspace(0, np.pi / 2, 30))
+    dome = _CROWN_Y + (skull.crown - _CROWN_Y) * np.cos(np.linspace(0, np.pi / 2, 22))
     low = -9.2 - face.jaw_drop
     heights = np.concatenate(
         [
             dome,
-            np.linspace(_CROWN_Y, low, 120)[1:],
-            np.linspace(low, skull.chin_y - 0.5, 16)[1:],
+            np.linspace(_CROWN_Y, low, 100)[1:],
+            np.linspace(low, skull.chin_y - 0.5, 12)[1:],
         ]
     ).astype(np.float32)
     y, angle = np.meshgrid(heights, angles.astype(np.float32), indexing="ij")
@@ -121,8 +121,8 @@ def head(face: Face, skull: Loft) -> Patch:
     z = z + relief * front
     x = x + face.person.skull.jaw_shift * smoothstep(-1, -10, y) * front
     # A point is as open as it stands out from its surroundings.
-    folds = 0.42 * np.clip(gaussian_filter(z, (4, 4)) - z, -0.1, 1.2)
-    folds = folds + 0.15 * np.clip(gaussian_filter(z, 1.5) - z, -0.1, 0.6)
+    folds = 0.42 * np.clip(gaussian_filter(z, 3.3) - z, -0.1, 1.2)
+    folds = folds + 0.15 * np.clip(gaussian_filter(z, 1.2) - z, -0.1, 0.6)
     return patch(Part.FACE, x, y, z, angle=angle, along=y, openness=np.clip(1 - folds, 0.25, 1.08))
 
 
@@ -181,11 +181,13 @@ def _nose(face: Face, x: Array, y: Array) -> Array:
     height = ridge(np.clip(y, tip - 1.95, 1.5)).astype(np.float32)
     off = x - nose.bend * bump(y - tip - 1, 1.8)
     back = nose.width * (0.85 + 0.3 * smoothstep(-1.5, tip, y))
-    flank = mix(1.0, 1.5, smoothstep(0, tip + 0.4, y)) * nose.wing
-    relief = height * (0.6 * np.exp(-np.square(off / back)) + 0.4 * np.exp(-np.square(off / flank)))
+    flank = (1 + 0.5 * smoothstep(0, tip + 0.4, y)) * nose.wing
+    relief: Array = height * (
+        0.6 * np.exp(-np.square(off / back)) + 0.4 * np.exp(-np.square(off / flank))
+    )
     relief = relief + nose.tip * bump(off, 0.6) * bump(y - tip - 0.05, 0.55)
     wings = box(ax - nose.wing, 0.55) * box(y - tip + 0.5, 0.62)
-    relief = gaussian_filter(relief + 0.8 * wings, (1.5, 1.6))
+    relief = gaussian_filter(relief + 0.8 * wings, 1.3)
     relief = relief - 0.4 * bump(ax - 0.55 * nose.wing, 0.28) * bump(y - tip + 1.03, 0.18)
     return relief - 0.16 * bump(ax - nose.wing - 0.68, 0.22) * bump(y - tip + 0.5, 0.55)
 
