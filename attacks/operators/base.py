@@ -27,7 +27,7 @@ class Nature(StrEnum):
     """What an operator is to an attacker."""
 
     LINEAR = "linear"  # diagonal in DCT-I with known eigenvalues
-    MASKED = "linear with mask"  # linear, but blended with the untouched picture or moved about
+    MASKED = "linear with mask"  # linear, not diagonal: blended, turned, or of other borders
     QUANTISING = "quantising"  # keeps fewer samples or levels
     NONLINEAR = "non-linear"  # nothing to invert in closed form
     ERASING = "erasing"  # output independent of the face
@@ -98,20 +98,21 @@ class Operator(ABC):
         """Parameters as plain values, for reports and sidecars."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def settings(self, full: bool = False) -> dict[str, Any]:
+        """Keys and values of the spec; those at their default only if `full`."""
+        values = {field: getattr(self, field.name) for field in fields(self)}
+        return {f.name: value for f, value in values.items() if full or value != f.default}
+
     def __str__(self) -> str:
         """Canonical spec that `parse` reads back to an equal operator."""
-        pairs = [
-            f"{field.name}={plain(value)}"
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default
-        ]
+        pairs = [f"{key}={setting_text(value)}" for key, value in self.settings().items()]
         return self.name + (":" + ",".join(pairs) if pairs else "")
 
 
-def plain(value: object) -> str:
+def setting_text(value: object) -> str:
     """Shortest text that reads back to the same value.
 
-    >>> plain(4.0), plain(7.8), plain("ellipse")
+    >>> setting_text(4.0), setting_text(7.8), setting_text("ellipse")
     ('4', '7.8', 'ellipse')
     """
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture, plain, require, rounded
+from attacks.operators.base import Nature, Operator, Picture, require, rounded
 from attacks.operators.spectrum import kernel_response
 from metrics.errors import InputError
 
@@ -97,15 +97,18 @@ class Gaussian(Operator):
             "kernel_y": self.kernel_y,
         }
 
-    def __str__(self) -> str:
-        if (self.kernel_x, self.sigma_x) == (self.kernel_y, self.sigma_y):
-            if self.sigma_x == rule_sigma(self.kernel_x):
-                return f"{self.name}:k={self.kernel_x}"
-            return f"{self.name}:k={self.kernel_x},sigma={plain(self.sigma_x)}"
-        return (
-            f"{self.name}:kx={self.kernel_x},ky={self.kernel_y},"
-            f"sx={plain(self.sigma_x)},sy={plain(self.sigma_y)}"
-        )
+    def settings(self, full: bool = False) -> dict[str, Any]:
+        """k and sigma, or each axis on its own; no sigma that follows from k."""
+        if full or (self.kernel_x, self.sigma_x) != (self.kernel_y, self.sigma_y):
+            return {
+                "kx": self.kernel_x,
+                "ky": self.kernel_y,
+                "sx": self.sigma_x,
+                "sy": self.sigma_y,
+            }
+        if self.sigma_x == rule_sigma(self.kernel_x):
+            return {"k": self.kernel_x}
+        return {"k": self.kernel_x, "sigma": self.sigma_x}
 
 
 def make_gaussian(
@@ -161,3 +164,16 @@ class Box(Operator):
 
     def scaled(self, factor: float) -> Self:
         return type(self)(scaled_kernel(self.k, factor))
+
+
+def box_response(rows: int, columns: int, height: int, width: int) -> np.ndarray:
+    """Response `(height, width)` of a box of `rows` x `columns` pixels.
+
+    An even box, which also moves the picture by half a pixel, is taken without that: its two end
+    pixels count half.
+    """
+    windows = []
+    for length in (max(1, rows), max(1, columns)):
+        window = np.ones(length) if length % 2 else np.r_[0.5, np.ones(length - 1), 0.5]
+        windows.append(window / length)
+    return np.outer(kernel_response(windows[0], height), kernel_response(windows[1], width))

@@ -9,22 +9,38 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Literal, get_args, get_origin
 
-from attacks.operators.base import Chain, Operator, Untouched
+from attacks.operators.base import Chain, Operator, Untouched, require
 from attacks.operators.blur import Box, make_gaussian
 from attacks.operators.codec import Jpeg, WebP
+from attacks.operators.deface import DefaceBlur, DefaceMosaic, DefaceSolid
+from attacks.operators.ffmpeg import FfmpegBox, FfmpegGaussian
 from attacks.operators.fill import Solid
+from attacks.operators.ksame import KSame
+from attacks.operators.masked import EgoBlur, Ellipse, ImageNetBlur
 from attacks.operators.move import Permute, Rotate
 from attacks.operators.noise import DpPix, DpSnow, Noise
+from attacks.operators.opencv import CvGaussian, Median, Motion
+from attacks.operators.pillow import PillowBox, PillowGaussian
 from attacks.operators.pixelate import Downscale, Pixelate
+from attacks.operators.ranged import Ranged
 from metrics.errors import InputError
 
 GRAMMAR = "NAME:key=value,key=value|NAME:..., e.g. gaussian:k=81 or pixelate:b=16|jpeg:q=75"
 
-_CLASSES = (
-    Untouched, Box, Pixelate, Downscale, Solid, Noise, DpPix, DpSnow, Rotate, Permute, Jpeg, WebP,
+
+def make_ellipse(soft: float = 0.0) -> Ellipse:
+    """The mask alone; `parse` puts what stands before it inside."""
+    return Ellipse(Untouched(), soft)
+
+
+_CLASSES: tuple[type[Operator], ...] = (
+    Untouched, Box, CvGaussian, Median, Motion, PillowBox, PillowGaussian, FfmpegBox,
+    FfmpegGaussian, Pixelate, Downscale, Solid, EgoBlur, ImageNetBlur, DefaceBlur, DefaceMosaic,
+    DefaceSolid, Noise, DpPix, DpSnow, KSame, Rotate, Permute, Jpeg, WebP,
 )  # fmt: skip
 _BUILT_IN: dict[str, Callable[..., Operator]] = {
     "gaussian": make_gaussian,
+    "ellipse": make_ellipse,
     **{operator.name: operator for operator in _CLASSES},
 }
 
@@ -43,12 +59,29 @@ def parse(spec: str) -> Operator:
     >>> str(parse("gaussian:sigma=7.8"))
     'gaussian:k=49,sigma=7.8'
 
+    A value may be a range, drawn from anew for every picture; `ellipse` pastes what stands before
+    it through an ellipse.
+
+    >>> str(parse("box:k=21..41|ellipse:soft=.1"))
+    'box:k=21..41|ellipse:soft=0.1'
+
     Raises:
         InputError: not in the grammar, an unknown name or key (the nearest is named), or an
             impossible value.
     """
-    steps = tuple(_parse_step(step.strip()) for step in spec.split("|"))
-    return steps[0] if len(steps) == 1 else Chain(steps)
+    steps: list[Operator] = []
+    for text in spec.split("|"):
+        step = _parse_step(text.strip())
+        if isinstance(step, Ellipse):
+            require(bool(steps), f"{spec!r}: ellipse needs a step before it; write {GRAMMAR}.")
+            steps = [Ellipse(_in_turn(steps), step.soft)]
+        else:
+            steps.append(step)
+    return _in_turn(steps)
+
+
+def _in_turn(steps: list[Operator]) -> Operator:
+    return steps[0] if len(steps) == 1 else Chain(tuple(steps))
 
 
 def _parse_step(step: str) -> Operator:
@@ -60,7 +93,8 @@ def _parse_step(step: str) -> Operator:
         )
     factory = factories[name]
     accepted = inspect.signature(factory, eval_str=True).parameters
-    arguments: dict[str, object] = {}
+    low: dict[str, object] = {}
+    high: dict[str, object] = {}
     for pair in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, value = pair.partition("=")
         if not equals:
@@ -70,11 +104,25 @@ def _parse_step(step: str) -> Operator:
             raise InputError(
                 f"{step!r}: {name} has no {key!r}{_nearest(key, accepted)}; it takes {known}."
             )
-        arguments[key] = _convert(value, accepted[key].annotation, f"{step!r}: {key}")
-    missing = [k for k, p in accepted.items() if p.default is p.empty and k not in arguments]
+        annotation, where = accepted[key].annotation, f"{step!r}: {key}"
+        first, _, last = value.partition("..") if _is_number(annotation) else (value, "", "")
+        low[key] = _convert(first, annotation, where)
+        high[key] = _convert(last or first, annotation, where)
+    missing = [k for k, p in accepted.items() if p.default is p.empty and k not in low]
     if missing:
         raise InputError(f"{step!r}: {name} also needs {', '.join(missing)}.")
-    return factory(**arguments)
+    if low == high:
+        return factory(**low)
+    require(name != Ellipse.name, f"{step!r}: ellipse takes no range.")
+    return Ranged(factory, factory(**low), factory(**high))
+
+
+def _kinds(annotation: object) -> tuple[object, ...]:
+    return get_args(annotation) or (annotation,)
+
+
+def _is_number(annotation: object) -> bool:
+    return not {int, float}.isdisjoint(_kinds(annotation))
 
 
 def _convert(text: str, annotation: object, where: str) -> object:
@@ -82,7 +130,7 @@ def _convert(text: str, annotation: object, where: str) -> object:
         if text in (choices := get_args(annotation)):
             return text
         raise InputError(f"{where} must be one of {', '.join(choices)}, not {text!r}.")
-    kinds = [kind for kind in get_args(annotation) if kind is not type(None)] or [annotation]
+    kinds = _kinds(annotation)
     for kind in (int, float, str):
         if kind in kinds:
             try:

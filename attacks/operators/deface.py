@@ -1,0 +1,112 @@
+"""The three fillings of the `deface` package (1.5), as its code does them.
+
+It enlarges a face box by `scale` - 1 on each side, keeps it one pixel off the picture's right and
+bottom edge, and works on the box in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
+
+import cv2
+import numpy as np
+
+from attacks.operators.base import Nature, Operator, Picture, require
+from attacks.operators.blur import box_response
+
+
+@dataclass(frozen=True)
+class Deface(Operator):
+    """What the three have in common: the enlarged box."""
+
+    scale: float = 1.3
+
+    def __post_init__(self) -> None:
+        require(
+            self.scale >= 1,
+            f"{self.name}: scale must be at least 1 (of the box), not {self.scale}.",
+        )
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
+
+    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        x0, y0, x1, y1 = box
+        margin = np.array([x1 - x0, y1 - y0] * 2) * (self.scale - 1.0) * [-1, -1, 1, 1]
+        x0, y0, x1, y1 = np.rint(np.array([x0, y0, x1, y1]) + margin).astype(int).tolist()
+        height, width = picture.shape[:2]
+        x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width - 1, x1), min(height - 1, y1)
+        out = picture.copy()
+        if x0 < x1 and y0 < y1:
+            self._fill(out, x0, y0, x1, y1)
+        return out
+
+    def _fill(self, out: Picture, x0: int, y0: int, x1: int, y1: int) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DefaceBlur(Deface):
+    """`--replacewith blur`, its default: documented as Gaussian, a box of half the face box."""
+
+    name: ClassVar[str] = "deface-blur"
+    family: ClassVar[str] = "box"
+    nature: ClassVar[Nature] = Nature.MASKED
+
+    shape: Literal["ellipse", "box"] = "ellipse"
+
+    def _fill(self, out: Picture, x0: int, y0: int, x1: int, y1: int) -> None:
+        region = out[y0:y1, x0:x1]
+        height, width = region.shape[:2]
+        blurred = cv2.blur(region, (max(1, width // 2), max(1, height // 2)))
+        if self.shape == "box":
+            region[:] = blurred
+            return
+        half_height, half_width = height // 2, width // 2
+        y = (np.arange(height) - half_height) / max(half_height, 1e-9)
+        x = (np.arange(width) - half_width) / max(half_width, 1e-9)
+        inside = y[:, None] ** 2 + x[None, :] ** 2 < 1
+        region[inside] = blurred[inside]
+
+    def transfer(self, height: int, width: int) -> np.ndarray:
+        """Of its box, the blurred region being the whole of what is seen."""
+        return box_response(height // 2, width // 2, height, width)
+
+
+@dataclass(frozen=True)
+class DefaceMosaic(Deface):
+    """`--replacewith mosaic`: blocks of `size` pixels in the colour of their top-left pixel."""
+
+    name: ClassVar[str] = "deface-mosaic"
+    family: ClassVar[str] = "pixelate"
+    nature: ClassVar[Nature] = Nature.QUANTISING
+
+    size: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.size >= 1, f"deface-mosaic: size must be at least 1, not {self.size}.")
+
+    def _fill(self, out: Picture, x0: int, y0: int, x1: int, y1: int) -> None:
+        # Its rectangles include their far corner, so the last row and column may lie outside.
+        for y in range(y0, y1, self.size):
+            for x in range(x0, x1, self.size):
+                bottom, right = min(y1, y + self.size - 1), min(x1, x + self.size - 1)
+                out[y : bottom + 1, x : right + 1] = out[y, x]
+
+    def scaled(self, factor: float) -> Self:
+        return replace(self, size=max(1, round(self.size * factor)))
+
+
+@dataclass(frozen=True)
+class DefaceSolid(Deface):
+    """`--replacewith solid`: a black rectangle."""
+
+    name: ClassVar[str] = "deface-solid"
+    family: ClassVar[str] = "solid"
+    nature: ClassVar[Nature] = Nature.ERASING
+
+    def _fill(self, out: Picture, x0: int, y0: int, x1: int, y1: int) -> None:
+        out[y0 : y1 + 1, x0 : x1 + 1] = 0
