@@ -1,0 +1,183 @@
+"""Figures of recorded curves: CMC, open-set DET, identity distances, the kernel-size estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
+from scipy.special import ndtri
+
+from audit.schema import AttackResult, Condition, Curve, Results
+from reports.figures.canvas import (
+    DASHES,
+    MARKS,
+    MUTED,
+    SERIES,
+    Absent,
+    Drawing,
+    inline,
+    legend,
+    panel,
+)
+from reports.figures.text import columns, rate_axis
+from reports.language import Language
+from reports.names import clean
+from reports.summary import attacks_on, strongest, title
+
+_PROBIT_TICKS = [0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999]
+
+
+def _with_curve(
+    results: Results, condition: Condition, name: str
+) -> Iterator[tuple[AttackResult, Curve]]:
+    """Each attack's curve, of the recogniser that identified most."""
+    holders = [a for a in attacks_on(results, condition) if name in a.curves]
+    for attack_name in dict.fromkeys(a.name for a in holders):
+        same = [a for a in holders if a.name == attack_name]
+        best = strongest(same) or same[0]
+        yield best, best.curves[name]
+
+
+def _points(label: str, curve: Curve, language: Language, share_x: bool = False) -> list[list[str]]:
+    write = language.percent if share_x else language.decimal
+    return [[label, write(x), language.percent(y)] for x, y in zip(curve.x, curve.y, strict=True)]
+
+
+def cmc(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
+    """Identification rate within the first k candidates, k on a logarithmic axis."""
+    heading = language("figures.cmc.title", condition=clean(condition.title, 80))
+    found = list(_with_curve(results, condition, "cmc"))
+    if not found:
+        return Absent(heading, language("figures.cmc.missing"))
+    figure, axes = panel(2.7, above=0.6)
+    table = []
+    for index, (attack, curve) in enumerate(found):
+        _line(axes, curve.x, curve.y, index, title(attack))
+        table += _points(title(attack), curve, language)
+    axes.set_xscale("log")
+    ranks = sorted({rank for _, curve in found for rank in curve.x})
+    axes.xaxis.set_major_locator(
+        FixedLocator([r for r in (1, 2, 5, 10, 20, 50, 100) if r in ranks])
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rank, _: f"{rank:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(language("figures.cmc.x"))
+    rate_axis(axes, language, "y")
+    legend(axes, columns=3)
+    about = language("figures.cmc.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "attack", "rank", "rate"),
+        table,
+    )
+
+
+def det(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
+    """Open-set errors on probit axes, where normal scores give straight lines."""
+    heading = language("figures.det.title", condition=clean(condition.title, 80))
+    found = list(_with_curve(results, condition, "det"))
+    if not found:
+        return Absent(heading, language("figures.det.missing"))
+    figure, axes = panel(2.9, above=0.45, left=0.7)
+    table = []
+    for index, (attack, curve) in enumerate(found):
+        inner = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if 0 < x < 1 and 0 < y < 1]
+        x, y = ([float(ndtri(p[axis])) for p in inner] for axis in (0, 1))
+        _line(axes, x, y, index, title(attack))
+        table += _points(title(attack), curve, language, share_x=True)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator([float(ndtri(tick)) for tick in _PROBIT_TICKS]))
+        axis.set_major_formatter(FixedFormatter([language.declared(t) for t in _PROBIT_TICKS]))
+    axes.set_xlabel(language("figures.det.x"))
+    axes.set_ylabel(language("figures.det.y"))
+    legend(axes, columns=3)
+    about = language("figures.det.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "attack", "fpir", "fnir"),
+        table,
+    )
+
+
+def idd(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
+    """Distances to the same person and to strangers, for the strongest attack that has them."""
+    holders = [a for a, _ in _with_curve(results, condition, "idd_mated")]
+    attack = strongest(holders)
+    heading = language(
+        "figures.idd.title",
+        condition=clean(condition.title, 80),
+        attack=title(attack) if attack else "-",
+    )
+    if attack is None:
+        return Absent(heading, language("figures.idd.missing"))
+    figure, axes = panel(2.4, above=0.35)
+    table = []
+    for index, key in enumerate(("mated", "nonmated")):
+        curve = attack.curves.get(f"idd_{key}")
+        if curve is None:
+            continue
+        label = language(f"figures.idd.{key}")
+        axes.fill_between(curve.x, curve.y, step="mid", color=SERIES[index], alpha=0.3, linewidth=0)
+        axes.step(
+            curve.x, curve.y, where="mid", color=SERIES[index], linestyle=DASHES[index], label=label
+        )
+        table += [
+            [label, language.decimal(x), language.decimal(y)]
+            for x, y in zip(curve.x, curve.y, strict=True)
+        ]
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(language("figures.idd.x"))
+    axes.set_ylabel(language("figures.idd.y"))
+    legend(axes)
+    about = language("figures.idd.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "series", "radians", "density"),
+        table,
+    )
+
+
+def estimator(results: Results, language: Language, name: str) -> Drawing | Absent:
+    """Estimated against true kernel size."""
+    heading = language("figures.estimator.title")
+    curve = next((a.curves["estimator"] for a in results.attacks if "estimator" in a.curves), None)
+    if curve is None or not curve.x:
+        return Absent(heading, language("figures.estimator.missing"))
+    figure, axes = panel(3.2)
+    ends = [min(curve.x), max(curve.x)]
+    axes.plot(ends, ends, color=MUTED, linewidth=1)
+    axes.plot(curve.x, curve.y, color=SERIES[0], marker="o", markersize=4, linestyle="none")
+    axes.set_xlabel(language("figures.estimator.x"))
+    axes.set_ylabel(language("figures.estimator.y"))
+    about = language("figures.estimator.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "true", "estimated"),
+        [[language.decimal(x), language.decimal(y)] for x, y in zip(curve.x, curve.y, strict=True)],
+    )
+
+
+def _line(axes: Axes, x: list[float], y: list[float], index: int, label: str) -> None:
+    series = index % len(SERIES)
+    axes.plot(
+        x,
+        y,
+        color=SERIES[series],
+        marker=MARKS[series],
+        linestyle=DASHES[series],
+        label=clean(label, 24),
+        clip_on=False,
+    )

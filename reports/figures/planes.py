@@ -1,0 +1,182 @@
+"""Figures over two quantities: strength of the blur, and cost, against identification."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from audit.schema import AttackResult, Condition, Results
+from reports.figures.canvas import (
+    DASHES,
+    INK,
+    LIMIT,
+    MARKS,
+    MUTED,
+    SERIES,
+    Absent,
+    Drawing,
+    inline,
+    legend,
+    panel,
+)
+from reports.figures.text import columns, rate_axis, rates
+from reports.language import Language, catalogue
+from reports.names import clean
+from reports.summary import attacks_on, conditions, rate, scored, share, strongest, title
+
+
+def strength(results: Results, language: Language, name: str) -> Drawing | Absent:
+    """Rates over sigma / face width with interval bands, and the paper's points beside them."""
+    heading = language("figures.strength.title")
+    blurred = sorted((_sigma(c), c) for c in conditions(results) if _sigma(c) > 0)
+    lines = _lines(results, blurred)
+    if not lines:
+        return Absent(heading, language("figures.strength.missing"))
+    figure, axes = panel(2.9, above=0.75)
+    table = []
+    for index, points in enumerate(lines):
+        _line(axes, points, index % len(SERIES))
+        table += [
+            [title(attack), language.decimal(sigma), *rates(rate(attack), language)]
+            for sigma, attack in points
+        ]
+    table += _paper(axes, language)
+    axes.axhline(results.verdict.threshold, color=LIMIT, linestyle="--", linewidth=1.2)
+    axes.set_xlim(0, 1.15 * max(axes.dataLim.x1, blurred[-1][0]))
+    axes.set_xlabel(language("figures.strength.x"))
+    rate_axis(axes, language, "y")
+    legend(axes, columns=3)
+    about = language("figures.strength.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "attack", "sigma", "rate", "low", "high"),
+        table,
+    )
+
+
+def _sigma(condition: Condition) -> float:
+    return condition.anonymizer.sigma_over_face_width or 0.0
+
+
+def _lines(
+    results: Results, blurred: list[tuple[float, Condition]]
+) -> list[list[tuple[float, AttackResult]]]:
+    """For each attack, its best recogniser's result at each strength."""
+    names = dict.fromkeys(a.name for _, c in blurred for a in attacks_on(results, c))
+    lines = []
+    for attack_name in names:
+        points = []
+        for sigma, condition in blurred:
+            same = [a for a in attacks_on(results, condition) if a.name == attack_name]
+            best = strongest(same)
+            if best is not None:
+                points.append((sigma, best))
+        if points:
+            lines.append(points)
+    return lines
+
+
+def _line(axes: Axes, points: list[tuple[float, AttackResult]], series: int) -> None:
+    x = [sigma for sigma, _ in points]
+    found = [rate(attack) for _, attack in points]
+    axes.plot(
+        x,
+        [share(attack) for _, attack in points],
+        color=SERIES[series],
+        marker=MARKS[series],
+        linestyle=DASHES[series],
+        label=clean(title(points[0][1]), 24),
+        clip_on=False,
+    )
+    bounded = [
+        (at, e.low, e.high)
+        for at, e in zip(x, found, strict=True)
+        if e.low is not None and e.high is not None
+    ]
+    at, low, high = ([point[axis] for point in bounded] for axis in range(3))
+    axes.fill_between(at, low, high, color=SERIES[series], alpha=0.13, linewidth=0)
+    axes.vlines(at, low, high, color=SERIES[series], linewidth=1)
+
+
+def _paper(axes: Axes, language: Language) -> list[list[str]]:
+    """Draw the published points; their rows for the data table."""
+    published = language("figures.strength.paper")
+    points = catalogue("paper.yaml")["points"]
+    axes.plot(
+        [point["strength"] for point in points],
+        [point["rate"] for point in points],
+        color=INK,
+        marker="x",
+        markersize=6,
+        linestyle="none",
+        label=published,
+        clip_on=False,
+    )
+    for point in points:
+        axes.annotate(
+            point["series"],
+            (point["strength"], point["rate"]),
+            xytext=(6, -3),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=MUTED,
+        )
+    return [
+        [
+            f"{point['series']} ({published})",
+            language.decimal(point["strength"]),
+            language.percent(point["rate"]),
+            "",
+            "",
+        ]
+        for point in points
+    ]
+
+
+def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
+    """Seconds an attack took against its rate; the mark tells the condition."""
+    heading = language("figures.cost.title")
+    figure, axes = panel(2.9, above=0.6)
+    table = []
+    for index, condition in enumerate(conditions(results)):
+        own = scored(attacks_on(results, condition))
+        timed = [attack for attack in own if attack.cost.seconds > 0]
+        axes.plot(
+            [attack.cost.seconds for attack in timed],
+            [share(attack) for attack in timed],
+            color=SERIES[index % len(SERIES)],
+            marker=MARKS[index % len(MARKS)],
+            linestyle="none",
+            label=clean(condition.title, 28),
+            clip_on=False,
+        )
+        table += [
+            [
+                title(attack),
+                clean(attack.recognizer or ""),
+                clean(condition.title, 80),
+                language.decimal(attack.cost.seconds),
+                language.percent(rate(attack).value),
+            ]
+            for attack in timed
+        ]
+    if not table:
+        return Absent(heading, language("figures.cost.missing"))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(language("figures.cost.x"))
+    rate_axis(axes, language, "y")
+    legend(axes, columns=2)
+    about = language("figures.cost.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "attack", "recognizer", "condition", "seconds", "rate"),
+        table,
+    )

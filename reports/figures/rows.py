@@ -1,0 +1,174 @@
+"""Figures in rows: the forest of attacks, the controls, the attrition of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+
+from audit.schema import AttackResult, Condition, Controls, Estimate, Results
+from reports.figures.canvas import (
+    LIMIT,
+    MARKS,
+    MUTED,
+    SERIES,
+    Absent,
+    Drawing,
+    inline,
+    legend,
+    panel,
+)
+from reports.figures.text import columns, rate_axis, rate_text, rates
+from reports.language import Language
+from reports.names import clean
+from reports.summary import (
+    attacks_on,
+    controls_of,
+    rate,
+    recognizers,
+    scored,
+    strongest,
+    title,
+)
+
+_ROW = 0.44  # inches a row takes: a line of text above a line of marks
+
+
+def _mark(axes: Axes, y: float, estimate: Estimate, series: int) -> None:
+    """One rate with its interval; the mark and not only the colour tells the series."""
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [y, y], color=SERIES[series], linewidth=2)
+    axes.plot(
+        [estimate.value or 0.0],
+        [y],
+        color=SERIES[series],
+        marker=MARKS[series],
+        markersize=6.5,
+        linestyle="none",
+        clip_on=False,
+    )
+
+
+def _row_axes(axes: Axes, rows: int) -> None:
+    axes.set_ylim(rows - 0.35, -0.75)
+    axes.yaxis.set_visible(False)
+    axes.spines["left"].set_visible(False)
+
+
+def _caption(axes: Axes, y: float, left: str, right: str) -> None:
+    """A row's name and value, above its line: long names then need no margin."""
+    where = axes.get_yaxis_transform()
+    axes.text(0, y - 0.24, clean(left, 52), transform=where, va="bottom", fontsize=8.5)
+    axes.text(1, y - 0.24, right, transform=where, va="bottom", ha="right", fontsize=8.5)
+
+
+def forest(
+    results: Results, condition: Condition, language: Language, name: str
+) -> Drawing | Absent:
+    """Every attack's rate and interval on one condition, against chance, limit and ceiling."""
+    heading = language("figures.forest.title", condition=clean(condition.title, 80))
+    shown = scored(attacks_on(results, condition))
+    if not shown:
+        return Absent(heading, language("decision.sentence.no_attack"))
+    known = recognizers(results)
+    several = len(known) > 1
+    figure, axes = panel(_ROW * len(shown), left=0.2, above=0.3)
+    for y, attack in enumerate(shown):
+        found = rate(attack)
+        series = known.index(attack.recognizer) % len(MARKS) if attack.recognizer else 0
+        _mark(axes, y, found, series)
+        label = f"{title(attack)} · {clean(attack.recognizer)}" if several else title(attack)
+        _caption(axes, y, label, rate_text(found, language))
+    _row_axes(axes, len(shown))
+    rate_axis(axes, language)
+    controls = controls_of(results, shown[0])
+    lines = [
+        (controls.chance.value, MUTED, ":", "chance"),
+        (results.verdict.threshold, LIMIT, "--", "limit"),
+        (controls.clear_ceiling.value, MUTED, "-", "ceiling"),
+    ]
+    for value, colour, style, key in lines:
+        if value is not None:
+            label = language(f"figures.forest.{key}") + f" {language.percent(value)}"
+            axes.axvline(value, color=colour, linestyle=style, linewidth=1.2, label=label, zorder=1)
+    legend(axes, columns=3)
+    about = language("figures.forest.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "attack", "recognizer", "rate", "low", "high"),
+        [[title(a), clean(a.recognizer or ""), *rates(rate(a), language)] for a in shown],
+    )
+
+
+def controls(
+    results: Results, condition: Condition, language: Language, name: str
+) -> Drawing | Absent:
+    """All controls and the strongest attack on one axis, for the strongest attack's recogniser."""
+    heading = language("figures.controls.title", condition=clean(condition.title, 80))
+    attack = strongest(attacks_on(results, condition))
+    recognizer = attack.recognizer if attack else None
+    found = condition.controls.get(recognizer or "") or next(
+        iter(condition.controls.values()), results.controls
+    )
+    rows = list(control_rows(found, attack, language))
+    shown = [(label, value, ours) for label, value, ours in rows if value.value is not None]
+    if not shown:
+        return Absent(heading, language("figures.controls.missing"))
+    figure, axes = panel(_ROW * len(shown), left=0.2)
+    for y, (label, value, ours) in enumerate(shown):
+        _mark(axes, y, value, 1 if ours else 0)
+        _caption(axes, y, label, rate_text(value, language))
+    _row_axes(axes, len(shown))
+    rate_axis(axes, language)
+    about = language("figures.controls.about", recognizer=clean(recognizer or "-"))
+    table = [
+        [label, *rates(value, language)]
+        if value.value is not None
+        else [label, language.missing(value), "", ""]
+        for label, value, _ in rows
+    ]
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "control", "rate", "low", "high"),
+        table,
+    )
+
+
+def control_rows(
+    found: Controls, attack: AttackResult | None, language: Language
+) -> Iterator[tuple[str, Estimate, bool]]:
+    """Controls from those that should stay low to those that should be high, attack between."""
+    for key in language.raw("controls"):
+        if key != "attack":
+            yield language(f"controls.{key}"), getattr(found, key), False
+        elif attack is not None:
+            yield f"{language('controls.attack')}: {title(attack)}", rate(attack), True
+
+
+def attrition(results: Results, language: Language, name: str) -> Drawing | Absent:
+    """How many remained after each step from files to scored trials."""
+    heading = language("figures.attrition.title")
+    stages = results.data.stages
+    if not stages:
+        return Absent(heading, language("figures.attrition.missing"))
+    figure, axes = panel(_ROW * len(stages), left=0.2)
+    for y, stage in enumerate(stages):
+        axes.barh(y + 0.06, stage.count, height=0.3, color=SERIES[0])
+        _caption(axes, y, stage.name, language.count(stage.count))
+    _row_axes(axes, len(stages))
+    axes.set_xlabel(language("figures.attrition.x"))
+    about = language("figures.attrition.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "stage", "count", "note"),
+        [[clean(s.name), language.count(s.count), clean(s.note or "")] for s in stages],
+    )

@@ -1,0 +1,184 @@
+"""The report for people: one HTML file that needs no script, no network and no other file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from audit.schema import AttackResult, Condition, Estimate, Results, dump_results
+from reports import summary
+from reports.figures import curves, planes, rows
+from reports.figures.canvas import Absent, Drawing
+from reports.language import Language, load
+from reports.names import clean
+from reports.norms import mapped
+
+FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
+_SHOWN_EXCLUSIONS = 50
+
+
+@cache
+def environment() -> Environment:
+    """Templates with escaping on and no silent gaps."""
+    found = Environment(
+        loader=PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["clean"] = clean
+    found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
+    found.globals |= {"figure_of": figure_of, "parameters": _parameters}
+    return found
+
+
+def stylesheet(name: str = "report.css") -> Markup:
+    """A style sheet of the package, for a `<style>` element."""
+    return Markup(files("reports").joinpath("templates", name).read_text("utf-8"))
+
+
+def render_html(results: Results, language: str = "en", results_digest: str | None = None) -> str:
+    """The whole report.
+
+    Args:
+        results: the run.
+        language: of the decision page; the annex is written in English.
+        results_digest: SHA-256 of the `results.json` on disk; computed from `results` by default.
+
+    Raises:
+        InputError: there is no catalogue for the language.
+    """
+    own, english = load(language), load("en")
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            r=results,
+            summary=summary,
+            say=own,
+            t=english,
+            css=stylesheet(),
+            digest=results_digest or sha256(dump_results(results).encode()).hexdigest(),
+            version=_version(results),
+            worst=summary.named_worst(results, results.verdict),
+            conditions=summary.conditions(results),
+            findings=summary.worst_first(results.findings),
+            norms=mapped(results, english),
+            figures=_figures(results, english),
+            tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
+            date=(results.run.started or "")[:10],
+            shown_exclusions=_SHOWN_EXCLUSIONS,
+            legend=[measure(name, english) for name in _measures(results)],
+            frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
+        )
+    )
+
+
+def _measures(results: Results) -> list[str]:
+    """Every measure of the run once, rate first."""
+    return ["ira", *dict.fromkeys(m for a in results.attacks for m in a.metrics if m != "ira")]
+
+
+def _parameters(values: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _version(results: Results) -> str:
+    """The tool's version in characters that are harmless inside a style sheet."""
+    return re.sub(r"[^\w.+-]", "", results.run.version)[:40]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The drawn figures by place, and those that could not be drawn."""
+
+    by_condition: dict[str, list[Drawing]]
+    controls: list[Drawing]
+    across: list[Drawing]
+    attrition: Drawing | None
+    absent: list[Absent]
+
+
+def _figures(results: Results, language: Language) -> Figures:
+    drawn: dict[str, list[Drawing]] = {}
+    strong, absent = [], []
+    for number, condition in enumerate(summary.conditions(results), start=1):
+        per = [
+            rows.forest(results, condition, language, f"forest-{number}"),
+            curves.cmc(results, condition, language, f"cmc-{number}"),
+            curves.det(results, condition, language, f"det-{number}"),
+            curves.idd(results, condition, language, f"idd-{number}"),
+        ]
+        drawn[condition.id] = [figure for figure in per if isinstance(figure, Drawing)]
+        control = rows.controls(results, condition, language, f"controls-{number}")
+        strong += [control] if isinstance(control, Drawing) else []
+        absent += [figure for figure in (*per, control) if isinstance(figure, Absent)]
+    across = [
+        planes.strength(results, language, "strength"),
+        planes.cost(results, language, "cost"),
+        curves.estimator(results, language, "estimator"),
+    ]
+    flow = rows.attrition(results, language, "attrition")
+    absent += [figure for figure in (*across, flow) if isinstance(figure, Absent)]
+    return Figures(
+        by_condition=drawn,
+        controls=strong,
+        across=[figure for figure in across if isinstance(figure, Drawing)],
+        attrition=flow if isinstance(flow, Drawing) else None,
+        absent=absent,
+    )
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """One condition's attacks, and the measures beside the rate that any of them holds."""
+
+    condition: Condition
+    attacks: list[AttackResult]
+    recognizers: list[str]
+    fidelity: list[str]
+    other: list[str]
+
+    @classmethod
+    def of(cls, results: Results, condition: Condition, language: Language) -> _Tables:
+        attacks = summary.attacks_on(results, condition)
+        held = dict.fromkeys(name for attack in attacks for name in attack.metrics)
+        return cls(
+            condition,
+            attacks,
+            list(dict.fromkeys(a.recognizer or "" for a in attacks)),
+            [name for name in FIDELITY if name in held],
+            [name for name in held if name not in (*FIDELITY, "ira")],
+        )
+
+    def holding(self, names: list[str]) -> Iterator[AttackResult]:
+        """The attacks that hold at least one of the measures."""
+        for attack in self.attacks:
+            if any(name in attack.metrics for name in names):
+                yield attack
+
+
+def measure(name: str, language: Language) -> dict[str, str | bool | None]:
+    """Label, unit, direction and meaning of a measure; its bare name when it is not catalogued."""
+    known: dict[str, str | bool | None] = language.raw("metrics").get(name, {})
+    return {"label": clean(name), "unit": "", "up": None, "meaning": "", **known}
+
+
+def figure_of(name: str, estimate: Estimate | None, language: Language) -> str:
+    """A measure's value with its interval, or why there is none."""
+    if estimate is None:
+        return ""
+    if estimate.value is None:
+        return language.missing(estimate)
+    share = measure(name, language)["unit"] == "%"
+    value = language.percent(estimate.value) if share else language.decimal(estimate.value)
+    interval = language.interval(estimate, share)
+    return f"{value} ({interval})" if interval else value

@@ -1,0 +1,130 @@
+"""Text catalogues and the way numbers are written in a language.
+
+A catalogue is a YAML file in `catalogues/languages`; the keys a translation leaves out are read
+from English. Fractions become percent here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from audit.schema import Estimate, InputError
+from reports.names import clean
+
+_SPACE = "\u00a0"
+_DASH = "–"
+
+
+def catalogue(*path: str) -> Any:
+    """A YAML file of the package's `catalogues` folder."""
+    return yaml.safe_load(files("reports").joinpath("catalogues", *path).read_text("utf-8"))
+
+
+def available() -> list[str]:
+    """Codes of the languages the decision page can be written in."""
+    folder = files("reports").joinpath("catalogues", "languages")
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith("yaml"))
+
+
+@dataclass(frozen=True)
+class Language:
+    """Looks up sentences by dotted key and writes numbers."""
+
+    code: str
+    texts: Mapping[str, Any]
+
+    def raw(self, key: str) -> Any:
+        """The entry under a dotted key: a sentence, a list or a mapping."""
+        node: Any = self.texts
+        for part in key.split("."):
+            node = node[part]
+        return node
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The sentence under `key` with its placeholders filled."""
+        return str(self.raw(key)).format(**values)
+
+    def _point(self, text: str) -> str:
+        marks = {",": self.texts["group"], ".": self.texts["decimal"]}
+        return "".join(marks.get(char, char) for char in text)
+
+    def count(self, number: float) -> str:
+        return self._point(f"{number:,.0f}")
+
+    def decimal(self, number: float | None, digits: int = 3) -> str:
+        """Three significant digits, plain notation."""
+        if number is None:
+            return self("page.not_computed")
+        if number == 0 or abs(number) >= 1000:
+            return self.count(number)
+        return self._point(f"{number:#.{digits}g}".rstrip("."))
+
+    def percent(self, fraction: float | None, unit: bool = True) -> str:
+        """A fraction as percent: one decimal, more where rounding would feign 0 or 100.
+
+        >>> [load("en").percent(x, unit=False) for x in (0, 1, 0.958762, 0.000164, 0.99997)]
+        ['0', '100', '95.9', '0.016', '99.997']
+        """
+        if fraction is None:
+            return self("page.not_computed")
+        return self._point(_percent(fraction)) + (f"{_SPACE}%" if unit else "")
+
+    def declared(self, fraction: float) -> str:
+        """A fraction that somebody chose, such as a limit or a level, without forced decimals."""
+        return self._point(f"{100 * fraction:.6g}") + f"{_SPACE}%"
+
+    def interval(self, estimate: Estimate, share: bool = True) -> str:
+        """`89.9–98.4 %`, or an empty string where no interval was computed."""
+        if estimate.low is None or estimate.high is None:
+            return ""
+        if share:
+            return f"{self.percent(estimate.low, unit=False)}{_DASH}{self.percent(estimate.high)}"
+        return f"{self.decimal(estimate.low)}{_DASH}{self.decimal(estimate.high)}"
+
+    def duration(self, seconds: float) -> str:
+        return f"{self.decimal(seconds)}{_SPACE}s"
+
+    def missing(self, estimate: Estimate) -> str:
+        """Why an estimate holds no value."""
+        return clean(estimate.reason) if estimate.reason else self("page.not_computed")
+
+
+def _percent(fraction: float) -> str:
+    percent = 100 * fraction
+    if percent in (0, 100):
+        return f"{percent:.0f}"
+    nearest_end = min(percent, 100 - percent)
+    digits = 1
+    while digits < 6 and nearest_end < 10**-digits:
+        digits += 1
+    return f"{percent:.1f}" if digits == 1 else f"{percent:.{digits + 1}f}".rstrip("0")
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        merged[key] = _merged(old or {}, value) if both else value
+    return merged
+
+
+@cache
+def load(code: str = "en") -> Language:
+    """A language by its code.
+
+    Raises:
+        InputError: there is no catalogue of that name.
+    """
+    if code not in available():
+        known = ", ".join(available())
+        raise InputError(f"language {clean(code)!r} is not available; choose one of: {known}.")
+    english = catalogue("languages", "en.yaml")
+    texts = english if code == "en" else _merged(english, catalogue("languages", f"{code}.yaml"))
+    return Language(code, texts)

@@ -1,0 +1,394 @@
+"""A run as the scan writes it: three anonymisations, six attacks, two recognisers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy.stats import beta
+
+from audit.schema import (
+    Anonymizer,
+    AttackResult,
+    Check,
+    Condition,
+    Controls,
+    Cost,
+    Count,
+    Curve,
+    Data,
+    Estimate,
+    Excluded,
+    Fact,
+    Finding,
+    ProbeCount,
+    Results,
+    Run,
+    Stage,
+    Stratum,
+    Verdict,
+)
+
+PEOPLE, GALLERY = 97, 6084
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    '"quoted" & \'single\' {{ 7*7 }} {braces}',
+    "evil\u202egnp.exe\u202c\nsecond line\x1b[31m",
+    "\u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627",
+    "long" * 200,
+    "$\\frac{1}{0}$ ]]> --> </style></svg>",
+]
+
+
+def estimate(hits: int, n: int = PEOPLE) -> Estimate:
+    """Clopper-Pearson, two-sided 95 %."""
+    return Estimate(
+        value=hits / n,
+        low=float(beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0,
+        high=float(beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0,
+        n=n,
+        n_identities=n,
+        method="clopper-pearson",
+    )
+
+
+def plain(value: float) -> Estimate:
+    return Estimate(value=value, n=PEOPLE, n_identities=PEOPLE, method="mean")
+
+
+def cmc(rank1: float) -> Curve:
+    ranks = [1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0]
+    return Curve(x=ranks, y=[1 - (1 - rank1) * rank**-0.4 for rank in ranks])
+
+
+ATTACKS = {
+    "naive": ("Naive recognition", "No knowledge of the tool", None, 2.0),
+    "degraded-gallery": ("Degraded gallery", "The tool and its setting", None, 5.0),
+    "wiener": ("Wiener restoration", "The tool and its setting", "Closed form", 4.0),
+    "parrot": ("Parrot recognition", "The tool; the gallery", "McPherson et al. 2016", 61.0),
+    "ridge": ("Ridge embedding map", "The tool; background faces", None, 9.0),
+    "student": ("Distilled student", "The tool; background faces", None, 121.0),
+}
+HITS = {
+    "light": {"naive": 92, "degraded-gallery": 94, "wiener": 95, "parrot": 59, "ridge": 95},
+    "heavy": {"naive": 22, "degraded-gallery": 80, "wiener": 83, "parrot": 50, "ridge": 88},
+    "mosaic": {"naive": 1, "degraded-gallery": 29, "wiener": 21, "parrot": 24, "ridge": 35},
+    "solid": {"naive": 0, "degraded-gallery": 0, "wiener": 0, "parrot": 1, "ridge": 0},
+}
+STUDENT = {"light": 96, "heavy": 93, "mosaic": 52, "solid": 0}
+RECOGNIZERS = {"edgeface-xs": 0, "dlib": 9}
+
+
+def controls(condition: str, worse: int) -> Controls:
+    return Controls(
+        chance=Estimate(value=1 / GALLERY, n=GALLERY, method="1/G"),
+        clear_ceiling=estimate(96 - worse // 3),
+        naive=estimate(max(HITS[condition]["naive"] - worse, 0)),
+        solid_fill=estimate(0),
+        context_only=estimate(1),
+        known_weak=estimate(94 - worse // 2),
+        label_permutation=estimate(0),
+        disjoint_identity=Estimate(reason="every attacker was trained on background people only"),
+    )
+
+
+def attack(condition: str, name: str, recognizer: str, hits: int) -> AttackResult:
+    title, knowledge, paper, seconds = ATTACKS[name]
+    restored = name == "wiener" and condition != "solid"
+    quality = {"light": 27.4, "heavy": 24.0, "mosaic": 19.0}.get(condition, 0.0)
+    fidelity = {
+        "psnr": plain(quality),
+        "ssim": plain(quality / 38),
+        "idd": plain(1.5 - quality / 30),
+        "lpips": Estimate(reason="weights not installed: run `reid-audit weights fetch lpips`"),
+        "fid": Estimate(reason="weights not installed: run `reid-audit weights fetch inception`"),
+        "frechet_features": plain(41.84 - quality),
+    }
+    rate = hits / PEOPLE
+    curves = {"cmc": cmc(rate)}
+    if name == "student":
+        angle = [0.1 + 0.1 * step for step in range(18)]
+        curves["idd_mated"] = Curve(x=angle, y=[max(0.0, 2 - 9 * (a - 0.7) ** 2) for a in angle])
+        curves["idd_nonmated"] = Curve(x=angle, y=[max(0.0, 2 - 9 * (a - 1.5) ** 2) for a in angle])
+        fpir = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
+        curves["det"] = Curve(x=fpir, y=[(1 - rate * 0.98) * (1 - x) for x in fpir])
+    graver = condition == "heavy" and name == "student" and recognizer == "edgeface-xs"
+    return AttackResult(
+        name=name,
+        recognizer=recognizer,
+        condition=condition,
+        title=title,
+        paper=paper,
+        knowledge=knowledge,
+        metrics={
+            "ira": estimate(hits),
+            "rank5": plain(min(1.0, rate * 1.03)),
+            "ood_auroc": plain(0.5 + rate / 2.2),
+            **(fidelity if restored else {}),
+        },
+        curves=curves,
+        strata=[
+            Stratum(name="under 30", ira=estimate(39, 40)),
+            Stratum(name="30 to 60", ira=estimate(45, 46)),
+            Stratum(name="over 60", ira=estimate(9, 11)),
+            Stratum(name="unlabelled", ira=Estimate(reason="fewer than 5 people: suppressed")),
+        ]
+        if graver
+        else [],
+        worst_off=[Stratum(name=f"person-{tag}", ira=plain(1.0)) for tag in ("3f2a", "91bc", "e07d")]
+        if graver
+        else [],
+        cost=Cost(seconds=seconds, device="cpu", peak_memory_mib=900.0, parameters=1_770_000),
+    )
+
+
+def condition(key: str, title: str, anonymizer: Anonymizer) -> Condition:
+    leak = key != "solid"
+    return Condition(
+        id=key,
+        title=title,
+        anonymizer=anonymizer,
+        probes=ProbeCount(identities=PEOPLE, images=PEOPLE, mated_images=PEOPLE),
+        controls={name: controls(key, worse) for name, worse in RECOGNIZERS.items()},
+        verdict=Verdict(
+            outcome="LEAK_DEMONSTRATED" if leak else "BOUNDED",
+            threshold=0.05,
+            worst_attack="student" if leak else "parrot",
+            worst_recognizer="edgeface-xs",
+            worst_condition=key,
+            leak=leak,
+            bounded=not leak,
+            upper_bound=None if leak else 0.048,
+            detectable_risk=0.0304,
+        ),
+    )
+
+
+CONDITIONS = [
+    condition(
+        "light",
+        "Gaussian blur, kernel 37",
+        Anonymizer(
+            family="gaussian",
+            parameters={"sigma": 5.9, "kernel_size": 37},
+            spec="gaussian:k=37",
+            source="sidecar",
+            region="face",
+            sigma_over_face_width=0.039,
+            face_width=94.0,
+            effective_resolution=38.0,
+            bits_per_channel=4100.0,
+            predicted_psnr=27.4,
+        ),
+    ),
+    condition(
+        "heavy",
+        "Gaussian blur, kernel 81",
+        Anonymizer(
+            family="gaussian",
+            parameters={"sigma": 12.5, "kernel_size": 81},
+            spec="gaussian:k=81",
+            source="identified",
+            region="face",
+            sigma_over_face_width=0.083,
+            face_width=94.0,
+            effective_resolution=20.0,
+            bits_per_channel=2500.0,
+            predicted_psnr=24.0,
+            confidence=0.97,
+        ),
+    ),
+    condition(
+        "mosaic",
+        "Pixelation, 12 blocks",
+        Anonymizer(
+            family="pixelate",
+            parameters={"block": 8},
+            spec="pixelate:b=8",
+            source="sidecar",
+            region="face",
+            effective_resolution=11.8,
+            bits_per_channel=980.0,
+        ),
+    ),
+    condition(
+        "solid",
+        "Solid fill",
+        Anonymizer(
+            family="solid", spec="solid", source="sidecar", region="face", effective_resolution=0.0
+        ),
+    ),
+]
+
+FINDINGS = [
+    Finding(
+        id="reidentification.heavy",
+        severity="critical",
+        status="fail",
+        title="People are identifiable after Gaussian blur, kernel 81",
+        evidence="The distilled student identified 93 of 97 people; the naive attack 22 of 97.",
+        recommendation="Replace gaussian:k=81 (effective resolution 20 pixels per side) with a solid "
+        "fill of the face region; no blur kernel tested here stayed below the declared limit.",
+    ),
+    Finding(
+        id="reidentification.mosaic",
+        severity="high",
+        status="fail",
+        title="People are identifiable after pixelation to 12 blocks",
+        evidence="The distilled student identified 52 of 97 people.",
+        recommendation="Use solid fill, or at most 4 blocks per face and audit again.",
+    ),
+    Finding(
+        id="residue.metadata",
+        severity="medium",
+        status="warn",
+        title="7 anonymised files carry an EXIF thumbnail",
+        evidence="The thumbnail was made before the blur in 7 of 97 files.",
+        recommendation="Strip all metadata after anonymising, for example with exiftool -all=.",
+    ),
+    Finding(
+        id="authorization.missing",
+        severity="info",
+        status="manual",
+        title="The basis of this audit is not recorded",
+        evidence="No authorization text was given.",
+        recommendation="Record it with --authorization before the report is used.",
+    ),
+    Finding(
+        id="reidentification.solid",
+        severity="info",
+        status="pass",
+        title="Solid fill stayed at chance level",
+        evidence="No attack identified more than 1 of 97 people.",
+        recommendation="Keep it, and audit again when the tool or its setting changes.",
+    ),
+]
+
+
+def build(*, hostile: bool = False) -> Results:
+    """The example run; `hostile` puts injection attempts wherever a user's text can stand."""
+    attacks = [
+        attack(key, name, recognizer, max(hits - worse, 0))
+        for key in HITS
+        for recognizer, worse in RECOGNIZERS.items()
+        for name, hits in {**HITS[key], "student": STUDENT[key]}.items()
+    ]
+    attacks.append(
+        AttackResult(
+            name="revelio",
+            title="Revelio",
+            condition="heavy",
+            recognizer="edgeface-xs",
+            status="skipped",
+            reason="its weights are not installed",
+        )
+    )
+    run = Results(
+        title="Face blur of the visitor archive",
+        verdict=Verdict(
+            outcome="LEAK_DEMONSTRATED",
+            threshold=0.05,
+            worst_attack="student",
+            worst_recognizer="edgeface-xs",
+            worst_condition="heavy",
+            leak=True,
+            detectable_risk=0.0304,
+            reasons=["The excess risk of 4 attacks is above zero after Holm adjustment."],
+        ),
+        data=Data(
+            gallery=Count(identities=GALLERY, images=GALLERY),
+            probes=ProbeCount(
+                identities=147,
+                images=197,
+                mated_images=147,
+                mated_identities=PEOPLE,
+                nonmated_images=50,
+                nonmated_identities=50,
+                failed_to_acquire=3,
+            ),
+            background=Count(identities=2100, images=5089),
+            stages=[
+                Stage(name="Files found", count=204),
+                Stage(name="Decoded", count=202, note="2 truncated files"),
+                Stage(name="Face located", count=200, note="3 without a face, 1 with two"),
+                Stage(name="After near-duplicates", count=197, note="3 stood in the gallery too"),
+                Stage(name="Mated probes", count=147),
+                Stage(name="Scored people", count=PEOPLE, note="one random probe a person"),
+            ],
+            excluded=[
+                Excluded(image="img-04c1", role="gallery", reason="near-duplicate of a probe"),
+                Excluded(image="img-7e90", role="probe", reason="truncated file"),
+            ],
+            frame_sources={"sidecar": 190, "anonymised": 7},
+        ),
+        anonymizer=CONDITIONS[1].anonymizer,
+        controls=CONDITIONS[1].controls["edgeface-xs"],
+        attacks=attacks,
+        findings=FINDINGS,
+        conditions=CONDITIONS,
+        checks=[
+            Check(name="Recognises clear pictures", passed=True, evidence="96 of 97; at least .8"),
+            Check(name="Breaks a known-weak blur", passed=True, evidence="94 of 97"),
+            Check(name="Stays at chance on solid fill", passed=True, evidence="0 of 97"),
+            Check(name="Disjoint identities", evidence="no attacker saw the probes' people"),
+        ],
+        method=[
+            Fact(topic="Purpose", name="Authorisation", value="not recorded"),
+            Fact(topic="Recogniser", name="edgeface-xs", value="sha256 5f0c..., cosine, 112 px"),
+            Fact(topic="Recogniser", name="dlib", value="sha256 9a4d..., Euclidean, 150 px"),
+            Fact(topic="Statistics", name="Endpoint", value="one random probe per identity"),
+            Fact(topic="Statistics", name="Interval", value="Clopper-Pearson by identity, 95 %"),
+            Fact(topic="Statistics", name="Ties", value="count 1/(ties+1)"),
+        ],
+        limitations=["The probes are all frontal portraits."],
+        untested=["Gait, clothing and voice", "Several frames of one scene", "Metadata linkage"],
+        reassess_by="2027-11-20",
+        seed=7,
+        run=Run(
+            version="0.1.0",
+            started="2026-11-20T10:00:00+00:00",
+            finished="2026-11-20T10:07:12+00:00",
+            seconds=432.0,
+            peak_memory_mib=1830.0,
+        ),
+    )
+    return poison(run) if hostile else run
+
+
+def poison(run: Results) -> Results:
+    """Every free text replaced by an injection attempt; ids stay consistent."""
+    texts = iter(HOSTILE * 400)
+    free = {"title", "reason", "evidence", "recommendation", "knowledge", "paper", "value", "note"}
+    free |= {"recognizer", "worst_recognizer", "topic", "spec", "image", "role", "family", "region"}
+
+    def walk(node: object, key: str = "") -> object:
+        if isinstance(node, dict):
+            return {k: walk(v, k) for k, v in node.items()}
+        if isinstance(node, list):
+            return [walk(item, key) for item in node]
+        if isinstance(node, str) and key in free | {"untested", "limitations", "reasons"}:
+            return HOSTILE[0] if "recognizer" in key else next(texts)
+        return node
+
+    return Results.model_validate(walk(run.model_dump()))
+
+
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return build()
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Results:
+    return build(hostile=True)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    return Path(__file__).parent / "data"
+
+
+if __name__ == "__main__":
+    print(json.dumps(build().model_dump(), indent=2))
