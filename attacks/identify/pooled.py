@@ -1,0 +1,88 @@
+"""One answer for a batch of pictures that came from one tool."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from attacks.identify.estimate import identify
+from attacks.identify.result import Identification, PooledIdentification
+from metrics.errors import InputError
+
+TOLERANCE = 0.2
+"""Relative difference of a length up to which two pictures may come from one setting."""
+
+_LENGTHS = {
+    "gaussian": ("sigma_x", "sigma_y"),
+    "box": ("box_x", "box_y"),
+    "pixelate": ("block_x", "block_y"),
+}
+
+
+def identify_batch(pictures: Sequence[np.ndarray]) -> PooledIdentification:
+    """Identify pictures `(H, W, 3)` uint8 together.
+
+    Pictures that agree in family and, within `TOLERANCE`, in their lengths make a cluster.
+
+    Raises:
+        InputError: no picture at all.
+    """
+    return pool([identify(picture) for picture in pictures])
+
+
+def pool(members: Sequence[Identification]) -> PooledIdentification:
+    """Pool identifications that were made one by one.
+
+    Raises:
+        InputError: none given.
+    """
+    if not members:
+        raise InputError("identify_batch: no pictures given; pass at least one.")
+    clusters = _clusters(members)
+    largest = [members[i] for i in clusters[0]]
+    return PooledIdentification(_consensus(largest), tuple(members), clusters)
+
+
+def _lengths(member: Identification) -> np.ndarray:
+    names = _LENGTHS.get(member.family, ())
+    return np.log(np.maximum([member.parameters[n] for n in names], 0.1))
+
+
+def _clusters(members: Sequence[Identification]) -> tuple[tuple[int, ...], ...]:
+    families: dict[str, list[int]] = defaultdict(list)
+    for index, member in enumerate(members):
+        families[member.family].append(index)
+    clusters: list[list[int]] = []
+    for indices in families.values():
+        lengths = np.array([_lengths(members[i]) for i in indices])
+        left = np.ones(len(indices), bool)
+        while left.any():
+            if lengths.shape[1] == 0:
+                near = left.copy()
+            else:
+                distance = np.abs(lengths[:, None] - lengths[None]).max(axis=2)
+                close = (distance < TOLERANCE) & left[:, None] & left[None]
+                near = close[np.argmax(close.sum(axis=1))]
+            clusters.append([indices[i] for i in np.flatnonzero(near)])
+            left &= ~near
+    return tuple(tuple(c) for c in sorted(clusters, key=lambda c: (-len(c), c[0])))
+
+
+def _consensus(members: Sequence[Identification]) -> Identification:
+    """The first member with its numbers replaced by inverse-variance means or medians."""
+    first = members[0]
+    parameters: dict[str, Any] = dict(first.parameters)
+    for name in _LENGTHS.get(first.family, ()):
+        values = np.array([m.parameters[name] for m in members], float)
+        if f"{name}_sd" in parameters:
+            weights = np.array([m.parameters[f"{name}_sd"] for m in members]) ** -2.0
+            parameters[name] = float((weights * values).sum() / weights.sum())
+            parameters[f"{name}_sd"] = float(weights.sum() ** -0.5)
+        else:
+            parameters[name] = type(first.parameters[name])(np.median(values))
+    confidence = float(np.mean([m.confidence for m in members]))
+    return replace(first, parameters=parameters, confidence=confidence)

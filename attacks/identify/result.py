@@ -1,0 +1,102 @@
+"""What identification returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from attacks.operators import Operator, parse
+from metrics.errors import InputError
+
+FAMILIES = (
+    "none",
+    "gaussian",
+    "box",
+    "median",
+    "motion",
+    "pixelate",
+    "downscale",
+    "solid",
+    "noise",
+    "permute",
+    "generative",
+    "unknown",
+)
+
+
+@dataclass(frozen=True)
+class EncodedInfo:
+    """What a file's header says about how its pixels were stored.
+
+    codec: `png`, `jpeg`, `webp`, ...; quality: 1-100 under libjpeg's scaling of the standard
+    tables, None where there is none; tables: quantisation steps `(8, 8)` of luma and chroma, in
+    the order of the frequencies (row v, column u); lossless: None where the header cannot tell.
+    """
+
+    codec: str
+    bit_depth: int = 8
+    quality: int | None = None
+    tables: tuple[Any, ...] = ()
+    lossless: bool | None = None
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What was done to one picture, as far as its pixels tell.
+
+    region: x0, y0, x1, y1 in pixels, half-open; the whole picture when no part stands out.
+    region_shape: `box`, `ellipse` or `soft`.
+    family: one of `FAMILIES`.
+    parameters: of the family, with standard deviations under names that end in `_sd`. Gaussian:
+        sigma_x, sigma_y, kernel_size (odd size under the torchvision/OpenCV rule; 1 = no blur).
+        Lengths are in pixels of the picture.
+    noise: standard deviation in grey levels of what lies over the operator's output: rounding
+        alone is 0.29.
+    codec, quality: from the file's header, else from the 8 x 8 grid in the pixels.
+    confidence: in [0, 1].
+    effective_resolution: pixels per side of what is left, None when it is not computed.
+    """
+
+    region: tuple[int, int, int, int]
+    family: str
+    region_shape: str = "box"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    noise: float | None = None
+    codec: str | None = None
+    quality: int | None = None
+    bit_depth: int = 8
+    confidence: float = 0.0
+    effective_resolution: float | None = None
+    spec: str | None = None
+
+    @property
+    def kernel_size(self) -> int | None:
+        """Odd Gaussian kernel size under the torchvision/OpenCV rule, 1 without blur."""
+        return self.parameters.get("kernel_size")
+
+    def operator(self) -> Operator | None:
+        """The operator to attack, or None when it is unknown."""
+        if self.spec is None:
+            return None
+        try:
+            return parse(self.spec)
+        except InputError:
+            return None
+
+
+@dataclass(frozen=True)
+class PooledIdentification:
+    """One answer for a batch that came from one tool.
+
+    consensus: the pooled identification, its region that of the first picture of the largest
+    cluster; members: one per picture; clusters: indices of the pictures that agree with each
+    other, the largest first; consistent: whether there is a single cluster.
+    """
+
+    consensus: Identification
+    members: tuple[Identification, ...]
+    clusters: tuple[tuple[int, ...], ...]
+
+    @property
+    def consistent(self) -> bool:
+        return len(self.clusters) == 1

@@ -1,0 +1,125 @@
+"""Power spectra of pictures in the basis in which blur is diagonal, binned for speed.
+
+A blur with reflected borders multiplies each DCT-I mode by a known number, without leakage: no
+window, no cropping error. Modes are averaged over cells that grow with frequency, so a 256-px
+picture of 65,536 modes becomes some 3,000 cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
+"""Orthonormal, so that rounding noise stays white with variance 1/12 in every plane."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Frequency bins along one axis of `size` pixels.
+
+    `edges` (bins + 1,): first mode of each bin; `mode` (bins,): mean mode number;
+    `average` (bins, size): matrix that averages over the modes of each bin.
+    """
+
+    size: int
+    edges: np.ndarray
+    mode: np.ndarray
+    average: np.ndarray
+
+    @property
+    def frequency(self) -> np.ndarray:
+        """Cycles per pixel at the bins' centres, 0 to 1/2."""
+        return self.mode / (2 * max(self.size - 1, 1))
+
+
+@lru_cache(maxsize=64)
+def axis(size: int, growth: float = 20.0) -> Axis:
+    """Bins of width max(1, k / growth) at mode k: a bin each for the first `growth` modes."""
+    edges = [0]
+    while edges[-1] < size:
+        edges.append(min(size, edges[-1] + max(1, int(edges[-1] / growth))))
+    starts = np.array(edges)
+    counts = np.diff(starts)
+    average = np.zeros((len(counts), size))
+    for row, (first, count) in enumerate(zip(starts[:-1], counts, strict=True)):
+        average[row, first : first + count] = 1 / count
+    return Axis(size, starts, average @ np.arange(size), average)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Binned power of a region: `power` (planes, cells), `weight` (cells,) modes per cell, and for
+    each cell its bin along y and x (`row`, `column`)."""
+
+    height: int
+    width: int
+    growth: float
+    power: np.ndarray
+    weight: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+    @property
+    def planes(self) -> int:
+        """3, or 1 for a grey region."""
+        return len(self.power)
+
+    @property
+    def rows(self) -> Axis:
+        return axis(self.height, self.growth)
+
+    @property
+    def columns(self) -> Axis:
+        return axis(self.width, self.growth)
+
+
+def is_grey(region: np.ndarray) -> bool:
+    """Whether the three channels `(H, W, 3)` are equal."""
+    return bool(
+        (region[..., 0] == region[..., 1]).all() and (region[..., 1] == region[..., 2]).all()
+    )
+
+
+def planes(region: np.ndarray) -> np.ndarray:
+    """Decorrelated planes `(P, H, W)` float64 of a region `(H, W, 3)`: luma and two opponent
+    planes, or the one plane of a grey region."""
+    if is_grey(region):
+        return region[..., 0].astype(float)[None]
+    return np.tensordot(OPPONENT, region.astype(float), axes=(1, 2))
+
+
+def modes(plane: np.ndarray) -> np.ndarray:
+    """DCT-I coefficients `(..., H, W)`, scaled like `attacks.operators.spectrum.analyse` (white
+    noise of variance v has variance v in each mode) but by FFT."""
+    coefficients = fft.dctn(plane, type=1, axes=(-2, -1))
+    for position in (-2, -1):
+        size = plane.shape[position]
+        norm = np.full(size, np.sqrt(2.0 * (size - 1)))
+        norm[[0, -1]] = 2 * np.sqrt(size - 1)
+        shape = [1, 1]
+        shape[position] = size
+        coefficients = coefficients / norm.reshape(shape)
+    return coefficients
+
+
+def spectrum(region: np.ndarray, growth: float = 20.0) -> Spectrum:
+    """Binned spectrum of a region `(H, W, 3)` uint8, at least 2 x 2; the mean is left out."""
+    cells = empty_spectrum(*region.shape[:2], growth)
+    power = modes(planes(region)) ** 2
+    binned = cells.rows.average @ power @ cells.columns.average.T
+    return replace(cells, power=binned[:, cells.row, cells.column])
+
+
+@lru_cache(maxsize=32)
+def empty_spectrum(height: int, width: int, growth: float) -> Spectrum:
+    """The cells of a region of this size, without power."""
+    rows, columns = axis(height, growth), axis(width, growth)
+    weight = np.outer(np.diff(rows.edges), np.diff(columns.edges)).astype(float)
+    weight[0, 0] = 0
+    row, column = np.nonzero(weight)
+    nothing = np.empty((0, len(row)))
+    return Spectrum(height, width, growth, nothing, weight[row, column], row, column)
