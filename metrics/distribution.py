@@ -48,7 +48,7 @@ class Moments:
 
 
 def frechet_distance(x: ArrayLike | Moments, y: ArrayLike | Moments) -> float:
-    """Frechet distance between Gaussians fitted to two feature sets (Heusel et al. 2017, eq. 6).
+    """Frechet distance between Gaussians fitted to two feature sets (Heusel et al. 2017).
 
     |mu_x - mu_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)). With S = F^T F the last trace is the
     nuclear norm of F_x F_y^T, so no matrix root is taken and singular covariances are no trouble.
@@ -68,7 +68,7 @@ def frechet_distance(x: ArrayLike | Moments, y: ArrayLike | Moments) -> float:
 
 
 def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
-    """Unbiased squared MMD with the kernel (x.y/D + 1)^3 (Binkowski et al. 2018, eq. 4).
+    """Unbiased squared MMD with the kernel (x.y/D + 1)^3 (Binkowski et al. 2018).
 
     Unbiased at any sample size, hence sometimes negative. All pairs are used, not subsets.
 

@@ -21,12 +21,14 @@ from metrics.stats.resampling import (
 )
 from metrics.stats.risk import (
     bits,
+    chance_p,
     excess_over,
     excess_risk,
     fano_bits,
     holm,
     holm_levels,
     information_bits,
+    mcnemar_p,
     paired_excess_risk,
     retained_identifiability,
 )
@@ -41,6 +43,7 @@ __all__ = [
     "bootstrap_weights",
     "by_identity",
     "by_image",
+    "chance_p",
     "cllr_statistic",
     "clopper_pearson",
     "detectable_risk",
@@ -52,6 +55,7 @@ __all__ = [
     "identities_for_power",
     "identities_needed",
     "information_bits",
+    "mcnemar_p",
     "mean_estimate",
     "mean_statistic",
     "one_per_identity",

@@ -27,10 +27,13 @@ def _tail(alpha: float, side: Side) -> float:
 
 
 def _ends(hits: float, n: float, alpha: float, side: Side) -> tuple[float, float]:
-    tail = _tail(alpha, side)
-    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 and side != "upper" else 0.0
-    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n and side != "lower" else 1.0
-    return low, high
+    tail, low, high = _tail(alpha, side), 0.0, 1.0
+    if hits > 0 and side != "upper":
+        low = float(betaincinv(hits, n - hits + 1, tail))
+    if hits < n and side != "lower":
+        high = float(betaincinv(hits + 1, n - hits, 1 - tail))
+    # The quantile routine loses its way for a vanishing fraction of a hit.
+    return min(low, hits / n), max(high, hits / n)
 
 
 def _method(name: str, side: Side) -> str:

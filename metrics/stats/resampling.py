@@ -123,7 +123,7 @@ def bootstrap_interval(
 
 
 def _bca_levels(levels: Floats, draws: Floats, value: float, left_out: Floats) -> Floats:
-    """Percentile levels corrected for bias and acceleration (Efron 1987, eq. 3.9)."""
+    """Percentile levels corrected for bias and acceleration (Efron 1987)."""
     below = np.mean(draws < value) + np.mean(draws == value) / 2
     deviation = np.nanmean(left_out) - left_out
     spread = np.nansum(deviation**2)

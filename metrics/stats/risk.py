@@ -1,7 +1,7 @@
 """Risk beyond a control, several attacks at once, and risk in bits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,7 +51,7 @@ def excess_risk(
 
 
 def _score_ratio_upper(x1: float, n1: int, x0: float, n0: int, alpha: float) -> float:
-    """One-sided upper limit of the ratio p1/p0 (Miettinen and Nurminen 1985, sec. 4)."""
+    """One-sided upper limit of the ratio p1/p0 (Miettinen and Nurminen 1985)."""
     z = float(ndtri(1 - alpha))
     total = n1 + n0
 
@@ -65,26 +65,15 @@ def _score_ratio_upper(x1: float, n1: int, x0: float, n0: int, alpha: float) -> 
         scale = math.sqrt(max(variance, 1e-300) * total / (total - 1))
         return (x1 / n1 - ratio * x0 / n0) / scale + z
 
-    low = (x1 / n1) / (x0 / n0)
-    high = max(1.0, 2 * low)
-    while distance(high) > 0:
-        low, high = high, 2 * high
-    return float(brentq(distance, low, high)) if distance(low) > 0 else low
+    return _crossing(distance, (x1 / n1) / (x0 / n0))
 
 
-def paired_excess_risk(
-    attack: ArrayLike,
-    control: ArrayLike,
-    *,
-    alpha: float = 0.05,
-    replicates: int = 4000,
-    seed: int = 0,
-) -> Estimate:
+def paired_excess_risk(attack: ArrayLike, control: ArrayLike, *, alpha: float = 0.05) -> Estimate:
     """Excess risk R = (a - c)/(1 - c) where attack and control met the same people.
 
-    The low bound is the one-sided percentile bootstrap over identities, ties re-drawn in each
-    replicate. A bootstrap cannot see beyond few people (3 of 3 against 0 of 3 would give exactly
-    1), so the bound is positive only where the exact McNemar test also rejects at alpha.
+    The low bound is 1 minus the upper score limit of the paired ratio of misses (Nam and
+    Blackwelder 2002), one-sided. That limit is asymptotic, so with few people (3 of 3 against 0
+    of 3) it claims too much: the bound is positive only where the exact McNemar test also rejects.
 
     Args:
         attack, control: (I,) hits of the same identities in the same order, one value each.
@@ -92,24 +81,48 @@ def paired_excess_risk(
     a, c = np.asarray(attack, dtype=float), np.asarray(control, dtype=float)
     if a.shape != c.shape:
         raise ValueError(f"attack has {a.shape} identities and control {c.shape}")
-    method = "paired-bootstrap-mcnemar-lower"
-    if a.size == 0:
+    n, method = a.size, "nam-blackwelder-mcnemar-lower"
+    if n == 0:
         return Estimate.unknown("no identities", method=method)
     if c.mean() >= 1:
         return Estimate.unknown(
             "the control identifies everybody: no excess is defined",
-            n=a.size,
-            n_identities=a.size,
+            n=n,
+            n_identities=n,
             method=method,
         )
     value = float((a.mean() - c.mean()) / (1 - c.mean()))
-    hits, blind = _resampled_rates([a, c], replicates, seed)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        draws = np.where(blind < 1, (hits - blind) / (1 - blind), -np.inf)
-    low = float(np.quantile(draws, alpha, method="lower"))
+    low = min(value, 1 - _paired_ratio_upper(1 - a, 1 - c, alpha))
     if mcnemar_p(a, c) > alpha:
         low = min(low, 0.0)
-    return Estimate(value, low if np.isfinite(low) else None, 1.0, a.size, a.size, method, alpha)
+    return Estimate(value, low, 1.0, n, n, method, alpha)
+
+
+def _paired_ratio_upper(events: Floats, base: Floats, alpha: float) -> float:
+    """One-sided upper limit of p1/p0 on pairs (I,) (Nam and Blackwelder 2002)."""
+    z, n = float(ndtri(1 - alpha)), len(events)
+    p1, p0 = float(events.mean()), float(base.mean())
+    first, second = float(np.mean(events * (1 - base))), float(np.mean(base * (1 - events)))
+    either = p1 + second
+
+    def distance(ratio: float) -> float:
+        # Most likely discordant shares under p1 = ratio * p0.
+        root = math.sqrt((p1 - ratio**2 * p0) ** 2 + 4 * ratio**2 * first * second)
+        only_first = (ratio**2 * (p0 + 2 * first) - p1 + root) / (2 * ratio * (ratio + 1))
+        only_second = ratio * only_first - (ratio - 1) * either
+        variance = max(ratio * (only_first + only_second), 1e-300)
+        return math.sqrt(n) * (p1 - ratio * p0) / math.sqrt(variance) + z
+
+    return _crossing(distance, p1 / p0)
+
+
+def _crossing(distance: Callable[[float], float], start: float) -> float:
+    """Where a falling function of the ratio, positive just above `start`, reaches 0."""
+    low = max(start, 1e-9)
+    high = max(1.0, 2 * low)
+    while distance(high) > 0 and high < 1e9:
+        low, high = high, 2 * high
+    return float(brentq(distance, low, high)) if distance(low) > 0 > distance(high) else low
 
 
 def mcnemar_p(attack: ArrayLike, control: ArrayLike) -> float:
@@ -124,6 +137,17 @@ def mcnemar_p(attack: ArrayLike, control: ArrayLike) -> float:
     a, c = np.asarray(attack, dtype=float), np.asarray(control, dtype=float)
     gained, lost = float(a @ (1 - c)), float(c @ (1 - a))
     return float(betainc(gained, lost + 1, 0.5)) if gained > 0 else 1.0
+
+
+def chance_p(hits: float, n: int, chance: float) -> float:
+    """Exact one-sided binomial test that n identities are hit more often than by chance.
+
+    Hits may be fractional, as in `metrics.stats.proportion`.
+
+    >>> round(chance_p(3, 10, 0.1), 4)
+    0.0702
+    """
+    return float(betainc(hits, n - hits + 1, chance)) if hits > 0 else 1.0
 
 
 def retained_identifiability(
