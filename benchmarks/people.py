@@ -1,6 +1,7 @@
 """How good the procedural people are: found by a detector, told apart by a recogniser, fast.
 
     python benchmarks/people.py [--people 40] [--pictures 8] [--seeds 1000 3000]
+    python benchmarks/people.py --seeds 5000 --sheet docs/people.png
 
 For each range of seeds: MTCNN's detection rate; dlib's clear rank-1 with half of each person's
 pictures as the gallery and half as probes (nearest picture; nearest mean of a person's pictures);
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
+from PIL import Image
 
 from audit.people import identity, nuisance, render
 
@@ -35,7 +37,7 @@ class Recogniser:
         if spec is None or spec.origin is None:
             raise SystemExit("face_recognition_models is not installed: pip install it")
         models = Path(spec.origin).parent / "models"
-        self.detect = MTCNN(keep_all=False, device="cpu")
+        self.detect = MTCNN(min_face_size=40, device="cpu")  # the faces are about 90 pixels
         self.landmarks = dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))
         network = models / "dlib_face_recognition_resnet_model_v1.dat"
         self.network = dlib.face_recognition_model_v1(str(network))
@@ -92,6 +94,14 @@ def measure(
     }
 
 
+def contact_sheet(first: int, size: int, columns: int = 8) -> Image.Image:
+    """Three rows of different people, then one row of the first person's pictures."""
+    shots = [render(identity(s), nuisance(s, 0), size) for s in range(first, first + 3 * columns)]
+    shots += [render(identity(first), nuisance(first, k), size) for k in range(columns)]
+    rows = [np.hstack(shots[start : start + columns]) for start in range(0, 4 * columns, columns)]
+    return Image.fromarray(np.vstack(rows)).quantize(192)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--people", type=int, default=40)
@@ -99,7 +109,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1000, 3000])
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--hard", type=float, default=1.0)
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet there, measure nothing")
     options = parser.parse_args()
+    if options.sheet:
+        contact_sheet(options.seeds[0], options.size).save(options.sheet, optimize=True)
+        return
     torch.set_num_threads(1)
     recogniser = Recogniser()
     print(

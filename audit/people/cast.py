@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
@@ -103,9 +102,10 @@ def _shoot(order: _Order) -> None:
         pixels = render(person, nuisance(order.person, k, order.hard), order.size)
         note = PngImagePlugin.PngInfo()
         note.add_text(_KEY, _key(order, k))
-        with tempfile.NamedTemporaryFile(dir=order.folder, suffix=".part", delete=False) as file:
-            Image.fromarray(pixels).save(file, "PNG", pnginfo=note)
-        Path(file.name).replace(_path(order, k))
+        path = _path(order, k)
+        unfinished = path.with_suffix(f".{os.getpid()}.part")  # never a half-written picture
+        Image.fromarray(pixels).save(unfinished, "PNG", pnginfo=note)
+        unfinished.replace(path)
 
 
 def _path(order: _Order, k: int) -> Path:

@@ -40,13 +40,20 @@ def direction(azimuth: float, elevation: float) -> Array:
 
 
 def spread(values: Array, pixel: NDArray[np.int32], side: int, sigma: float) -> Array:
-    """Blur values that live on some pixels only, as if the others did not exist."""
-    canvas = np.zeros((2, side * side), np.float32)
-    canvas[0, pixel], canvas[1, pixel] = values, 1
+    """Blur values that live on some pixels only, as if the others did not exist.
+
+    It is done on cells of 2 x 2 pixels, the samples that one pixel of the picture averages.
+    """
+    row, column = np.divmod(pixel, np.int32(side))
+    half = side // 2
+    cell = row // 2 * np.int32(half) + column // 2
+    total = np.bincount(cell, values, half * half).astype(np.float32)
+    count = np.bincount(cell, minlength=half * half).astype(np.float32)
     blurred, weight = (
-        gaussian_filter(c.reshape(side, side), sigma, truncate=2.5).ravel()[pixel] for c in canvas
+        gaussian_filter(canvas.reshape(half, half), sigma / 2, truncate=2.5).ravel()
+        for canvas in (total, count)
     )
-    mean: Array = blurred / (weight + 1e-3)
+    mean: Array = (blurred / (weight + 1e-3))[cell]
     return mean
 
 
