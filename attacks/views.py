@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from attacks.recognition.interface import Recognizer
 from attacks.restoration.wiener import Restorer, prior_restorer
 
 VERSION = 1
+CHUNK = 256
+"""Faces in memory at once."""
 
 
 class View(StrEnum):
@@ -47,38 +50,29 @@ class Views:
     def crops(
         self, faces: ClearFaces, view: View, recognizer: Recognizer | None = None
     ) -> np.ndarray:
-        """Aligned crops `(N, S, S, 3)` uint8 of reference faces, memory-mapped when cached."""
+        """Aligned crops `(N, S, S, 3)` uint8 of reference faces, anonymised or restored;
+        memory-mapped when cached. Both views are made in one pass."""
         recognizer = recognizer or self.context.recognizer
         path = self._path("crops", faces, view, recognizer.template.name)
         if path is not None and path.exists():
             return np.load(path, mmap_mode="r")
-        views = [View.CLEAR] if view is View.CLEAR else [View.ANONYMIZED, View.RESTORED]
-        made = self._make(faces, views, recognizer)
-        return made[view]
+        return self._make(faces, recognizer)[view]
 
     def embeddings(
         self, faces: ClearFaces, view: View, recognizer: Recognizer | None = None
     ) -> np.ndarray:
         """The recogniser's embeddings `(N, d)` float32 of reference faces."""
         recognizer = recognizer or self.context.recognizer
+        if view is View.CLEAR:
+            return embed_clear(faces, self.context, recognizer)
         path = self._path("embeddings", faces, view, recognizer.digest)
         if path is not None and path.exists():
             return np.load(path)
         crops = self.crops(faces, view, recognizer)
-        parts = []
-        for start in range(0, len(crops), self.context.batch_size):
-            parts.append(
-                recognizer.embed(np.asarray(crops[start : start + self.context.batch_size]))
-            )
-            self.context.progress(
-                f"embedding {view} reference faces", start + len(parts[-1]), len(crops)
-            )
-        embedded = (
-            np.concatenate(parts) if parts else np.zeros((0, recognizer.dimension), np.float32)
+        parts = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
+        return _embed(
+            parts, len(crops), f"embedding {view} reference faces", self.context, recognizer, path
         )
-        if path is not None:
-            _save(path, embedded)
-        return embedded
 
     def probe_crops(
         self, probes: AnonymizedFaces, view: View, recognizer: Recognizer | None = None
@@ -98,52 +92,90 @@ class Views:
         recognizer = recognizer or self.context.recognizer
         return recognizer.embed(self.probe_crops(probes, view, recognizer))
 
-    def _make(
-        self, faces: ClearFaces, views: list[View], recognizer: Recognizer
-    ) -> dict[View, np.ndarray]:
+    def _make(self, faces: ClearFaces, recognizer: Recognizer) -> dict[View, np.ndarray]:
         side = recognizer.template.size
         shape = (len(faces), side, side, 3)
+        views = (View.ANONYMIZED, View.RESTORED)
         paths = {v: self._path("crops", faces, v, recognizer.template.name) for v in views}
         arrays = {view: _allocate(paths[view], shape) for view in views}
 
-        def one(index: int) -> Iterator[np.ndarray]:
+        def one(index: int) -> np.ndarray:
             picture, points = faces.load(index), faces.landmarks[index]
-            if views == [View.CLEAR]:
-                return iter([crop([picture], points[None], recognizer.template)[0]])
             rng = self.context.rng(faces.ids[index])
             anonymized, points, region = self.context.forward.degrade(picture, points, rng)
             restored = self.restorer.restore(anonymized, region)
-            return iter(crop([anonymized, restored], np.stack([points] * 2), recognizer.template))
+            return crop([anonymized, restored], np.stack([points] * 2), recognizer.template)
 
-        # Decoding, OpenCV and BLAS release the interpreter lock, so threads use all cores.
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            step = 256  # bounds how many finished crops wait in memory
-            for start in range(0, len(faces), step):
-                indices = range(start, min(start + step, len(faces)))
-                for index, crops in zip(indices, pool.map(one, indices), strict=True):
-                    for view, picture in zip(views, crops, strict=True):
-                        arrays[view][index] = picture
-                self.context.progress(
-                    f"preparing {views[-1]} reference faces", indices.stop, len(faces)
-                )
+        for index, crops in enumerate(in_threads(one, len(faces))):
+            for view, picture in zip(views, crops, strict=True):
+                arrays[view][index] = picture
+            self.context.progress("anonymising reference faces", index + 1, len(faces))
         for view in views:
             path, array = paths[view], arrays[view]
             if path is not None and isinstance(array, np.memmap):
                 array.flush()
-                Path(array.filename).replace(path)  # type: ignore[arg-type]
+                Path(str(array.filename)).replace(path)
                 arrays[view] = np.load(path, mmap_mode="r")
         return arrays
 
     def _path(self, kind: str, faces: ClearFaces, view: View, what: str) -> Path | None:
-        if self.context.cache is None:
-            return None
-        parts = [str(VERSION), kind, faces.key, view, what]
-        if view is not View.CLEAR:
-            parts += [self.context.forward.key, str(self.context.seed)]
+        forward = self.context.forward.key
+        parts = [kind, faces.key, view, what, forward, str(self.context.seed)]
         if view is View.RESTORED:
             parts.append(self.restorer.key)
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-        return self.context.cache / f"{kind}-{digest}.npy"
+        return _cached(self.context, kind, parts)
+
+
+def embed_clear(
+    faces: ClearFaces, context: Context, recognizer: Recognizer | None = None
+) -> np.ndarray:
+    """Embeddings `(N, d)` float32 of clear faces, streamed and cached by content."""
+    recognizer = recognizer or context.recognizer
+    path = _cached(context, "embeddings", [faces.key, View.CLEAR, recognizer.digest])
+    if path is not None and path.exists():
+        return np.load(path)
+
+    def one(index: int) -> np.ndarray:
+        picture, points = faces.load(index), faces.landmarks[index]
+        return crop([picture], points[None], recognizer.template)[0]
+
+    crops = in_threads(one, len(faces))
+    parts = (np.stack(part) for part in iter(lambda: list(islice(crops, CHUNK)), []))
+    return _embed(parts, len(faces), "embedding clear faces", context, recognizer, path)
+
+
+def in_threads(work: Callable[[int], np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """`work(0) .. work(count - 1)` in order, on all cores, few finished results waiting: decoding,
+    OpenCV and BLAS release the interpreter lock."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, count, CHUNK):
+            yield from pool.map(work, range(start, min(start + CHUNK, count)))
+
+
+def _embed(
+    crops: Iterable[np.ndarray],
+    count: int,
+    what: str,
+    context: Context,
+    recognizer: Recognizer,
+    path: Path | None,
+) -> np.ndarray:
+    embedded = np.zeros((count, recognizer.dimension), np.float32)
+    done = 0
+    for part in crops:
+        embedded[done : done + len(part)] = recognizer.embed(np.asarray(part))
+        done += len(part)
+        context.progress(what, done, count)
+    if path is not None:
+        _save(path, embedded)
+    return embedded
+
+
+def _cached(context: Context, kind: str, parts: Sequence[str]) -> Path | None:
+    if context.cache is None:
+        return None
+    digest = hashlib.sha256("\n".join([str(VERSION), *parts]).encode()).hexdigest()[:24]
+    return context.cache / f"{kind}-{digest}.npy"
 
 
 def _allocate(path: Path | None, shape: tuple[int, ...]) -> np.ndarray:

@@ -18,19 +18,18 @@ Profile = Literal["quick", "standard", "full"]
 _QUICK = ("naive", "degraded-gallery", "wiener", "ridge")
 _STANDARD = (*_QUICK, "parrot", "student")
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"attacks": _QUICK, "recognizers": ("dlib",), "training_seeds": 1},
-    "standard": {"attacks": _STANDARD, "recognizers": ("dlib",), "training_seeds": 1},
+    "quick": {"attacks": _QUICK, "recognizers": ("dlib",)},
+    "standard": {"attacks": _STANDARD, "recognizers": ("dlib",)},
     "full": {
         "attacks": _STANDARD,
         "recognizers": ("dlib", "facenet-vggface2"),
-        "training_seeds": 3,
-        "student_epochs": 40,
-        "parrot_epochs": 40,
+        "student_epochs": 10,
+        "worlds": ("closed", "open"),
     },
 }
 """What a profile sets where neither the command line, the environment nor a file does."""
 
-OPERATIONAL = frozenset({"batch_size", "workers", "fail_on"})
+OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "cache"})
 """Fields that change how a run goes but none of its results: a run may be resumed with others."""
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -62,18 +61,21 @@ class AuditConfig(BaseModel):
     """Spec of the anonymisation, where it is known better than it can be estimated."""
     region: str | None = None
     """face, image or box:x0,y0,x1,y1: where it was applied; None takes the best source."""
-    closed_world: bool = False
-    """Whether the attacker may train on the gallery's people too."""
-    training_seeds: int = Field(1, ge=1)
-    student_epochs: int = Field(15, ge=1)
-    parrot_epochs: int = Field(15, ge=1)
+    worlds: tuple[Literal["closed", "open"], ...] = Field(("closed",), min_length=1)
+    """What trained attackers may learn from: "closed" is background and gallery, "open" is
+    background alone. The first is the one that controls are measured with."""
+    distractors: bool = False
+    """Whether background people of known identity stand in the gallery as well."""
+    cache: str | None = None
+    """Folder for intermediate arrays that several runs may share; None keeps them in the run."""
+    student_epochs: int = Field(3, ge=1)
 
     authorization: str | None = None
     """Basis on which the audit is made, in the auditor's words."""
     evidence: Literal["none", "restricted"] = "none"
     fail_on: str | None = None
 
-    @field_validator("attacks", "recognizers", mode="before")
+    @field_validator("attacks", "recognizers", "worlds", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         """A list may be written as `naive,ridge`, as on the command line."""
@@ -81,7 +83,7 @@ class AuditConfig(BaseModel):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("attacks", "recognizers")
+    @field_validator("attacks", "recognizers", "worlds")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value))

@@ -18,6 +18,7 @@ from attacks.interface import ClearFaces, Context, Reference
 from attacks.operators import parse
 from attacks.recognition.gallery import identity_templates
 from attacks.restoration.wiener import Restorer
+from attacks.views import embed_clear
 from audit.scoring import DIGITS, Floats, Scorer, identification_rows
 
 WEAK_BLUR = 0.02
@@ -99,12 +100,11 @@ def clear_ceiling(
     return identification_rows(scores, scorer.mates(identities))
 
 
-def known_weak(
-    embeddings: Floats, reference: Reference, context: Context, scorer: Scorer
-) -> Control | None:
+def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Control | None:
     """Positive control: gallery pictures under a blur known to be weak, restored in closed form
     and identified among a gallery that lacks them. A suite that misses these is out of order."""
     gallery = reference.faces.select(reference.gallery)
+    embeddings = embed_clear(reference.faces, context)[list(reference.gallery)]
     rows, templates = leave_one_out_rows(embeddings, gallery, scorer)
     picks = np.unique(np.linspace(0, len(rows) - 1, min(AT_MOST, len(rows))).astype(int))
     rows, templates = rows[picks], templates[picks]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attacks.forward import ForwardModel, RelativeBox
 from attacks.interface import AnonymizedFaces
-from attacks.operators import Operator
+from attacks.operators import Operator, parse
 from audit.data import Box
 from audit.faces import Face, anonymized_faces
 from audit.schema import Anonymizer
@@ -42,16 +42,16 @@ class Group:
 
     @property
     def forward(self) -> ForwardModel:
-        """What the attacker believes was done; of an unknown operator, nothing."""
-        assert self.operator is not None
+        """What the attacker believes was done; nothing, where the operator is unknown."""
+        operator = self.operator if self.operator is not None else parse("none")
         widths = sorted(face.width for face in self.faces)
         picks = np.linspace(0, len(widths) - 1, min(SAMPLE, len(widths))).round().astype(int)
         sample = tuple(round(widths[pick], 1) for pick in picks)
         if self.whole_picture:
-            return ForwardModel(self.operator, sample)
+            return ForwardModel(operator, sample)
         landmarks = np.array([face.landmarks for face in self.faces])
         return ForwardModel(
-            self.operator, sample, RelativeBox.measure(np.array(self.regions), landmarks)
+            operator, sample, RelativeBox.measure(np.array(self.regions), landmarks)
         )
 
     def shards(self, size: int) -> Iterator[range]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attacks.interface import Attack, AttackOutput, Context, Reference
+from attacks.interface import Attack, AttackOutput, Context, Reference, World
 from attacks.registry import attack_class
 from audit.probes import Group, solid, without_faces
 from audit.scoring import (
@@ -45,6 +45,10 @@ class Bench:
     identities: tuple[str | None, ...]
     original_embeddings: Floats
     known: NDArray[np.bool_]
+
+    def in_world(self, world: World) -> Bench:
+        """The same bench with another choice of faces to train on."""
+        return replace(self, reference=replace(self.reference, world=world))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,13 +179,12 @@ def _unmet(attack: Attack, bench: Bench) -> str | None:
 
 def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
     group, context = bench.group, bench.context
-    operator = group.operator
     return unit_key(
         version=VERSION,
         attack=[attack.info.name, attack.info.version],
         recognizer=context.recognizer.digest,
         trainable=context.trainable.digest if context.trainable else None,
-        forward=context.forward.key if operator else None,
+        forward=context.forward.key,
         reference=bench.reference.faces.key,
         gallery=len(bench.reference.gallery),
         world=bench.reference.world,

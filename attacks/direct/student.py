@@ -112,7 +112,7 @@ class Network(nn.Module):
 
     def __init__(self, start: Recognizer, weight: np.ndarray, bias: np.ndarray) -> None:
         super().__init__()
-        self.trunk = start.module()
+        self.trunk = start.module().to(memory_format=torch.channels_last)
         self.preprocess = start.preprocess
         self.bridge = nn.Linear(weight.shape[1], weight.shape[0])
         self.bridge.load_state_dict(
@@ -121,7 +121,13 @@ class Network(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """uint8 `(B, 3, S, S)` -> unit vectors `(B, D)` about the teacher's mean face."""
-        return normalize(self.bridge(normalize(self.trunk(self.preprocess(faces)))))
+        return normalize(
+            self.bridge(
+                normalize(
+                    self.trunk(self.preprocess(faces).contiguous(memory_format=torch.channels_last))
+                )
+            )
+        )
 
     def train(self, mode: bool = True) -> Self:
         """Batch norm keeps its statistics: small batches of one operator would spoil them."""

@@ -1,0 +1,285 @@
+"""What a reader should do about the results: findings, limitations, and what was not tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attacks.residue import Residue
+from audit.config import AuditConfig
+from audit.data import Item
+from audit.schema import Condition, Finding, Results
+from metrics.errors import InputError
+from metrics.stats import identities_needed
+
+TARGET_RESOLUTION = 6.0
+"""Effective resolution under which restoration failed in every measurement so far."""
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """File leaks of the probes: per kind, how many files and the gravest example."""
+
+    files: int
+    by_kind: Mapping[str, tuple[int, Residue]]
+
+    @classmethod
+    def inspect(
+        cls, probes: Iterable[Item], inspect: Callable[[Path], tuple[Residue, ...]]
+    ) -> Leaks:
+        """Check every probe file once; unreadable ones were counted elsewhere."""
+        counts: dict[str, tuple[int, Residue]] = {}
+        paths = sorted({probe.path for probe in probes})
+        for path in paths:
+            try:
+                residues = inspect(path)
+            except InputError:
+                continue
+            for residue in {r.kind: r for r in residues}.values():
+                before, example = counts.get(residue.kind, (0, residue))
+                counts[residue.kind] = before + 1, example
+        return cls(len(paths), dict(sorted(counts.items())))
+
+
+def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Finding]:
+    """Findings of a run, gravest first; passes are listed too."""
+    found: list[Finding | None] = []
+    found += [_reidentification(condition, results) for condition in results.conditions]
+    found += [_effective_resolution(condition) for condition in results.conditions]
+    found += _residues(leaks)
+    found += [_adequacy(results), _sample(results), _authorization(config)]
+    found += _manual()
+    order = ("fail", "warn", "manual", "pass")
+    gravity = ("critical", "high", "medium", "low", "info")
+    kept = [finding for finding in found if finding is not None]
+    return sorted(kept, key=lambda f: (order.index(f.status), gravity.index(f.severity)))
+
+
+def _reidentification(condition: Condition, results: Results) -> Finding:
+    verdict = condition.verdict
+    assert verdict is not None
+    name = f"reidentification.{condition.id}"
+    tau = f"{verdict.threshold:.1%}"
+    if verdict.outcome == "LEAK_DEMONSTRATED":
+        worst = next(
+            a
+            for a in results.attacks
+            if (a.name, a.recognizer, a.condition)
+            == (verdict.worst_attack, verdict.worst_recognizer, verdict.worst_condition)
+        ).metrics["ira"]
+        return Finding(
+            id=name,
+            severity="critical" if (worst.value or 0) >= verdict.threshold else "high",
+            status="fail",
+            title=f"People can be identified: {condition.title}",
+            evidence=(
+                f"{verdict.worst_attack} with {verdict.worst_recognizer}: rank-1 {worst.value:.1%} "
+                f"(95 % CI {worst.low:.1%} to {worst.high:.1%}, {worst.n_identities} people)."
+            ),
+            recommendation=(
+                "Do not release these pictures as they are. Replace the faces by a solid fill, or "
+                "re-anonymise with a setting under the target resolution (see the finding on "
+                "effective resolution) and audit again."
+            ),
+        )
+    if verdict.outcome == "BOUNDED":
+        return Finding(
+            id=name,
+            severity="info",
+            status="pass",
+            title=f"No tested attack reached the threshold: {condition.title}",
+            evidence=(
+                f"Upper bound {verdict.upper_bound:.1%} over all attacks, threshold {tau}; the "
+                "controls show that the suite works."
+            ),
+            recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
+        )
+    return Finding(
+        id=name,
+        severity="medium",
+        status="warn",
+        title=f"No conclusion: {condition.title}",
+        evidence=" ".join(verdict.reasons),
+        recommendation=(
+            f"Give more people (at least {identities_needed(verdict.threshold)} to bound the rate "
+            f"under {tau}), originals or several reference pictures a person, and a recogniser "
+            "that passes the controls; then audit again."
+        ),
+    )
+
+
+def _effective_resolution(condition: Condition) -> Finding | None:
+    anonymizer = condition.anonymizer
+    resolution = anonymizer.effective_resolution
+    if resolution is None:
+        return None
+    side = round(resolution)
+    detail = f"As much detail is left as in a picture of {side} x {side} pixels"
+    bits = anonymizer.bits_per_channel
+    told = f"{detail} ({bits:,.0f} bits per colour channel)." if bits else f"{detail}."
+    if resolution < TARGET_RESOLUTION:
+        return Finding(
+            id=f"resolution.{condition.id}",
+            severity="info",
+            status="pass",
+            title=f"Little detail is left: {condition.title}",
+            evidence=told,
+            recommendation="Keep the setting; smaller faces in other pictures keep even less.",
+        )
+    return Finding(
+        id=f"resolution.{condition.id}",
+        severity="high" if resolution >= 2 * TARGET_RESOLUTION else "medium",
+        status="fail" if resolution >= 2 * TARGET_RESOLUTION else "warn",
+        title=f"Detail that identifies is left: {condition.title}",
+        evidence=told,
+        recommendation=_weaker_setting(condition),
+    )
+
+
+def _weaker_setting(condition: Condition) -> str:
+    """The weakest setting of the same tool that leaves too little, or solid fill."""
+    from attacks.operators.leakage import weakest_setting
+
+    from attacks.operators import parse
+
+    spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
+    setting = weakest_setting(parse(spec), width, TARGET_RESOLUTION) if spec and width else None
+    solid = "A solid fill leaves nothing."
+    if setting is None:
+        return f"No setting of this tool brings the detail under the target. {solid}"
+    return (
+        f"The weakest setting of this tool under {TARGET_RESOLUTION:.0f} x "
+        f"{TARGET_RESOLUTION:.0f} pixels of detail at this face width is {setting}. {solid}"
+    )
+
+
+def _residues(leaks: Leaks) -> list[Finding]:
+    if not leaks.by_kind:
+        return [
+            Finding(
+                id="residue.none",
+                severity="info",
+                status="pass",
+                title="The files carry nothing beside their pixels",
+                evidence=f"{leaks.files} files checked for metadata, thumbnails, data after the "
+                "end of the image and hidden colours.",
+                recommendation="Keep stripping metadata.",
+            )
+        ]
+    return [
+        Finding(
+            id=f"residue.{kind}",
+            severity=example.severity.value,
+            status="fail" if example.severity.value == "high" else "warn",
+            title=f"The files give away more than their pixels: {kind.replace('-', ' ')}",
+            evidence=f"{count} of {leaks.files} files; for example: {example.evidence}",
+            recommendation="Write the pictures anew without metadata (reid-audit anonymize does).",
+        )
+        for kind, (count, example) in leaks.by_kind.items()
+    ]
+
+
+def _adequacy(results: Results) -> Finding | None:
+    if not results.checks:
+        return None
+    unmet = [check for check in results.checks if not check.passed]
+    if not unmet:
+        return Finding(
+            id="controls.adequacy",
+            severity="info",
+            status="pass",
+            title="The attackers pass their controls",
+            evidence=f"{len(results.checks)} of {len(results.checks)} checks met.",
+            recommendation="None.",
+        )
+    return Finding(
+        id="controls.adequacy",
+        severity="medium",
+        status="warn",
+        title="An attacker or recogniser fails its controls",
+        evidence=" ".join(f"{check.name}: {check.evidence}." for check in unmet),
+        recommendation="Use a stronger recogniser or better reference pictures; a failed attack of "
+        "such a suite says nothing.",
+    )
+
+
+def _sample(results: Results) -> Finding:
+    people = results.data.probes.mated_identities
+    needed = identities_needed(results.verdict.threshold)
+    enough = people >= needed
+    return Finding(
+        id="sample.size",
+        severity="info" if enough else "low",
+        status="pass" if enough else "warn",
+        title="Enough people for the threshold" if enough else "Few people for the threshold",
+        evidence=f"{people} people could be identified; a bound under the threshold needs at least "
+        f"{needed} with no hit.",
+        recommendation="None." if enough else f"Audit at least {needed} people.",
+    )
+
+
+def _authorization(config: AuditConfig) -> Finding:
+    if config.authorization:
+        return Finding(
+            id="authorization.recorded",
+            severity="info",
+            status="pass",
+            title="The basis of the audit is recorded",
+            evidence=config.authorization,
+            recommendation="Keep it with the report.",
+        )
+    return Finding(
+        id="authorization.missing",
+        severity="medium",
+        status="manual",
+        title="The basis of the audit is not recorded",
+        evidence="Re-identifying people without the controller's consent can be an offence; "
+        "effectiveness testing needs a documented basis.",
+        recommendation="State it with --authorization and keep it with the report.",
+    )
+
+
+def _manual() -> list[Finding]:
+    return [
+        Finding(
+            id="linkage.context",
+            severity="medium",
+            status="manual",
+            title="Surroundings outside the face",
+            evidence="Clothes, places, captions and companions may identify a person whatever is "
+            "done to the face; this suite looks at faces only.",
+            recommendation="Have a person look at what stands around the faces.",
+        )
+    ]
+
+
+def limitations(results: Results) -> list[str]:
+    """What the figures cannot say, in the words of the report."""
+    told = [
+        "The bounds hold for the attacks, recognisers, gallery and date stated; a stronger "
+        "attacker may exist or appear.",
+        "Rates are for people like those tested; subgroups may fare worse.",
+    ]
+    sources = results.data.frame_sources
+    if sources.get("originals"):
+        told.append(
+            "Face positions of the probes were taken from the originals: an attacker who has to "
+            "find the faces first does at most as well."
+        )
+    if any(c.anonymizer.source == "sidecar" for c in results.conditions):
+        told.append(
+            "The attacker was told tool and setting by the pictures' sidecar; where that is secret "
+            "the setting has to be estimated first."
+        )
+    return told
+
+
+def untested(config: AuditConfig) -> list[str]:
+    """Channels and attackers outside this suite."""
+    return [
+        "gait, body shape, clothing, voice and text",
+        "several pictures or video frames of one scene combined",
+        "generative restoration at the scale of large private face collections",
+        "people who know the person shown",
+    ]
