@@ -37,7 +37,7 @@ class PermutationTest:
         values = np.asarray(null, dtype=float)
         # The same sum in another order differs in its last bits: those are equal values.
         as_large = np.count_nonzero(values >= observed - 1e-12 * max(1.0, abs(observed)))
-        p_value = (1 + as_large) / (1 + len(values))
+        p_value = float(1 + as_large) / (1 + len(values))
         return cls(observed, float(values.mean()), float(np.quantile(values, 0.95)), p_value)
 
 
