@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from audit.schema import AttackResult, Condition, Estimate, Results, dump_results
 from reports import summary
 from reports.figures import curves, planes, rows
-from reports.figures.canvas import Absent, Drawing
+from reports.figures.canvas import Absent, Drawing, style
 from reports.language import Language, load
 from reports.names import clean
 from reports.norms import mapped
@@ -36,6 +36,7 @@ def environment() -> Environment:
     )
     found.filters["clean"] = clean
     found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
+    found.filters["control"] = lambda key: load("en")(f"controls.{key}")
     found.globals |= {"figure_of": figure_of, "parameters": _parameters}
     return found
 
@@ -57,6 +58,8 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
         InputError: there is no catalogue for the language.
     """
     own, english = load(language), load("en")
+    with style():
+        figures = _figures(results, english)
     return (
         environment()
         .get_template("report.html.j2")
@@ -72,10 +75,11 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             conditions=summary.conditions(results),
             findings=summary.worst_first(results.findings),
             norms=mapped(results, english),
-            figures=_figures(results, english),
+            figures=figures,
             tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
             shown_exclusions=_SHOWN_EXCLUSIONS,
+            control_reasons=_control_reasons(results, english),
             legend=[measure(name, english) for name in _measures(results)],
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
         )
@@ -103,13 +107,13 @@ class Figures:
     by_condition: dict[str, list[Drawing]]
     controls: list[Drawing]
     across: list[Drawing]
-    attrition: Drawing | None
+    attrition: list[Drawing]
     absent: list[Absent]
 
 
 def _figures(results: Results, language: Language) -> Figures:
     drawn: dict[str, list[Drawing]] = {}
-    strong, absent = [], []
+    absent: list[Absent] = []
     for number, condition in enumerate(summary.conditions(results), start=1):
         per = [
             rows.forest(results, condition, language, f"forest-{number}"),
@@ -118,23 +122,30 @@ def _figures(results: Results, language: Language) -> Figures:
             curves.idd(results, condition, language, f"idd-{number}"),
         ]
         drawn[condition.id] = [figure for figure in per if isinstance(figure, Drawing)]
-        control = rows.controls(results, condition, language, f"controls-{number}")
-        strong += [control] if isinstance(control, Drawing) else []
-        absent += [figure for figure in (*per, control) if isinstance(figure, Absent)]
+        absent += [figure for figure in per if isinstance(figure, Absent)]
+    single = [
+        rows.controls(results, _worst_condition(results), language, "controls"),
+        rows.attrition(results, language, "attrition"),
+    ]
     across = [
         planes.strength(results, language, "strength"),
         planes.cost(results, language, "cost"),
         curves.estimator(results, language, "estimator"),
     ]
-    flow = rows.attrition(results, language, "attrition")
-    absent += [figure for figure in (*across, flow) if isinstance(figure, Absent)]
+    absent += [figure for figure in (*single, *across) if isinstance(figure, Absent)]
+    controls, attrition = ([f] if isinstance(f, Drawing) else [] for f in single)
     return Figures(
         by_condition=drawn,
-        controls=strong,
+        controls=controls,
         across=[figure for figure in across if isinstance(figure, Drawing)],
-        attrition=flow if isinstance(flow, Drawing) else None,
+        attrition=attrition,
         absent=absent,
     )
+
+
+def _worst_condition(results: Results) -> Condition:
+    worst = summary.named_worst(results, results.verdict)
+    return summary.condition_of(results, worst) if worst else summary.conditions(results)[0]
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,6 @@ class _Tables:
 
     condition: Condition
     attacks: list[AttackResult]
-    recognizers: list[str]
     fidelity: list[str]
     other: list[str]
 
@@ -153,10 +163,18 @@ class _Tables:
         held = dict.fromkeys(name for attack in attacks for name in attack.metrics)
         return cls(
             condition,
-            attacks,
-            list(dict.fromkeys(a.recognizer or "" for a in attacks)),
+            sorted(attacks, key=lambda attack: (attack.status != "ok", -summary.share(attack))),
             [name for name in FIDELITY if name in held],
             [name for name in held if name not in (*FIDELITY, "ira")],
+        )
+
+    def missing(self, names: list[str], language: Language) -> list[str]:
+        """Why measures that the table names hold no value."""
+        return reasons(
+            (str(measure(name, language)["label"]), attack.metrics[name])
+            for attack in self.attacks
+            for name in names
+            if name in attack.metrics
         )
 
     def holding(self, names: list[str]) -> Iterator[AttackResult]:
@@ -166,6 +184,22 @@ class _Tables:
                 yield attack
 
 
+def reasons(named: Iterable[tuple[str, Estimate]]) -> list[str]:
+    """Each reason for a missing value once, with what it concerns."""
+    absent = ((name, e.reason) for name, e in named if e.value is None and e.reason)
+    return list(dict.fromkeys(f"{name}: {clean(reason)}." for name, reason in absent))
+
+
+def _control_reasons(results: Results, language: Language) -> list[str]:
+    return reasons(
+        (language(f"controls.{key}"), getattr(controls, key))
+        for condition in summary.conditions(results)
+        for controls in condition.controls.values()
+        for key in language.raw("controls")
+        if key != "attack"
+    )
+
+
 def measure(name: str, language: Language) -> dict[str, str | bool | None]:
     """Label, unit, direction and meaning of a measure; its bare name when it is not catalogued."""
     known: dict[str, str | bool | None] = language.raw("metrics").get(name, {})
@@ -173,11 +207,9 @@ def measure(name: str, language: Language) -> dict[str, str | bool | None]:
 
 
 def figure_of(name: str, estimate: Estimate | None, language: Language) -> str:
-    """A measure's value with its interval, or why there is none."""
-    if estimate is None:
-        return ""
-    if estimate.value is None:
-        return language.missing(estimate)
+    """A measure's value with its interval; `reasons` tells why there is none."""
+    if estimate is None or estimate.value is None:
+        return "–"
     share = measure(name, language)["unit"] == "%"
     value = language.percent(estimate.value) if share else language.decimal(estimate.value)
     interval = language.interval(estimate, share)

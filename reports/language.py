@@ -18,7 +18,7 @@ from audit.schema import Estimate, InputError
 from reports.names import clean
 
 _SPACE = "\u00a0"
-_DASH = "–"
+_DASH = "\u2060–\u2060"  # word joiners keep an interval on one line
 
 
 def catalogue(*path: str) -> Any:
@@ -75,6 +75,13 @@ class Language:
             return self("page.not_computed")
         return self._point(_percent(fraction)) + (f"{_SPACE}%" if unit else "")
 
+    def whole_percent(self, fraction: float) -> str:
+        """People in a hundred, with `<1` and `>99` where rounding would feign none or all."""
+        hundredth = 100 * fraction
+        if 0 < hundredth < 0.5:
+            return "<1"
+        return ">99" if 99.5 <= hundredth < 100 else self.count(hundredth)
+
     def declared(self, fraction: float) -> str:
         """A fraction that somebody chose, such as a limit or a level, without forced decimals."""
         return self._point(f"{100 * fraction:.6g}") + f"{_SPACE}%"
@@ -99,11 +106,12 @@ def _percent(fraction: float) -> str:
     percent = 100 * fraction
     if percent in (0, 100):
         return f"{percent:.0f}"
-    nearest_end = min(percent, 100 - percent)
+    if percent < 0.1:
+        return f"{percent:.2g}" if percent >= 1e-4 else "<0.0001"
     digits = 1
-    while digits < 6 and nearest_end < 10**-digits:
+    while digits < 6 and float(f"{percent:.{digits}f}") == 100:
         digits += 1
-    return f"{percent:.1f}" if digits == 1 else f"{percent:.{digits + 1}f}".rstrip("0")
+    return f"{percent:.{digits}f}"
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from reports.language import Language, catalogue
 from reports.names import clean
 from reports.summary import named_worst, sentence, worst_first
 
-State = Literal["against", "within", "open", "person", "untested"]
+State = Literal["against", "within", "open", "noted", "person", "untested"]
 _OF_OUTCOME: dict[str, State] = {
     "LEAK_DEMONSTRATED": "against",
     "BOUNDED": "within",
@@ -83,9 +83,7 @@ def _control(entry: dict[str, Any], results: Results, language: Language) -> Con
     return Control(entry["id"], entry["title"], False, state, says)
 
 
-def _from_findings(
-    patterns: list[str], results: Results, language: Language
-) -> tuple[State, str]:
+def _from_findings(patterns: list[str], results: Results, language: Language) -> tuple[State, str]:
     matching: list[Finding] = worst_first(
         [f for f in results.findings if any(fnmatch(f.id, pattern) for pattern in patterns)]
     )
@@ -107,8 +105,7 @@ def _cost(says: str, results: Results, language: Language) -> tuple[State, str]:
     if worst is None or worst.cost.seconds <= 0:
         return "untested", language("norms.untested")
     seconds = language.duration(worst.cost.seconds)
-    state = _OF_OUTCOME[results.verdict.outcome]
-    return state, says.format(seconds=seconds, device=clean(worst.cost.device))
+    return "noted", says.format(seconds=seconds, device=clean(worst.cost.device))
 
 
 def _checks(says: str, results: Results, language: Language) -> tuple[State, str]:
@@ -124,13 +121,13 @@ def _strata(says: str, results: Results, language: Language) -> tuple[State, str
     worst = named_worst(results, results.verdict)
     if worst is None or not worst.strata:
         return "untested", language("norms.untested")
-    return "within", says.format(groups=language.count(len(worst.strata)))
+    return "noted", says.format(groups=language.count(len(worst.strata)))
 
 
 def _acquisition(says: str, results: Results, language: Language) -> tuple[State, str]:
     probes = results.data.probes
     failed, images = language.count(probes.failed_to_acquire), language.count(probes.images)
-    return "within", says.format(failed=failed, images=images)
+    return "noted", says.format(failed=failed, images=images)
 
 
 _READERS: dict[str, Any] = {

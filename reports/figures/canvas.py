@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -20,14 +21,18 @@ from matplotlib.figure import Figure
 
 from reports.names import clean
 
-INK, MUTED, GRID, LIMIT = "#0f0f01", "#0f0f02", "#0f0f03", "#0f0f04"
+INK, MUTED, GRID, LIMIT, PAPER = "#0f0f01", "#0f0f02", "#0f0f03", "#0f0f04", "#0f0f05"
 SERIES = ["#0f0f11", "#0f0f12", "#0f0f13", "#0f0f14", "#0f0f15", "#0f0f16", "#0f0f17", "#0f0f18"]
 DASHES = ["-", "--", "-.", ":", (0, (6, 2)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3, 2, 3))]
 MARKS = ["o", "D", "s", "^", "v", "P", "X", "h"]
-_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--rule", LIMIT: "--limit"} | {
-    colour: f"--series-{index + 1}" for index, colour in enumerate(SERIES)
-}
-WIDTH = 5.2
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--rule",
+    LIMIT: "--limit",
+    PAPER: "--paper",
+} | {colour: f"--series-{index + 1}" for index, colour in enumerate(SERIES)}
+WIDTH = 4.7
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "reid-audit",
@@ -76,30 +81,32 @@ class Absent:
     reason: str
 
 
+def style() -> AbstractContextManager[None]:
+    """The context in which figures must be made and written."""
+    return matplotlib.rc_context(_STYLE)
+
+
 def panel(
-    plot: float, left: float = 0.65, bottom: float = 0.5, above: float = 0.15
+    plot: float, left: float = 0.72, bottom: float = 0.5, above: float = 0.15
 ) -> tuple[Figure, Axes]:
     """Axes `plot` inches high with fixed margins, so that nothing depends on a layout engine."""
     height = bottom + plot + above
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height))
-        place = (left / WIDTH, bottom / height, 1 - (left + 0.15) / WIDTH, plot / height)
-        axes = figure.add_axes(place)
-    return figure, axes
+    figure = Figure(figsize=(WIDTH, height))
+    place = (left / WIDTH, bottom / height, 1 - (left + 0.15) / WIDTH, plot / height)
+    return figure, figure.add_axes(place)
 
 
-def legend(axes: Axes, columns: int = 2, **place: Any) -> None:
+def legend(axes: Axes, columns: int = 2) -> None:
     """A legend above the axes, where it hides no data."""
-    with matplotlib.rc_context(_STYLE):
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, **place)
+    place = axes.get_position()
+    start = -place.x0 / place.width
+    axes.legend(loc="lower left", bbox_to_anchor=(start, 1.0), ncols=columns, borderaxespad=0.3)
 
 
 def inline(figure: Figure, name: str, title: str, about: str) -> Markup:
     """The figure as an accessible `<svg>` element."""
-    for text in figure.findobj(matplotlib.text.Text):
-        text.set_parse_math(False)
     stream = StringIO()
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return Markup(_themed(stream.getvalue(), name, title, about))

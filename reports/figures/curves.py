@@ -50,7 +50,7 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
     found = list(_with_curve(results, condition, "cmc"))
     if not found:
         return Absent(heading, language("figures.cmc.missing"))
-    figure, axes = panel(2.7, above=0.6)
+    figure, axes = panel(2.7, above=0.7)
     table = []
     for index, (attack, curve) in enumerate(found):
         _line(axes, curve.x, curve.y, index, title(attack))
@@ -64,7 +64,7 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(language("figures.cmc.x"))
     rate_axis(axes, language, "y")
-    legend(axes, columns=3)
+    legend(axes)
     about = language("figures.cmc.about")
     return Drawing(
         name,
@@ -82,7 +82,7 @@ def det(results: Results, condition: Condition, language: Language, name: str) -
     found = list(_with_curve(results, condition, "det"))
     if not found:
         return Absent(heading, language("figures.det.missing"))
-    figure, axes = panel(2.9, above=0.45, left=0.7)
+    figure, axes = panel(2.9, above=0.7)
     table = []
     for index, (attack, curve) in enumerate(found):
         inner = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if 0 < x < 1 and 0 < y < 1]
@@ -94,7 +94,7 @@ def det(results: Results, condition: Condition, language: Language, name: str) -
         axis.set_major_formatter(FixedFormatter([language.declared(t) for t in _PROBIT_TICKS]))
     axes.set_xlabel(language("figures.det.x"))
     axes.set_ylabel(language("figures.det.y"))
-    legend(axes, columns=3)
+    legend(axes)
     about = language("figures.det.about")
     return Drawing(
         name,

@@ -32,7 +32,7 @@ def strength(results: Results, language: Language, name: str) -> Drawing | Absen
     lines = _lines(results, blurred)
     if not lines:
         return Absent(heading, language("figures.strength.missing"))
-    figure, axes = panel(2.9, above=0.75)
+    figure, axes = panel(2.9, above=0.9)
     table = []
     for index, points in enumerate(lines):
         _line(axes, points, index % len(SERIES))
@@ -45,7 +45,7 @@ def strength(results: Results, language: Language, name: str) -> Drawing | Absen
     axes.set_xlim(0, 1.15 * max(axes.dataLim.x1, blurred[-1][0]))
     axes.set_xlabel(language("figures.strength.x"))
     rate_axis(axes, language, "y")
-    legend(axes, columns=3)
+    legend(axes)
     about = language("figures.strength.about")
     return Drawing(
         name,
@@ -139,7 +139,7 @@ def _paper(axes: Axes, language: Language) -> list[list[str]]:
 def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
     """Seconds an attack took against its rate; the mark tells the condition."""
     heading = language("figures.cost.title")
-    figure, axes = panel(2.9, above=0.6)
+    figure, axes = panel(2.9, above=0.5)
     table = []
     for index, condition in enumerate(conditions(results)):
         own = scored(attacks_on(results, condition))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -11,6 +12,7 @@ from reports.figures.canvas import (
     LIMIT,
     MARKS,
     MUTED,
+    PAPER,
     SERIES,
     Absent,
     Drawing,
@@ -27,6 +29,7 @@ from reports.summary import (
     rate,
     recognizers,
     scored,
+    share,
     strongest,
     title,
 )
@@ -57,9 +60,14 @@ def _row_axes(axes: Axes, rows: int) -> None:
 
 def _caption(axes: Axes, y: float, left: str, right: str) -> None:
     """A row's name and value, above its line: long names then need no margin."""
-    where = axes.get_yaxis_transform()
-    axes.text(0, y - 0.24, clean(left, 52), transform=where, va="bottom", fontsize=8.5)
-    axes.text(1, y - 0.24, right, transform=where, va="bottom", ha="right", fontsize=8.5)
+    place: dict[str, Any] = {
+        "transform": axes.get_yaxis_transform(),
+        "va": "bottom",
+        "fontsize": 8.5,
+    }
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
+    axes.text(0, y - 0.24, clean(left, 42), bbox=ground, **place)
+    axes.text(1, y - 0.24, right, ha="right", bbox=ground, **place)
 
 
 def forest(
@@ -67,7 +75,7 @@ def forest(
 ) -> Drawing | Absent:
     """Every attack's rate and interval on one condition, against chance, limit and ceiling."""
     heading = language("figures.forest.title", condition=clean(condition.title, 80))
-    shown = scored(attacks_on(results, condition))
+    shown = sorted(scored(attacks_on(results, condition)), key=share, reverse=True)
     if not shown:
         return Absent(heading, language("decision.sentence.no_attack"))
     known = recognizers(results)
@@ -89,7 +97,8 @@ def forest(
     ]
     for value, colour, style, key in lines:
         if value is not None:
-            label = language(f"figures.forest.{key}") + f" {language.percent(value)}"
+            write = language.declared if key == "limit" else language.percent
+            label = f"{language(f'figures.forest.{key}')} {write(value)}"
             axes.axvline(value, color=colour, linestyle=style, linewidth=1.2, label=label, zorder=1)
     legend(axes, columns=3)
     about = language("figures.forest.about")
