@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -92,6 +92,20 @@ class Operator(ABC):
         of different size.
         """
         return self
+
+    def strengthened(self, factor: float) -> Operator:
+        """The same tool set `factor` times as strong: longer lengths, more noise, less quality.
+
+        Fractions are kept to four digits, as somebody would type them.
+        """
+        stronger = self.scaled(factor)
+        values = {field.name: getattr(stronger, field.name) for field in fields(stronger)}
+        neat = {k: float(f"{v:.4g}") for k, v in values.items() if isinstance(v, float)}
+        return replace(stronger, **neat)
+
+    def samples(self, height: int, width: int) -> tuple[int, int] | None:
+        """Rows and columns of samples that are left of a region, None if it is not sampled."""
+        return None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -198,6 +212,15 @@ class Chain(Operator):
 
     def scaled(self, factor: float) -> Chain:  # type: ignore[override]
         return Chain(tuple(step.scaled(factor) for step in self.steps))
+
+    def strengthened(self, factor: float) -> Chain:
+        """Only the step that gives the chain its family; the rest comes with the file."""
+        return Chain(
+            tuple(
+                step.strengthened(factor) if step.family == self.family else step
+                for step in self.steps
+            )
+        )
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -87,6 +87,12 @@ class Gaussian(Operator):
         kernel_x, kernel_y = (scaled_kernel(k, factor) for k in (self.kernel_x, self.kernel_y))
         return type(self)(kernel_x, kernel_y, sigma_x, sigma_y)
 
+    def strengthened(self, factor: float) -> Operator:
+        """Under the rule for sigma, where the setting followed it."""
+        if self.settings().keys() == {"k"}:
+            return make_gaussian(k=scaled_kernel(self.kernel_x, factor))
+        return super().strengthened(factor)
+
     @property
     def parameters(self) -> dict[str, Any]:
         return {

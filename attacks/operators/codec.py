@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from PIL import Image
@@ -38,6 +38,9 @@ class Codec(Operator):
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         return np.ones((height, width))
+
+    def strengthened(self, factor: float) -> Self:
+        return replace(self, q=min(100, max(1, round(self.q / factor))))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ bottom edge, and works on the box in place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
@@ -95,6 +96,9 @@ class DefaceMosaic(Deface):
             for x in range(x0, x1, self.size):
                 bottom, right = min(y1, y + self.size - 1), min(x1, x + self.size - 1)
                 out[y : bottom + 1, x : right + 1] = out[y, x]
+
+    def samples(self, height: int, width: int) -> tuple[int, int]:
+        return math.ceil(height / self.size), math.ceil(width / self.size)
 
     def scaled(self, factor: float) -> Self:
         return replace(self, size=max(1, round(self.size * factor)))

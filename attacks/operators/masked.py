@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
@@ -69,6 +69,9 @@ class Ellipse(Operator):
     def scaled(self, factor: float) -> Ellipse:  # type: ignore[override]
         return Ellipse(self.inner.scaled(factor), self.soft)
 
+    def strengthened(self, factor: float) -> Ellipse:
+        return Ellipse(self.inner.strengthened(factor), self.soft)
+
     @property
     def parameters(self) -> dict[str, Any]:
         return self.inner.parameters | {"mask": "ellipse", "soft": self.soft}
@@ -130,6 +133,9 @@ class ImageNetBlur(Operator):
         ImageDraw.Draw(mask).rectangle((x0, y0, x1 - 1, y1 - 1), fill=255)
         blur = ImageFilter.GaussianBlur(self.r * max(x1 - x0, y1 - y0))
         return np.array(Image.composite(image.filter(blur), image, mask.filter(blur)))
+
+    def strengthened(self, factor: float) -> Self:
+        return replace(self, r=float(f"{self.r * factor:.4g}"))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         return gaussian_response(self.r * max(height, width), height, width)

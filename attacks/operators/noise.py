@@ -38,6 +38,9 @@ class Noise(Operator):
     def transfer(self, height: int, width: int) -> np.ndarray:
         return np.ones((height, width))
 
+    def strengthened(self, factor: float) -> Self:
+        return replace(self, sigma=float(f"{self.sigma * factor:.4g}"))
+
     def noise(self, height: int, width: int) -> float:
         """Before clipping at black and white, which only lowers it."""
         return self.sigma**2 + ROUNDING_VARIANCE
@@ -98,3 +101,6 @@ class DpSnow(Operator):
         out = picture.copy()
         out[rng.random(picture.shape[:2]) < self.p] = 127
         return out
+
+    def strengthened(self, factor: float) -> Self:
+        return replace(self, p=float(f"{1 - (1 - self.p) ** factor:.4g}"))

@@ -54,6 +54,9 @@ class Pixelate(Operator):
         tiles = colours.repeat(self.b, axis=0).repeat(self.b, axis=1)
         return np.ascontiguousarray(tiles[:height, :width])
 
+    def samples(self, height: int, width: int) -> tuple[int, int]:
+        return math.ceil(height / self.b), math.ceil(width / self.b)
+
     def scaled(self, factor: float) -> Self:
         return replace(self, b=max(1, round(self.b * factor)))
 
@@ -84,6 +87,9 @@ class Downscale(Operator):
             "lanczos": cv2.INTER_LANCZOS4,
         }
         return cv2.resize(reduced, (width, height), interpolation=enlarge[self.up])
+
+    def samples(self, height: int, width: int) -> tuple[int, int]:
+        return max(1, round(height / self.f)), max(1, round(width / self.f))
 
     def scaled(self, factor: float) -> Self:
         return replace(self, f=max(1.0, self.f * factor))

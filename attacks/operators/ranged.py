@@ -51,6 +51,9 @@ class Ranged(Operator):
     def scaled(self, factor: float) -> Ranged:  # type: ignore[override]
         return Ranged(self.factory, self.low.scaled(factor), self.high.scaled(factor))
 
+    def strengthened(self, factor: float) -> Ranged:
+        return Ranged(self.factory, self.low.strengthened(factor), self.high.strengthened(factor))
+
     def _settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
         low, high = self.low.settings(), self.high.settings()
         if low.keys() != high.keys():  # one of them stands at a default that is not written
