@@ -1,1 +1,50 @@
-"""Results in, readable reports out; sees no picture and imports no torch."""
+"""Results in, readable reports out; sees no picture and imports no torch.
+
+>>> sorted(FORMATS)
+['csv', 'html', 'json', 'junit', 'parquet', 'sarif']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from audit.schema import InputError, Results
+from reports.machine import (
+    render_csv,
+    render_json,
+    render_junit,
+    render_parquet,
+    render_sarif,
+    schema_json,
+)
+from reports.names import clean
+
+__all__ = ["FORMATS", "render", "schema_json"]
+
+
+def _html(results: Results) -> str:
+    from reports.html import render_html  # loads matplotlib, which the other formats do not need
+
+    return render_html(results)
+
+
+FORMATS: dict[str, Callable[[Results], str | bytes]] = {
+    "html": _html,
+    "json": render_json,
+    "csv": render_csv,
+    "parquet": render_parquet,
+    "sarif": render_sarif,
+    "junit": render_junit,
+}
+
+
+def render(results: Results, format: str = "html") -> str | bytes:
+    """A report in one of `FORMATS`.
+
+    Raises:
+        InputError: the format is unknown.
+    """
+    if format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InputError(f"report format {clean(format)!r} is unknown; choose from: {known}.")
+    return FORMATS[format](results)

@@ -94,6 +94,19 @@ class Language:
             return f"{self.percent(estimate.low, unit=False)}{_DASH}{self.percent(estimate.high)}"
         return f"{self.decimal(estimate.low)}{_DASH}{self.decimal(estimate.high)}"
 
+    def signed(self, fraction: float) -> str:
+        """A difference of fractions in percentage points, with its sign and one decimal."""
+        return self._point(f"{100 * fraction:+.1f}").replace("-", "−")
+
+    def points(self, difference: Estimate) -> str:
+        """`−12.4 (−20.6…−4.1)`, in percentage points."""
+        if difference.value is None:
+            return self.missing(difference)
+        text = self.signed(difference.value)
+        if difference.low is None or difference.high is None:
+            return text
+        return f"{text} ({self.signed(difference.low)}…{self.signed(difference.high)})"
+
     def duration(self, seconds: float) -> str:
         return f"{self.decimal(seconds)}{_SPACE}s"
 

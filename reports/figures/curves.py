@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import NormalDist
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
-from scipy.special import ndtri
 
 from audit.schema import AttackResult, Condition, Curve, Results
 from reports.figures.canvas import (
@@ -25,6 +25,7 @@ from reports.language import Language
 from reports.names import clean
 from reports.summary import attacks_on, strongest, title
 
+_probit = NormalDist().inv_cdf
 _PROBIT_TICKS = [0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999]
 
 
@@ -86,11 +87,11 @@ def det(results: Results, condition: Condition, language: Language, name: str) -
     table = []
     for index, (attack, curve) in enumerate(found):
         inner = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if 0 < x < 1 and 0 < y < 1]
-        x, y = ([float(ndtri(p[axis])) for p in inner] for axis in (0, 1))
+        x, y = ([_probit(p[axis]) for p in inner] for axis in (0, 1))
         _line(axes, x, y, index, title(attack))
         table += _points(title(attack), curve, language, share_x=True)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(FixedLocator([float(ndtri(tick)) for tick in _PROBIT_TICKS]))
+        axis.set_major_locator(FixedLocator([_probit(tick) for tick in _PROBIT_TICKS]))
         axis.set_major_formatter(FixedFormatter([language.declared(t) for t in _PROBIT_TICKS]))
     axes.set_xlabel(language("figures.det.x"))
     axes.set_ylabel(language("figures.det.y"))

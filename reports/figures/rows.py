@@ -34,10 +34,10 @@ from reports.summary import (
     title,
 )
 
-_ROW = 0.44  # inches a row takes: a line of text above a line of marks
+ROW = 0.44  # inches a row takes: a line of text above a line of marks
 
 
-def _mark(axes: Axes, y: float, estimate: Estimate, series: int) -> None:
+def mark(axes: Axes, y: float, estimate: Estimate, series: int) -> None:
     """One rate with its interval; the mark and not only the colour tells the series."""
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low, estimate.high], [y, y], color=SERIES[series], linewidth=2)
@@ -52,13 +52,13 @@ def _mark(axes: Axes, y: float, estimate: Estimate, series: int) -> None:
     )
 
 
-def _row_axes(axes: Axes, rows: int) -> None:
+def row_axes(axes: Axes, rows: int) -> None:
     axes.set_ylim(rows - 0.35, -0.75)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
 
 
-def _caption(axes: Axes, y: float, left: str, right: str) -> None:
+def caption(axes: Axes, y: float, left: str, right: str) -> None:
     """A row's name and value, above its line: long names then need no margin."""
     place: dict[str, Any] = {
         "transform": axes.get_yaxis_transform(),
@@ -80,14 +80,14 @@ def forest(
         return Absent(heading, language("decision.sentence.no_attack"))
     known = recognizers(results)
     several = len(known) > 1
-    figure, axes = panel(_ROW * len(shown), left=0.2, above=0.3)
+    figure, axes = panel(ROW * len(shown), left=0.2, above=0.3)
     for y, attack in enumerate(shown):
         found = rate(attack)
         series = known.index(attack.recognizer) % len(MARKS) if attack.recognizer else 0
-        _mark(axes, y, found, series)
+        mark(axes, y, found, series)
         label = f"{title(attack)} · {clean(attack.recognizer)}" if several else title(attack)
-        _caption(axes, y, label, rate_text(found, language))
-    _row_axes(axes, len(shown))
+        caption(axes, y, label, rate_text(found, language))
+    row_axes(axes, len(shown))
     rate_axis(axes, language)
     controls = controls_of(results, shown[0])
     lines = [
@@ -126,11 +126,11 @@ def controls(
     shown = [(label, value, ours) for label, value, ours in rows if value.value is not None]
     if not shown:
         return Absent(heading, language("figures.controls.missing"))
-    figure, axes = panel(_ROW * len(shown), left=0.2)
+    figure, axes = panel(ROW * len(shown), left=0.2)
     for y, (label, value, ours) in enumerate(shown):
-        _mark(axes, y, value, 1 if ours else 0)
-        _caption(axes, y, label, rate_text(value, language))
-    _row_axes(axes, len(shown))
+        mark(axes, y, value, 1 if ours else 0)
+        caption(axes, y, label, rate_text(value, language))
+    row_axes(axes, len(shown))
     rate_axis(axes, language)
     about = language("figures.controls.about", recognizer=clean(recognizer or "-"))
     table = [
@@ -166,11 +166,11 @@ def attrition(results: Results, language: Language, name: str) -> Drawing | Abse
     stages = results.data.stages
     if not stages:
         return Absent(heading, language("figures.attrition.missing"))
-    figure, axes = panel(_ROW * len(stages), left=0.2)
+    figure, axes = panel(ROW * len(stages), left=0.2)
     for y, stage in enumerate(stages):
         axes.barh(y + 0.06, stage.count, height=0.3, color=SERIES[0])
-        _caption(axes, y, stage.name, language.count(stage.count))
-    _row_axes(axes, len(stages))
+        caption(axes, y, stage.name, language.count(stage.count))
+    row_axes(axes, len(stages))
     axes.set_xlabel(language("figures.attrition.x"))
     about = language("figures.attrition.about")
     return Drawing(

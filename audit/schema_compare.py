@@ -1,0 +1,68 @@
+"""Two or more runs side by side as data: what `reid-audit compare` hands to the reports.
+
+The first run is the baseline. Differences are paired: only identities probed in both runs count,
+each once, so that a harder set of people cannot pass for a better anonymisation.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from audit.schema import Estimate, Record, Verdict
+
+
+class ComparedRun(Record):
+    """One run under the label the user gave it."""
+
+    label: str
+    title: str
+    verdict: Verdict
+    version: str
+    started: str | None = None
+    digest: str | None = None
+    """SHA-256 of its `results.json`."""
+
+
+class Change(Record):
+    """A setting that differs between the runs: one value per run, null where it is absent."""
+
+    name: str
+    values: list[str | None]
+
+
+class PairedDifference(Record):
+    """Rate of a later run less that of the baseline, on the identities both probed."""
+
+    run: str
+    """Label of the later run."""
+    attack: str
+    recognizer: str | None = None
+    condition: str | None = None
+    metric: str = "ira"
+    baseline: Estimate
+    later: Estimate
+    difference: Estimate
+    """In [-1, 1]; its interval is a bootstrap over identities. Below zero, less is revealed."""
+    only_baseline: int = 0
+    only_later: int = 0
+    p_value: float | None = None
+
+
+class Trend(Record):
+    """One attack's rate in every run, in the order of `Comparison.runs`."""
+
+    attack: str
+    recognizer: str | None = None
+    condition: str | None = None
+    rates: list[Estimate]
+
+
+class Comparison(Record):
+    """The whole of `comparison.json`."""
+
+    title: str = "Comparison of audits"
+    runs: list[ComparedRun] = Field(min_length=2)
+    differences: list[PairedDifference] = Field(default_factory=list)
+    trends: list[Trend] = Field(default_factory=list)
+    changes: list[Change] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
