@@ -32,7 +32,7 @@ _WEIGHT = np.arange(1, _BANDS) ** -0.5
 
 
 def fingerprint(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Unit vector `(75,)` of a picture `(H, W, 3)`; all zero for one without any structure.
+    """Unit vector `(82,)` of a picture `(H, W, 3)`; all zero for one without any structure.
 
     Two pictures' similarity, in [-1, 1], is the dot product of their fingerprints.
     """

@@ -103,7 +103,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         ) from error
     if "face_box" in table:
         table["face_box"] = table["face_box"].map(
-            lambda box: box if box is None or isinstance(box, str) else " ".join(map(str, box))
+            lambda box: " ".join(map(str, box)) if pd.api.types.is_list_like(box) else box
         )
     return table.astype(object).where(table.notna(), "").astype(str)
 
