@@ -101,7 +101,7 @@ def fused(network: DlibResNet) -> nn.Module:
                 convolution.weight.mul_(affine.gamma[:, None, None, None])
                 convolution.bias.mul_(affine.gamma).add_(affine.beta)
             module[1] = nn.Identity()
-    return copy.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return copy
 
 
 def installed_file() -> Path:

@@ -14,6 +14,8 @@ from attacks.recognition.align import Template
 from attacks.recognition.gallery import Distance, Embeddings, similarity
 from metrics.errors import InputError
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -53,6 +55,7 @@ class Recognizer:
         preprocessing: from crops to the network's input.
         forward: the network in inference, `(B, 3, S, S)` float32 to `(B, dimension)`.
         batch_size: crops that go through the network together.
+        device: where the network runs.
         build: makes a trainable copy; None where the network is frozen.
     """
 
@@ -65,6 +68,7 @@ class Recognizer:
     preprocessing: Preprocessing
     forward: Callable[[Tensor], Tensor]
     batch_size: int = 64
+    device: torch.device = CPU
     build: Callable[[], nn.Module] | None = None
 
     def embed(self, crops: NDArray[np.uint8]) -> Embeddings:
@@ -87,7 +91,7 @@ class Recognizer:
         with torch.inference_mode():
             for start in range(0, len(crops), self.batch_size):
                 rows = slice(start, start + self.batch_size)
-                pictures = torch.from_numpy(crops[rows]).permute(0, 3, 1, 2)
+                pictures = torch.from_numpy(crops[rows]).to(self.device).permute(0, 3, 1, 2)
                 result[rows] = self.forward(self.preprocess(pictures)).float().cpu().numpy()
         return result
 

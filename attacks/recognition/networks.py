@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attacks.recognition import dlib_resnet
 from attacks.recognition.align import DLIB, FACENET
 from attacks.recognition.cache import weights_folder
-from attacks.recognition.interface import Preprocessing, Recognizer, digest
+from attacks.recognition.interface import CPU, Preprocessing, Recognizer, digest
 from attacks.recognition.sidecar import Sidecar, read_sidecar
 from metrics.errors import InputError, MissingWeights
 
@@ -47,7 +47,8 @@ def load_dlib(argument: str, settings: Settings) -> Recognizer:
         distance="euclidean",
         licence="public domain (CC0)",
         preprocessing=preprocessing,
-        forward=_on_device(dlib_resnet.fused(network), settings.device),
+        forward=_frozen(dlib_resnet.fused(network), settings.device),
+        device=settings.device,
         build=lambda: deepcopy(network),
     )
 
@@ -78,7 +79,8 @@ def load_facenet(name: str, settings: Settings) -> Recognizer:
         distance="cosine",
         licence="MIT (code); research use of the training pictures",
         preprocessing=preprocessing,
-        forward=_on_device(network, settings.device),
+        forward=_frozen(network, settings.device),
+        device=settings.device,
         build=lambda: deepcopy(network).cpu(),
     )
 
@@ -104,7 +106,7 @@ def load_onnx(argument: str, settings: Settings) -> Recognizer:
         (embeddings,) = session.run([target.name], {source.name: x.contiguous().numpy()})
         return torch.from_numpy(embeddings)
 
-    return _from_file(path, sidecar, f"onnx:{path.name}", forward, None)
+    return _from_file(path, sidecar, f"onnx:{path.name}", forward)
 
 
 def load_timm(argument: str, settings: Settings) -> Recognizer:
@@ -127,12 +129,13 @@ def load_timm(argument: str, settings: Settings) -> Recognizer:
     if head is not None:
         network.reset_classifier(len(head))
     _fill(network, state, path)
-    forward = _on_device(network, settings.device)
+    forward = _frozen(network, settings.device)
     return _from_file(
         path,
         sidecar,
         f"timm:{architecture}:{path.name}",
         forward,
+        settings.device,
         lambda: deepcopy(network).cpu(),
     )
 
@@ -142,11 +145,12 @@ def _from_file(
     sidecar: Sidecar,
     name: str,
     forward: Callable[[Tensor], Tensor],
-    build: Callable[[], nn.Module] | None,
+    device: torch.device = CPU,
+    build: Callable[[], nn.Module] | None = None,
 ) -> Recognizer:
     """A recogniser whose sidecar says how it is used; one blank face tells its dimension."""
     preprocessing, template = sidecar.preprocessing(), sidecar.crop_template()
-    blank = torch.zeros(1, 3, template.size, template.size)
+    blank = torch.zeros(1, 3, template.size, template.size, device=device)
     with torch.inference_mode():
         shape = tuple(_read(path, lambda: forward(preprocessing(blank))).shape)
     if len(shape) != 2:
@@ -161,13 +165,14 @@ def _from_file(
         preprocessing=preprocessing,
         forward=forward,
         batch_size=64 if sidecar.batch == "any" else 1,
+        device=device,
         build=build,
     )
 
 
-def _on_device(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-    return lambda x: network(x.to(device))
+def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network in the form and place that inference is fastest in."""
+    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 
 def _existing(file: str, form: str) -> Path:
