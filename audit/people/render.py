@@ -77,9 +77,9 @@ def _projected(world: Array, mood: Nuisance, side: int) -> tuple[Array, Array, A
 
 
 def _lit(face: Face, mesh: Mesh, world: Array, normal: Array, hits: Hits, side: int) -> Array:
-    corners = mesh.triangles[hits.triangle]
-
+    """Linear-light colour `(N, 3)` of the covered pixels."""
     mood = face.mood
+    corners = mesh.triangles[hits.triangle]
     part = mesh.part[corners[:, 0]]
     scalars = np.stack([mesh.angle, mesh.along, mesh.openness], 1)
     values = np.concatenate([mesh.position, world, normal, scalars], 1)

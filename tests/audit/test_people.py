@@ -156,7 +156,7 @@ def test_no_torch():
 def test_detector_finds_the_faces():
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    mtcnn = pytest.importorskip("facenet_pytorch").MTCNN(device="cpu")
+    mtcnn = pytest.importorskip("facenet_pytorch").MTCNN(min_face_size=40, device="cpu")
     shots = [render(identity(seed), nuisance(seed, 0)) for seed in range(100, 112)]
     boxes = [mtcnn.detect(shot)[0] for shot in shots]
     found = [b[0] for b in boxes if b is not None and b[0] is not None]
