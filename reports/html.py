@@ -21,7 +21,7 @@ from reports.names import clean
 from reports.norms import mapped
 
 FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
-_SHOWN_EXCLUSIONS = 50
+_LONGEST_LIST = 50
 
 
 @cache
@@ -78,7 +78,7 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             figures=figures,
             tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
-            shown_exclusions=_SHOWN_EXCLUSIONS,
+            longest=_LONGEST_LIST,
             control_reasons=_control_reasons(results, english),
             legend=[measure(name, english) for name in _measures(results)],
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),

@@ -37,7 +37,24 @@ def _with_curve(
     for attack_name in dict.fromkeys(a.name for a in holders):
         same = [a for a in holders if a.name == attack_name]
         best = strongest(same) or same[0]
-        yield best, best.curves[name]
+        yield best, thinned(best.curves[name], by_ratio=name == "cmc")
+
+
+def thinned(curve: Curve, most: int = 60, by_ratio: bool = False) -> Curve:
+    """At most `most` points, first and last among them, so that a long curve stays a small figure.
+
+    Steps are even, or grow by a constant ratio for curves over ranks.
+
+    >>> thinned(Curve(x=[1, 2, 3, 4, 5, 6, 7, 8], y=[0] * 8), most=4, by_ratio=True).x
+    [1.0, 2.0, 4.0, 8.0]
+    """
+    count = len(curve.x)
+    if count <= most:
+        return curve
+    parts = [step / (most - 1) for step in range(most)]
+    places = [count**part - 1 if by_ratio else part * (count - 1) for part in parts]
+    kept = sorted({round(place) for place in places})
+    return Curve(x=[curve.x[i] for i in kept], y=[curve.y[i] for i in kept])
 
 
 def _points(label: str, curve: Curve, language: Language, share_x: bool = False) -> list[list[str]]:
@@ -121,9 +138,9 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
     figure, axes = panel(2.4, above=0.35)
     table = []
     for index, key in enumerate(("mated", "nonmated")):
-        curve = attack.curves.get(f"idd_{key}")
-        if curve is None:
+        if f"idd_{key}" not in attack.curves:
             continue
+        curve = thinned(attack.curves[f"idd_{key}"])
         label = language(f"figures.idd.{key}")
         axes.fill_between(curve.x, curve.y, step="mid", color=SERIES[index], alpha=0.3, linewidth=0)
         axes.step(
@@ -151,9 +168,10 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
 def estimator(results: Results, language: Language, name: str) -> Drawing | Absent:
     """Estimated against true kernel size."""
     heading = language("figures.estimator.title")
-    curve = next((a.curves["estimator"] for a in results.attacks if "estimator" in a.curves), None)
-    if curve is None or not curve.x:
+    found = [a.curves["estimator"] for a in results.attacks if "estimator" in a.curves]
+    if not found or not found[0].x:
         return Absent(heading, language("figures.estimator.missing"))
+    curve = thinned(found[0], most=200)
     figure, axes = panel(3.2)
     ends = [min(curve.x), max(curve.x)]
     axes.plot(ends, ends, color=MUTED, linewidth=1)

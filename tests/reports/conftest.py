@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ PEOPLE, GALLERY = 97, 6084
 HOSTILE = [
     "<script>alert(1)</script>",
     "=cmd|' /C calc'!A0",
-    '"quoted" & \'single\' {{ 7*7 }} {braces}',
+    "\"quoted\" & 'single' {{ 7*7 }} {braces}",
     "evil\u202egnp.exe\u202c\nsecond line\x1b[31m",
     "\u05d0\u05d1\u05d2 \u0645\u0631\u062d\u0628\u0627",
     "long" * 200,
@@ -137,7 +138,9 @@ def attack(condition: str, name: str, recognizer: str, hits: int) -> AttackResul
         ]
         if graver
         else [],
-        worst_off=[Stratum(name=f"person-{tag}", ira=plain(1.0)) for tag in ("3f2a", "91bc", "e07d")]
+        worst_off=[
+            Stratum(name=f"person-{tag}", ira=plain(1.0)) for tag in ("3f2a", "91bc", "e07d")
+        ]
         if graver
         else [],
         cost=Cost(seconds=seconds, device="cpu", peak_memory_mib=900.0, parameters=1_770_000),
@@ -375,6 +378,89 @@ def poison(run: Results) -> Results:
     return Results.model_validate(walk(run.model_dump()))
 
 
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+@dataclass
+class Element:
+    """A node of a parsed page."""
+
+    tag: str
+    attrs: dict[str, str]
+    children: list[Element | str] = field(default_factory=list)
+
+    def walk(self):
+        yield self
+        for child in self.children:
+            if isinstance(child, Element):
+                yield from child.walk()
+
+    def all(self, *tags: str) -> list[Element]:
+        return [node for node in self.walk() if node.tag in tags]
+
+    def text(self, skip: tuple[str, ...] = ()) -> str:
+        if self.tag in skip:
+            return ""
+        parts = (c if isinstance(c, str) else c.text(skip) for c in self.children)
+        return " ".join(" ".join(parts).split())
+
+
+class _Tree(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Element("", {})
+        self.open = [self.root]
+
+    def handle_starttag(self, tag, attrs):
+        node = Element(tag, {name: value or "" for name, value in attrs})
+        self.open[-1].children.append(node)
+        if tag not in VOID:
+            self.open.append(node)
+
+    def handle_startendtag(self, tag, attrs):
+        self.open[-1].children.append(Element(tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag):
+        assert self.open[-1].tag == tag, f"</{tag}> closes <{self.open[-1].tag}>"
+        self.open.pop()
+
+    def handle_data(self, data):
+        self.open[-1].children.append(data)
+
+
+def parse(html: str) -> Element:
+    """The page as a tree; every element must be closed by its own end tag."""
+    tree = _Tree()
+    tree.feed(html)
+    tree.close()
+    assert tree.open == [tree.root], "unclosed elements"
+    return tree.root
+
+
+@pytest.fixture(scope="session")
+def read_page():
+    return parse
+
+
+@pytest.fixture(scope="session")
+def html(results: Results) -> str:
+    from reports.html import render_html
+
+    return render_html(results)
+
+
+@pytest.fixture(scope="session")
+def hostile_html(hostile: Results) -> str:
+    from reports.html import render_html
+
+    return render_html(hostile)
+
+
+@pytest.fixture(scope="session")
+def page(html: str) -> Element:
+    return parse(html)
+
+
 @pytest.fixture(scope="session")
 def results() -> Results:
     return build()
@@ -388,7 +474,3 @@ def hostile() -> Results:
 @pytest.fixture(scope="session")
 def data() -> Path:
     return Path(__file__).parent / "data"
-
-
-if __name__ == "__main__":
-    print(json.dumps(build().model_dump(), indent=2))

@@ -1,0 +1,110 @@
+"""Every number a reader sees stands in the results, rounded by one rule."""
+
+import re
+
+from reports import summary
+from reports.language import catalogue, load
+
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+EN = load("en")
+
+
+ENDS = ("value", "low", "high")
+
+
+def percent(fraction):
+    return EN.percent(fraction).replace("\u00a0", " ")
+
+
+def leaves(node):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(key)
+            yield from leaves(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value)
+    elif node is not None and not isinstance(node, bool):
+        yield node
+
+
+def written(value):
+    """All ways in which the report may write a number of the results."""
+    yield from (EN.count(value), EN.decimal(value), str(value), f"{value:g}")
+    if 0 <= value <= 1:
+        yield from (EN.percent(value, unit=False), EN.declared(value), EN.whole_percent(value))
+
+
+def allowed(results):
+    numbers = set()
+    texts = [catalogue("languages", "en.yaml"), catalogue("paper.yaml")]
+    norms = ["10-gdpr", "20-wp29", "30-ico", "40-hipaa", "50-ccpa", "60-uk-dpa"]
+    norms += ["70-cpra-records", "80-iso"]
+    texts += [catalogue("norms", f"{name}.yaml") for name in norms]
+    for leaf in leaves([results.model_dump(), texts]):
+        if isinstance(leaf, str):
+            numbers |= set(NUMBER.findall(leaf))
+        else:
+            numbers |= {n for text in written(leaf) for n in NUMBER.findall(text)}
+    for attack in summary.scored(results.attacks):
+        hits = summary.share(attack) * summary.rate(attack).n_identities
+        numbers.add(EN.count(hits))
+    counted = [len({a.name for a in results.attacks if a.status == "ok"}), len(results.checks)]
+    counted += [len(summary.recognizers(results)), sum(c.passed is True for c in results.checks)]
+    counted += [len(a.strata) for a in results.attacks]
+    level = EN.declared(1 - results.verdict.alpha)
+    return numbers | {str(count) for count in counted} | set(NUMBER.findall(level))
+
+
+def body(page):
+    (found,) = page.all("body")
+    text = found.text(skip=("svg", "code", "nav"))
+    return text.replace("\u2060", "")
+
+
+def test_no_number_of_the_page_is_foreign_to_the_results(page, results):
+    foreign = set(NUMBER.findall(body(page))) - allowed(results)
+    assert not foreign
+
+
+def test_a_wrong_number_would_be_noticed(html, read_page, results):
+    for wrong in (html.replace("95.9", "95.8"), html.replace("6,084", "6,085")):
+        assert set(NUMBER.findall(body(read_page(wrong)))) - allowed(results)
+
+
+def test_the_attack_tables_hold_each_result_in_its_own_row(page, results):
+    conditions = {c.title: c.id for c in results.conditions}
+    wanted = {(a.condition, a.title, a.recognizer): a for a in results.attacks if a.status == "ok"}
+    for table in page.all("table"):
+        caption = "".join(c.text() for c in table.all("caption"))
+        title, mark, _ = caption.partition(": every attack by recogniser")
+        if not mark:
+            continue
+        for row in table.all("tbody")[0].all("tr"):
+            cells = [c.text().replace("\u2060", "") for c in row.all("th", "td")]
+            if len(cells) < 5:
+                continue
+            found = wanted.pop((conditions[title], cells[0], cells[1])).metrics["ira"]
+            rate, low, high = NUMBER.findall(f"{cells[2]} {cells[3]}")
+            assert abs(float(rate) / 100 - found.value) <= 0.0005
+            assert abs(float(low) / 100 - found.low) <= 0.0005
+            assert abs(float(high) / 100 - found.high) <= 0.0005
+            assert cells[4] == f"{found.n} / {found.n_identities}"
+    assert not wanted
+
+
+def test_the_data_tables_of_figures_hold_the_results(page, results):
+    forests = [
+        f for f in page.all("figure") if "share of people identified by each" in f.text(("svg",))
+    ]
+    rows = [
+        tuple(c.text() for c in row.all("th", "td"))
+        for figure in forests
+        for row in figure.all("tbody")[0].all("tr")
+    ]
+    expected = [
+        (a.title, a.recognizer, *(percent(getattr(a.metrics["ira"], end)) for end in ENDS))
+        for a in results.attacks
+        if a.status == "ok"
+    ]
+    assert sorted(rows) == sorted(expected)

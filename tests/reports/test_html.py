@@ -1,0 +1,176 @@
+"""The report as a page: what it may load, how it is built, and that no name breaks out of it."""
+
+import itertools
+import re
+
+import pytest
+
+from audit.schema import Curve, Excluded, InputError, dump_results
+from reports import render
+from reports.html import render_html
+from reports.language import available
+
+
+@pytest.fixture(params=["html", "hostile_html"])
+def each(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_nothing_is_loaded_and_nothing_runs(each, read_page):
+    page = read_page(each)
+    policy = [m.attrs["content"] for m in page.all("meta") if "http-equiv" in m.attrs]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert not page.all("script", "iframe", "object", "embed", "link", "img", "base", "form")
+    for node in page.walk():
+        assert not [name for name in node.attrs if name.startswith("on")]
+        for name in ("src", "href", "xlink:href", "action"):
+            assert node.attrs.get(name, "#").startswith("#")
+    assert not re.search(r"url\((?!#)|@import|https?://", each)
+
+
+def test_every_id_is_unique_and_every_reference_resolves(each, read_page):
+    page = read_page(each)
+    ids = [node.attrs["id"] for node in page.walk() if "id" in node.attrs]
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'(?:url\(|href=")#([^")]+)', each))
+    for node in page.walk():
+        targets |= set(node.attrs.get("aria-labelledby", "").split())
+    assert targets <= set(ids)
+
+
+def test_headings_descend_without_gaps(page):
+    levels = [int(node.tag[1]) for node in page.all("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_tables_have_captions_and_scoped_headings(page):
+    in_figures = {id(t) for figure in page.all("figure") for t in figure.all("table")}
+    for table in page.all("table"):
+        assert id(table) in in_figures or table.all("caption")
+        assert table.all("th")
+        assert all(th.attrs.get("scope") in ("col", "row") for th in table.all("th"))
+
+
+def test_every_figure_has_words_and_numbers(page):
+    figures = page.all("figure")
+    assert len(figures) >= 15
+    for figure in figures:
+        (drawing,) = figure.all("svg")
+        assert drawing.attrs["role"] == "img"
+        assert drawing.all("title")[0].text()
+        assert drawing.all("desc")[0].text()
+        assert figure.all("figcaption")[0].text()
+        assert figure.all("details")[0].all("tbody")[0].all("tr")
+
+
+def test_drawings_take_their_colours_from_the_page(html):
+    for drawing in re.findall(r"<svg.*?</svg>", html, re.S):
+        assert not re.search(r"#[0-9a-fA-F]{6}\b", drawing)
+        assert "metadata" not in drawing
+
+
+def test_equal_results_give_equal_bytes(results, html):
+    copy = type(results).model_validate_json(dump_results(results))
+    assert render_html(copy) == html
+
+
+def test_the_first_page_answers_the_five_questions(page):
+    (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
+    text = decision.text(skip=("svg",))
+    headings = [h.text() for h in decision.all("h3")]
+    assert headings == [
+        "What was tested",
+        "What was found",
+        "How sure this is",
+        "What was not tested",
+        "What to do",
+        "Signatures",
+    ]
+    assert "Leak demonstrated" in text
+    assert "for 93 of 97 people (95.9 %" in text.replace("\u00a0", " ")
+    assert "gallery 6,084" in text
+    assert "Assess again by: 2027-11-20" in text
+    assert "Technical evidence, not a legal determination" in text
+
+
+def test_no_hit_is_told_with_what_remains_possible(results, read_page):
+    none = [a for a in results.attacks if a.condition == "solid" and a.name == "naive"][:1]
+    verdict = results.verdict.model_copy(
+        update={"outcome": "BOUNDED", "worst_attack": "naive", "worst_condition": "solid"}
+    )
+    page = read_page(
+        render_html(
+            results.model_copy(
+                update={"attacks": none, "verdict": verdict, "conditions": results.conditions[3:]}
+            )
+        )
+    )
+    text = page.text(skip=("svg", "style")).replace("\u00a0", " ")
+    assert "none of 97 people; rates up to 3.7 % remain compatible" in text
+    assert "Bounded below 5 %" in text
+
+
+@pytest.mark.parametrize("outcome", ["BOUNDED", "INCONCLUSIVE"])
+def test_a_run_without_figures_says_why(results, outcome, read_page):
+    bare = results.model_copy(
+        update={
+            "attacks": [],
+            "conditions": [],
+            "findings": [],
+            "checks": [],
+            "untested": [],
+            "method": [],
+            "reassess_by": None,
+            "verdict": results.verdict.model_copy(update={"outcome": outcome}),
+            "data": results.data.model_copy(update={"stages": [], "excluded": []}),
+        }
+    )
+    text = read_page(render_html(bare)).text(skip=("svg", "style"))
+    assert "No attack was completed" in text
+    assert "Figures left out, and why" in text
+
+
+def test_a_run_of_ten_thousand_probes_stays_small(results):
+    ranks = [float(rank) for rank in range(1, 6085)]
+    curve = Curve(x=ranks, y=[1 - 0.5 / rank for rank in ranks])
+    attacks = [a.model_copy(update={"curves": {**a.curves, "cmc": curve}}) for a in results.attacks]
+    left_out = [Excluded(image=f"img-{i:05}", role="probe", reason="blurred") for i in range(10000)]
+    large = results.model_copy(
+        update={
+            "attacks": attacks,
+            "data": results.data.model_copy(update={"excluded": left_out}),
+        }
+    )
+    assert len(render_html(large).encode()) < 3_000_000
+
+
+@pytest.mark.parametrize("code", available())
+def test_the_decision_page_is_written_in_the_language(results, code, read_page):
+    page = read_page(render_html(results, code))
+    (root,) = page.all("html")
+    assert root.attrs["lang"] == code
+    heading = {"en": "What was found", "de": "Was gefunden wurde", "fr": "Ce qui a été trouvé"}
+    assert heading[code] in [h.text() for h in page.all("h3")]
+
+
+def test_an_unknown_format_or_language_is_one_sentence(results):
+    with pytest.raises(InputError, match="choose from: html, json"):
+        render(results, "pdf")
+    with pytest.raises(InputError, match="choose one of: de, en, fr"):
+        render_html(results, "xx")
+
+
+def test_hostile_names_stand_as_text(hostile_html, read_page):
+    assert "<script" not in hostile_html
+    assert "\u202e" not in hostile_html
+    assert "\x1b" not in hostile_html
+    assert "alert(1)" in read_page(hostile_html).text()
+    assert "{{ 7*7 }}" in read_page(hostile_html).text()
+
+
+def test_a_hostile_version_cannot_leave_the_style_sheet(results, read_page):
+    run = results.run.model_copy(update={"version": '1"; } </style><script>x</script>'})
+    page = read_page(render_html(results.model_copy(update={"run": run})))
+    assert not page.all("script")

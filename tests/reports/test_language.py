@@ -1,0 +1,105 @@
+"""How numbers and names are written, and that no catalogue claims what evidence cannot show."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.schema import Estimate
+from reports import norms
+from reports.language import available, catalogue, load
+from reports.names import clean
+from reports.wording import violations
+
+EN = load("en")
+
+
+@given(st.floats(0, 1))
+def test_a_percentage_never_feigns_none_or_all(fraction):
+    text = EN.percent(fraction, unit=False)
+    assert (text == "0") == (fraction == 0)
+    assert (float(text.lstrip("<")) >= 100) == (fraction == 1 or text == "100")
+    if 0.001 <= fraction <= 0.999:
+        assert abs(float(text) - 100 * fraction) <= 0.051
+
+
+def test_the_lost_digits_of_the_brief():
+    assert EN.percent(93 / 97) == "95.9\u00a0%"
+    assert EN.percent(1 / 6084) == "0.016\u00a0%"
+    assert (
+        EN.interval(Estimate(low=0.8978, high=0.9887)).replace("\u2060", "") == "89.8–98.9\u00a0%"
+    )
+    assert load("de").percent(0.5678) == "56,8\u00a0%"
+    assert load("de").count(6084) == "6.084"
+    assert EN.declared(0.05) == "5\u00a0%"
+
+
+@given(st.text(max_size=500))
+def test_a_clean_name_is_one_short_line_of_visible_characters(text):
+    name = clean(text).strip("\u2068\u2069")
+    assert len(name) <= 300
+    assert name.isprintable() or not name
+    assert clean(name) == clean(text)
+
+
+def sentences(node):
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from sentences(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from sentences(value)
+    elif isinstance(node, str):
+        yield node
+
+
+@pytest.mark.parametrize("code", available())
+def test_catalogues_make_no_forbidden_claim(code):
+    assert not violations(" ".join(sentences(catalogue("languages", f"{code}.yaml"))))
+
+
+def test_norms_make_no_forbidden_claim():
+    assert not violations(" ".join(sentences(norms._catalogues())))
+
+
+def test_the_report_makes_no_forbidden_claim(page):
+    assert not violations(page.text(skip=("style",)))
+
+
+@pytest.mark.parametrize("code", [c for c in available() if c != "en"])
+def test_translations_fill_the_same_places(code):
+    def fields(text):
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+    def compare(own, english, path):
+        for key, value in own.items():
+            assert key in english, f"{path}.{key} is not in the English catalogue"
+            if isinstance(value, dict):
+                compare(value, english[key], f"{path}.{key}")
+            elif isinstance(value, str):
+                assert fields(value) == fields(english[key]), f"{path}.{key}"
+
+    own = catalogue("languages", f"{code}.yaml")
+    compare(own, catalogue("languages", "en.yaml"), code)
+    assert own["decision"].keys() == catalogue("languages", "en.yaml")["decision"].keys()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [("LEAK_DEMONSTRATED", "against"), ("BOUNDED", "within"), ("INCONCLUSIVE", "open")],
+)
+def test_automatic_controls_follow_the_verdict(results, outcome, state):
+    verdict = results.verdict.model_copy(update={"outcome": outcome})
+    mapped = norms.mapped(results.model_copy(update={"verdict": verdict}), EN)
+    states = {control.id: control.state for norm in mapped for control in norm.controls}
+    assert states["singling-out"] == states["intruder"] == states["very-small"] == state
+
+
+def test_controls_read_findings_and_leave_questions_to_a_person(results):
+    controls = {c.id: c for norm in norms.mapped(results, EN) for c in norm.controls}
+    assert controls["residue"].state == "against"
+    assert controls["authorisation"].state == "person"
+    assert controls["inference"].state == "untested"
+    assert controls["expert"].manual
+    assert len([c for c in controls.values() if c.manual]) >= 6
