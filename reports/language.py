@@ -96,7 +96,7 @@ class Language:
 
     def signed(self, fraction: float) -> str:
         """A difference of fractions in percentage points, with its sign and one decimal."""
-        return self._point(f"{100 * fraction:+.1f}").replace("-", "−")
+        return "0" if fraction == 0 else self._point(f"{100 * fraction:+.1f}").replace("-", "−")
 
     def points(self, difference: Estimate) -> str:
         """`−12.4 (−20.6…−4.1)`, in percentage points."""

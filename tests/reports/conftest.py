@@ -232,8 +232,8 @@ FINDINGS = [
         status="fail",
         title="People are identifiable after Gaussian blur, kernel 81",
         evidence="The distilled student identified 93 of 97 people; the naive attack 22 of 97.",
-        recommendation="Replace gaussian:k=81 (effective resolution 20 pixels per side) with a solid "
-        "fill of the face region; no blur kernel tested here stayed below the declared limit.",
+        recommendation="Replace gaussian:k=81 (effective resolution 20 pixels per side) with a "
+        "solid fill of the face; no blur kernel tested here stayed below the declared limit.",
     ),
     Finding(
         id="reidentification.mosaic",
