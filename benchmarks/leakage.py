@@ -21,7 +21,7 @@ from PIL import Image
 from attacks.operators import Operator, parse
 from attacks.operators.leakage import curve, limit
 from attacks.operators.spectrum import analyse, synthesise
-from metrics.leakage import leakage
+from metrics.leakage import leakage, local_contrast, rounding_noise
 
 LINEAR = (
     "gaussian:k=21",
@@ -85,15 +85,24 @@ class Half:
         modes = (analyse(p.transpose(2, 0, 1) - self.mean) for p in pictures)
         self.power = sum((m**2).mean(axis=0) for m in modes) / len(pictures)
 
+    def noise(self, operator: Operator) -> np.ndarray:
+        """Of the operator on such faces, with the slow rounding errors that blur leaves."""
+        transfer = operator.transfer(*self.power.shape)
+        nominal = np.asarray(operator.noise(*self.power.shape)) - 1 / 12
+        blurred = [synthesise(analyse(p[..., 1].astype(float)) * transfer) for p in self.pictures]
+        contrast = local_contrast(np.stack(blurred))
+        return nominal + rounding_noise(
+            transfer, self.power, contrast, dither=max(0.0, float(np.mean(nominal)))
+        )
+
     def predict(self, operator: Operator) -> float:
         """Mean square error of restoration, closed form."""
-        shape = self.power.shape
-        psnr = leakage(operator.transfer(*shape), operator.noise(*shape), self.power).psnr
-        return 255**2 / 10 ** (psnr / 10)
+        transfer = operator.transfer(*self.power.shape)
+        return 255**2 / 10 ** (leakage(transfer, self.noise(operator), self.power).psnr / 10)
 
     def restore(self, operator: Operator, faces: Sequence[np.ndarray]) -> list[float]:
         """Mean square error of each of `faces` after restoration with this half's spectrum."""
-        transfer, noise = operator.transfer(*self.power.shape), operator.noise(*self.power.shape)
+        transfer, noise = operator.transfer(*self.power.shape), self.noise(operator)
         wiener = self.power * transfer / (self.power * transfer**2 + noise)
         errors = []
         for index, picture in enumerate(faces):

@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.fft import dctn
 from scipy.interpolate import RegularGridInterpolator
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 Array = NDArray[np.float64]
 
@@ -76,20 +77,81 @@ def leakage(transfer: ArrayLike, noise: ArrayLike, power: ArrayLike) -> Leakage:
     )
 
 
+def rounding_noise(
+    transfer: ArrayLike,
+    power: ArrayLike,
+    contrast: ArrayLike = (1.0,),
+    step: float = 1.0,
+    dither: float = 0.0,
+) -> Array:
+    """Variance that rounding a blurred picture adds to each DCT-I mode `(H, W)`.
+
+    Rounding is white noise of step^2 / 12 only where grey levels change by several steps a pixel.
+    Heavy blur leaves slow ramps, whose error is as slow and falls on the very modes that still
+    carry detail. For a Gaussian picture whose values at distance t differ by variance D(t), the
+    error has autocovariance sum over m of exp(-2 pi^2 m^2 D(t) / step^2) step^2 / (2 pi^2 m^2)
+    (Widrow and Kollar, "Quantization noise", 2008, ch. 9; large variance). Pictures have flat and
+    busy places: the mean over `contrast` is taken.
+
+    Args:
+        transfer: gains of the modes before rounding.
+        power: variances of the modes of clear pictures.
+        contrast: factors on D met in equal shares over a picture, of mean 1; see `local_contrast`.
+        step: distance of the levels rounded to, in grey levels.
+        dither: variance per pixel of noise added before rounding, which makes the error white.
+    """
+    spectrum = np.asarray(transfer, np.float64) ** 2 * np.asarray(power, np.float64)
+    if min(spectrum.shape) < 2:
+        return np.full(spectrum.shape, step**2 / 12)
+    spectrum[0, 0] = 0  # the mean level does not differ between places
+    height, width = spectrum.shape
+    covariance = dctn(spectrum, type=1) / (4 * (height - 1) * (width - 1))
+    difference = 2 * (covariance[0, 0] - covariance)
+    error = np.zeros_like(spectrum)
+    factors = np.atleast_1d(np.asarray(contrast, np.float64))
+    for factor in factors:
+        varied = factor * difference + 2 * dither
+        varied[0, 0] = 0
+        for m in (1, 2, 3):
+            error += np.exp(-2 * (math.pi * m / step) ** 2 * varied) / (2 * (math.pi * m) ** 2)
+    error *= step**2 / len(factors)
+    error[0, 0] = step**2 / 12
+    noise: Array = np.maximum(dctn(error, type=1), step**2 / 120)
+    return noise
+
+
+def local_contrast(planes: ArrayLike, shares: int = 8) -> Array:
+    """How unevenly detail is spread: `(shares,)` quantiles, mean 1, of local squared gradients.
+
+    Args:
+        planes: grey levels `(M, H, W)` of blurred pictures.
+    """
+    gradients = [
+        uniform_filter(sum(d**2 for d in np.gradient(plane)), 9)[::4, ::4].ravel()
+        for plane in np.asarray(planes, np.float64)
+    ]
+    spread = np.quantile(np.concatenate(gradients), (np.arange(shares) + 0.5) / shares)
+    quantiles: Array = spread / spread.mean()
+    return quantiles
+
+
 @dataclass(frozen=True, eq=False)
 class FacePrior:
     """Mean power spectrum of faces, in units that do not depend on their size.
 
     frequencies: `(n,)` cycles per face width, rising from 0. log_density: `(n, n)` log10 of power
-    per face width squared, rows vertical frequency. It is a mean over many people: nothing of any
-    one of them can be read from it.
+    per face width squared, rows vertical frequency. contrast: `local_contrast` of blurred faces.
+    All are means over many people: nothing of any one of them can be read from them.
     """
 
     frequencies: Array
     log_density: Array
+    contrast: Array
 
     @classmethod
-    def measure(cls, power: ArrayLike, face_width: float) -> FacePrior:
+    def measure(
+        cls, power: ArrayLike, face_width: float, contrast: ArrayLike = (1.0,)
+    ) -> FacePrior:
         """From mean DCT-I power `(H, W)` of faces `face_width` px wide, less their mean level."""
         spectrum = np.asarray(power, np.float64)
         height, width = spectrum.shape
@@ -101,18 +163,19 @@ class FacePrior:
             known, np.log10(_smooth(spectrum) / face_width**2), bounds_error=False, fill_value=None
         )
         at = np.stack(np.meshgrid(*[_axis(frequencies)] * 2, indexing="ij"), axis=-1)
-        return cls(frequencies, table(at))
+        return cls(frequencies, table(at), np.asarray(contrast, np.float64))
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> FacePrior:
         """Inverse of `to_json`; other keys, as those that state the source, are left alone."""
-        return cls(np.array(content["frequencies"]), np.array(content["log_density"]))
+        return cls(*(np.array(content[key]) for key in ("frequencies", "log_density", "contrast")))
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, to three decimals."""
         return {
             "frequencies": np.round(self.frequencies, 3).tolist(),
             "log_density": np.round(self.log_density, 3).tolist(),
+            "contrast": np.round(self.contrast, 4).tolist(),
         }
 
     def power(self, height: int, width: int, face_width: float) -> Array:

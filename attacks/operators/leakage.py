@@ -19,6 +19,7 @@ from metrics.leakage import (
     Leakage,
     empirical_response,
     leakage,
+    rounding_noise,
     shipped_prior,
     weakest,
 )
@@ -61,11 +62,19 @@ def limit(
         )
         return max(ends, key=lambda left: left.effective_resolution)
     height, width = shape or (round(FRAME * face_width),) * 2
-    face = _Textures(prior or shipped_prior(), height, width, face_width)
-    rounding = ((255 / (2**bit_depth - 1)) ** 2 - 1) * ROUNDING_VARIANCE
+    prior = prior or shipped_prior()
+    face = _Textures(prior, height, width, face_width)
+    step = 255 / (2**bit_depth - 1)
+    rounding = (step**2 - 1) * ROUNDING_VARIANCE
     transfer = operator.transfer(height, width)
     if transfer is not None:
-        return leakage(transfer, operator.noise(height, width) + rounding, face.power)
+        noise = np.asarray(operator.noise(height, width)) + rounding
+        dither = max(0.0, float(np.mean(noise)) - step**2 / 12)
+        slow = rounding_noise(transfer, face.power, prior.contrast, step, dither)
+        # Counted in white rounding noise, as effective resolution is defined; the PSNR, which is
+        # to foretell a measurement, with the error as slow as it is.
+        real = leakage(transfer, noise - step**2 / 12 + slow, face.power)
+        return replace(leakage(transfer, noise, face.power), psnr=real.psnr)
     after = face.through(operator)
     transfer, noise = empirical_response(face.modes, analyse(after - after.mean()))
     left = leakage(transfer, noise + rounding, face.power)

@@ -14,7 +14,15 @@ from attacks.operators import parse
 from attacks.operators.leakage import blur_sigma, curve, limit, weakest_setting
 from attacks.operators.spectrum import analyse, synthesise
 from metrics.errors import InputError
-from metrics.leakage import FacePrior, empirical_response, leakage, shipped_prior, weakest
+from metrics.leakage import (
+    FacePrior,
+    empirical_response,
+    leakage,
+    local_contrast,
+    rounding_noise,
+    shipped_prior,
+    weakest,
+)
 
 FACE = 150.4  # px of face width in a frame of 256 px
 
@@ -77,11 +85,11 @@ def test_regression_recovers_a_known_filter_and_its_noise():
     ],
 )
 def test_figures_measured_on_other_faces(spec, resolution, psnr):
-    """On eight CelebA-HQ faces at 256 px; more detailed than the prior's, hence 1.2 dB."""
+    """On eight CelebA-HQ faces at 256 px, more detailed at the lightest blur than the prior."""
     left = limit(parse(spec), FACE)
     assert left.effective_resolution == pytest.approx(resolution, rel=0.05)
     if psnr is not None:
-        assert left.psnr == pytest.approx(psnr, abs=1.2)
+        assert left.psnr == pytest.approx(psnr, abs=1.1)
 
 
 @pytest.mark.parametrize(
@@ -172,34 +180,53 @@ def test_prior_survives_json_and_scaling():
     assert "London" in stated["source"]
 
 
+def test_rounding_is_white_on_busy_pictures_and_slow_on_ramps():
+    """Total power stays that of rounding; with a dither it is white whatever the picture."""
+    power = shipped_prior().power(96, 96, 56)
+    for gain, dither in ((np.ones((96, 96)), 0.0), (parse("gaussian:k=61").transfer(96, 96), 1.0)):
+        noise = rounding_noise(gain, power, dither=dither)
+        np.testing.assert_allclose(noise[4:, 4:], 1 / 12, rtol=0.1)
+    slow = rounding_noise(parse("gaussian:k=61").transfer(96, 96), power, [0.02, 0.2, 2.8])
+    assert slow.mean() == pytest.approx(1 / 12, rel=0.05)
+    assert slow[2:8, 2:8].mean() > 1.5 / 12 > 1.6 * slow[60:, 60:].mean()
+
+
+def test_local_contrast_tells_flat_places_from_busy_ones():
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(4, 64, 64)) * (np.arange(64) < 32)
+    spread = local_contrast(half)
+    assert spread.mean() == pytest.approx(1)
+    assert spread[0] < 0.05
+    assert np.ptp(local_contrast(rng.normal(size=(4, 64, 64)))) < 1
+
+
 def _london(shared_data, size=256):
-    """Face crops as one plane set `(N, 3, size, size)`, of people in turn."""
-    rows = sorted((shared_data / "london").glob("*/*.jpg"))[::4]
+    """One face of each person `(N, size, size, 3)`."""
     crops = []
-    for path in rows:
+    for path in sorted((shared_data / "london").glob("*/*.jpg"))[::2]:
         with Image.open(path) as image:
             middle = image.convert("RGB").crop((115, 120, 397, 402))
             crops.append(np.asarray(middle.resize((size, size), Image.Resampling.BOX)))
     return np.stack(crops)
 
 
-@pytest.mark.parametrize("spec", ["gaussian:k=37", "gaussian:k=81", "cv-gaussian:k=81", "box:k=65"])
+@pytest.mark.parametrize("spec", ["gaussian:k=37", "cv-gaussian:k=81", "box:k=37"])
 def test_restoration_of_held_out_faces_reaches_the_closed_form(shared_data, spec):
-    """Wiener restoration with a prior of other people, PSNR of the mean error, within 0.5 dB."""
+    """Wiener restoration in two folds of other people, PSNR of the mean error, within 0.5 dB."""
     pictures = _london(shared_data)
-    known, held_out = pictures[::2], pictures[1::2]
     operator, rng = parse(spec), np.random.default_rng(0)
-    mean = known.mean()
-
-    def modes(picture):
-        return analyse(picture.transpose(2, 0, 1) - mean)
-
-    power = np.mean([modes(p) ** 2 for p in known], axis=(0, 1))
-    transfer, noise = operator.transfer(256, 256), operator.noise(256, 256)
-    errors = []
-    for picture in held_out:
-        seen = modes(operator.apply(picture, rng))
-        restored = synthesise(seen * power * transfer / (power * transfer**2 + noise)) + mean
-        errors.append(np.mean((restored - picture.transpose(2, 0, 1)) ** 2))
-    predicted = leakage(transfer, noise, power).psnr
-    assert 10 * math.log10(255**2 / np.mean(errors)) == pytest.approx(predicted, abs=0.5)
+    transfer = operator.transfer(256, 256)
+    measured, predicted = [], []
+    for known, held_out in ((pictures[::2], pictures[1::2]), (pictures[1::2], pictures[::2])):
+        mean = known.mean()
+        clear = analyse(known.transpose(0, 3, 1, 2) - mean)
+        power = np.mean(clear**2, axis=(0, 1))
+        contrast = local_contrast(synthesise(clear[:, 1] * transfer))
+        noise = rounding_noise(transfer, power, contrast)
+        predicted.append(10 ** (-leakage(transfer, noise, power).psnr / 10))
+        for picture in held_out:
+            seen = analyse(operator.apply(picture, rng).transpose(2, 0, 1) - mean)
+            restored = synthesise(seen * power * transfer / (power * transfer**2 + noise)) + mean
+            measured.append(np.mean((restored - picture.transpose(2, 0, 1)) ** 2))
+    best = -10 * math.log10(np.mean(predicted))
+    assert 10 * math.log10(255**2 / np.mean(measured)) == pytest.approx(best, abs=0.5)
