@@ -105,9 +105,9 @@ def _parse_step(step: str) -> Operator:
                 f"{step!r}: {name} has no {key!r}{_nearest(key, accepted)}; it takes {known}."
             )
         annotation, where = accepted[key].annotation, f"{step!r}: {key}"
-        first, _, last = value.partition("..") if _is_number(annotation) else (value, "", "")
+        first, dots, last = value.partition("..") if _is_number(annotation) else (value, "", "")
         low[key] = _convert(first, annotation, where)
-        high[key] = _convert(last or first, annotation, where)
+        high[key] = _convert(last if dots else first, annotation, where)
     missing = [k for k, p in accepted.items() if p.default is p.empty and k not in low]
     if missing:
         raise InputError(f"{step!r}: {name} also needs {', '.join(missing)}.")

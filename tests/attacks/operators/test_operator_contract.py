@@ -193,6 +193,8 @@ def test_an_erasing_operator_does_not_depend_on_the_face(operator, texture):
         ("pillow-gaussian:r=-2", "0 or more"),
         ("deface-blur:scale=.5", "at least 1"),
         ("imagenet:r=0", "above 0"),
+        ("box:k=3..", "whole number"),
+        ("box:k=3..8", "odd"),
         ("ellipse", "a step before it"),
         ("box:k=3|ellipse:soft=2", "0..1"),
         ("box:k=3|", "no operator ''"),
