@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
 from attacks.recognition.align import crop
@@ -147,7 +148,8 @@ def embed_clear(
 def in_threads(work: Callable[[int], np.ndarray], count: int) -> Iterator[np.ndarray]:
     """`work(0) .. work(count - 1)` in order, on all cores, few finished results waiting: decoding,
     OpenCV and BLAS release the interpreter lock."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    # One picture a thread: matrix products that spread over all cores would only be in the way.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, count, CHUNK):
             yield from pool.map(work, range(start, min(start + CHUNK, count)))
 

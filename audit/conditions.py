@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from attacks.operators.leakage import leakage
 
 from attacks.identify import Identification, identify, read_encoded
 from attacks.operators import Chain, Operator, parse
+from attacks.operators.leakage import blur_sigma, limit
 from attacks.recognition.detect import Detector
 from audit.data import Box, Item, decode
 from audit.faces import Face, Found, Landmarks, detect_picture, make_face, overlap
@@ -254,8 +254,9 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
     operator, found = probe.operator, probe.identification
     family = operator.family if operator is not None else found.family if found else "unknown"
     parameters = dict(operator.parameters if operator is not None else {})
-    sigma = parameters.get("sigma_x")
-    limit = leakage(operator, face_width) if operator is not None else None
+    left = limit(operator, face_width) if operator is not None else None
+    side = round(3 * face_width)
+    sigma = blur_sigma(operator, side, side) if operator is not None else None
     return Anonymizer(
         family=family,
         parameters=parameters,
@@ -264,9 +265,9 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
         region="whole picture" if whole else "face region",
         sigma_over_face_width=round(sigma / face_width, 4) if sigma else None,
         face_width=round(face_width, 1),
-        effective_resolution=limit.effective_resolution if limit else None,
-        bits_per_channel=limit.bits_per_channel if limit else None,
-        predicted_psnr=limit.psnr if limit else None,
+        effective_resolution=round(left.effective_resolution, 2) if left else None,
+        bits_per_channel=round(left.bits_per_channel, 1) if left else None,
+        predicted_psnr=round(left.psnr, 2) if left else None,
         confidence=found.confidence if found else None,
         reason=None if operator is not None else "the operator could not be identified",
     )

@@ -26,6 +26,8 @@ from metrics.errors import InputError
 
 WINDOW = 3.0
 """Side of a window in face widths."""
+SMALLEST_FACE = 0.15
+"""Share of the shorter side below which faces are bystanders, not the person shown."""
 ENOUGH_FOR_PROCESSES = 200
 """Detecting fewer pictures is done before other processes have started."""
 
@@ -199,7 +201,7 @@ def _start_worker(device: str, threads: int | None = None) -> None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
     if device not in _worker:
-        _worker[device] = Detector(device)
+        _worker[device] = Detector(device, SMALLEST_FACE)
     _worker["current"] = _worker[device]
 
 

@@ -139,12 +139,11 @@ def _effective_resolution(condition: Condition) -> Finding | None:
 
 def _weaker_setting(condition: Condition) -> str:
     """The weakest setting of the same tool that leaves too little, or solid fill."""
+    from attacks.operators import parse
     from attacks.operators.leakage import weakest_setting
 
-    from attacks.operators import parse
-
     spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
-    setting = weakest_setting(parse(spec), width, TARGET_RESOLUTION) if spec and width else None
+    setting = weakest_setting(parse(spec), TARGET_RESOLUTION, width) if spec and width else None
     solid = "A solid fill leaves nothing."
     if setting is None:
         return f"No setting of this tool brings the detail under the target. {solid}"

@@ -1,0 +1,45 @@
+"""The command that anonymises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from audit.cli.console import out, out_json, people, progress
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--method", required=True, help="e.g. gaussian:k=81, pixelate:b=16|jpeg:q=75, solid.")
+@click.option("--region", default="face", show_default=True, help="face, image or box:x0,y0,x1,y1.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def anonymize(
+    source: Path, target: Path, method: str, region: str, seed: int, as_json: bool
+) -> int:
+    """Apply a tool-exact operator or chain to a picture, a folder or a manifest's probes."""
+    from attacks.operators import parse
+    from audit.anonymize import anonymize as run
+
+    operator = parse(method)
+    with progress() as report:
+        summary = run(
+            source,
+            target,
+            operator,
+            region=region,
+            seed=seed,
+            progress=lambda done, total: report("anonymising", done, total),
+        )
+    if as_json:
+        out_json(summary.to_dict())
+        return 0
+    out(summary.sentence())
+    for warning in summary.warnings:
+        people().print(warning, markup=False)
+    return 0
+
+
+COMMANDS = (anonymize,)

@@ -1,0 +1,295 @@
+"""Commands that look for people: demo, scan, validate, identify, leakage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from audit.cli.console import out, out_json, people, progress
+from metrics.errors import InputError
+
+if TYPE_CHECKING:
+    from audit.schema import Results
+
+EXISTING = click.Path(path_type=Path)
+GATE_BREACHED, INCONCLUSIVE_AT_GATE = 1, 4
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name pictures, shared by `scan` and `validate`."""
+    options = [
+        click.argument("data", type=EXISTING, required=False),
+        click.option("--gallery", type=EXISTING, help="Clear pictures of known people."),
+        click.option("--anonymized", type=EXISTING, help="The pictures to audit."),
+        click.option("--originals", type=EXISTING, help="The same pictures before anonymisation."),
+        click.option("--background", type=EXISTING, help="Other people's faces, to train on."),
+        click.option("--root", type=EXISTING, help="Folder that a manifest's paths may lead to."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@data_options
+@click.option("-c", "--config", "file", type=EXISTING, help="Settings as YAML.")
+@click.option("-o", "--output", type=EXISTING, default=Path("audit-run"), show_default=True)
+@click.option("--attacks", help="Comma-separated names; see `reid-audit list`.")
+@click.option("--recognizers", help="Comma-separated, e.g. dlib,onnx:FILE.")
+@click.option("--profile", type=click.Choice(["quick", "standard", "full"]))
+@click.option("--seed", type=int)
+@click.option("--device", help="auto, cpu or cuda.")
+@click.option("--batch-size", type=int)
+@click.option("--workers", type=int, help="Processes for reading and detection.")
+@click.option("--threshold", type=float, help="Rate above which pictures count as identifiable.")
+@click.option("--method", help="How the pictures were anonymised, e.g. gaussian:k=81.")
+@click.option("--region", help="Where: face, image or box:x0,y0,x1,y1.")
+@click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
+@click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")
+@click.option("--student-epochs", type=int)
+@click.option("--authorization", help="Basis on which the audit is made.")
+@click.option("--evidence", type=click.Choice(["none", "restricted"]))
+@click.option("--cache", help="Folder for intermediate arrays that several runs may share.")
+@click.option("--fail-on", help="Exit 1 when this holds, e.g. 'ira > 0.05'.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout.")
+def scan(
+    data: Path | None,
+    gallery: Path | None,
+    anonymized: Path | None,
+    originals: Path | None,
+    background: Path | None,
+    root: Path | None,
+    file: Path | None,
+    output: Path,
+    as_json: bool,
+    **settings: Any,
+) -> int:
+    """Audit anonymised pictures: attack them, measure, decide, report.
+
+    DATA is a folder with gallery/, anonymized/ and, if there are any, originals/ and background/,
+    or a manifest (CSV or Parquet).
+    """
+    from audit.config import resolve
+    from audit.data import load
+    from audit.gate import breached
+
+    config = resolve(settings, os.environ, file)
+    dataset = load(
+        data,
+        gallery=gallery,
+        anonymized=anonymized,
+        originals=originals,
+        background=background,
+        base=root,
+    )
+    results = run_scan(dataset, config, output)
+    if as_json:
+        from audit.schema import dump_results
+
+        out(dump_results(results).rstrip())
+    if config.fail_on is None:
+        return 0
+    if breached(config.fail_on, results):
+        return GATE_BREACHED
+    return INCONCLUSIVE_AT_GATE if results.verdict.outcome == "INCONCLUSIVE" else 0
+
+
+def run_scan(dataset: Any, config: Any, output: Path) -> Results:
+    """Scan into a run directory, write every file of it and tell the user the answer."""
+    from audit.publish import publish
+    from audit.scan import scan as run
+    from audit.store import open_run
+
+    with progress() as report, open_run(output, config) as store:
+        results = run(dataset, config, store, report)
+        report_path = publish(results, store)
+    summary(results)
+    people().print(f"Report: [bold]{escape(str(report_path))}[/bold]")
+    return results
+
+
+def summary(results: Results) -> None:
+    """The answer on a terminal."""
+    console = people()
+    verdict = results.verdict
+    console.print(f"\n[bold]{verdict.outcome.replace('_', ' ')}[/bold]")
+    for reason in verdict.reasons:
+        console.print(f"  {escape(reason)}")
+    table = Table(title="Rank-1 identification", title_justify="left")
+    for heading in ("condition", "recogniser", "attack", "IRA", "95 % CI", "people", "seconds"):
+        table.add_column(
+            heading, justify="right" if heading in ("IRA", "people", "seconds") else "left"
+        )
+    titles = {condition.id: condition.title for condition in results.conditions}
+    for attack in results.attacks:
+        ira = attack.metrics["ira"]
+        interval = f"{ira.low:.1%} - {ira.high:.1%}" if ira.low is not None else attack.status
+        table.add_row(
+            escape(titles.get(attack.condition or "", "")),
+            escape(attack.recognizer or ""),
+            attack.name if attack.knowledge != "open world" else f"{attack.name} (open world)",
+            f"{ira.value:.1%}" if ira.value is not None else "-",
+            interval,
+            str(ira.n_identities),
+            f"{attack.cost.seconds:.1f}",
+        )
+    for condition in results.conditions:
+        for recognizer, controls in condition.controls.items():
+            for name, control in (
+                ("chance", controls.chance),
+                ("clear ceiling", controls.clear_ceiling),
+            ):
+                value = f"{control.value:.1%}" if control.value is not None else "-"
+                table.add_row(
+                    escape(condition.title),
+                    escape(recognizer),
+                    f"[dim]{name}[/dim]",
+                    value,
+                    "",
+                    "",
+                    "",
+                )
+    console.print(table)
+
+
+@click.command()
+@click.option("-o", "--output", type=EXISTING, default=Path("demo-audit"), show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def demo(output: Path, seed: int) -> int:
+    """Audit people who do not exist, blurred, pixelated and filled: the whole suite in minutes."""
+    from audit.demo import make_demo
+
+    with progress() as report:
+        dataset, config = make_demo(output, seed, report)
+    run_scan(dataset, config, output / "run")
+    return 0
+
+
+@click.command()
+@data_options
+@click.option("--json", "as_json", is_flag=True)
+def validate(
+    data: Path | None,
+    gallery: Path | None,
+    anonymized: Path | None,
+    originals: Path | None,
+    background: Path | None,
+    root: Path | None,
+    as_json: bool,
+) -> int:
+    """Dry run: say what a scan would find in the data, without attacking anything."""
+    from audit.data import load
+    from audit.data.scan import clean, scan_files
+
+    dataset = load(
+        data,
+        gallery=gallery,
+        anonymized=anonymized,
+        originals=originals,
+        background=background,
+        base=root,
+    )
+    with progress() as report:
+        facts = scan_files(dataset.items, None, lambda n, total: report("reading files", n, total))
+    dataset = clean(dataset, facts)
+    counts = {
+        "gallery": len(dataset.gallery),
+        "probes": len(dataset.probes),
+        "mated_probes": len(dataset.mated),
+        "nonmated_probes": len(dataset.nonmated),
+        "probes_with_original": sum(p.original is not None for p in dataset.probes),
+        "background": len(dataset.background),
+        "left_out": len(dataset.excluded),
+    }
+    if as_json:
+        rows = [{"path": str(e.path), "role": e.role, "reason": e.reason} for e in dataset.excluded]
+        out_json({"counts": counts, "excluded": rows})
+        return 0
+    for name, count in counts.items():
+        out(f"{name.replace('_', ' ')}: {count}")
+    for excluded in dataset.excluded:
+        out(f"left out: {excluded.path} ({excluded.role}): {excluded.reason}")
+    return 0
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=EXISTING)
+@click.option("--json", "as_json", is_flag=True)
+def identify(paths: tuple[Path, ...], as_json: bool) -> int:
+    """Say which anonymisation was applied, with which setting, where, and what is left."""
+    from audit.identification import identify_files
+
+    with progress() as report:
+        results = identify_files(paths, report)
+    if as_json:
+        out_json({"results": results})
+        return 0
+    for found in results:
+        if found.get("error"):
+            out(f"{found['path']}: {found['error']}")
+            continue
+        settings = ", ".join(f"{k}={_short(v)}" for k, v in found["parameters"].items())
+        left = found["effective_resolution"]
+        detail = f"; detail of {left:.0f} x {left:.0f} pixels left" if left is not None else ""
+        out(
+            f"{found['path']}: {found['family']} ({settings}) on {found['region']}, "
+            f"confidence {found['confidence']:.2f}{detail}"
+        )
+    return 0
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+@click.command()
+@click.option("--method", required=True, help="Anonymisation, e.g. gaussian:k=81|jpeg:q=75.")
+@click.option("--face-width", type=float, default=150.0, show_default=True, help="In pixels.")
+@click.option("--target-er", type=float, help="Find the weakest setting under this resolution.")
+@click.option("--json", "as_json", is_flag=True)
+def leakage(method: str, face_width: float, target_er: float | None, as_json: bool) -> int:
+    """The training-free limit of a setting: what physics leaves to any attacker."""
+    from attacks.operators import parse
+    from attacks.operators.leakage import limit, weakest_setting
+
+    if face_width < 8:
+        raise InputError(f"--face-width {face_width:g}: give at least 8 pixels.")
+    operator = parse(method)
+    found = limit(operator, face_width)
+    answer: dict[str, Any] = {
+        "method": str(operator),
+        "face_width": face_width,
+        "effective_resolution": found.effective_resolution,
+        "bits_per_channel": found.bits_per_channel,
+        "psnr": found.psnr,
+    }
+    side = round(found.effective_resolution)
+    lines = [
+        f"{operator} at {face_width:g} px of face width leaves as much detail as a "
+        f"{side} x {side} pixel picture ({found.bits_per_channel:,.0f} bits per channel); "
+        f"best linear restoration {found.psnr:.1f} dB."
+    ]
+    if target_er is not None:
+        setting = weakest_setting(operator, target_er, face_width)
+        answer["target"] = target_er
+        answer["weakest_setting"] = str(setting) if setting is not None else None
+        lines.append(
+            f"Weakest setting under {target_er:g} x {target_er:g}: {setting}."
+            if setting is not None
+            else f"No setting of this tool comes under {target_er:g} x {target_er:g}; use solid."
+        )
+    if as_json:
+        out_json(answer)
+    else:
+        for line in lines:
+            out(line)
+    return 0
+
+
+COMMANDS = (demo, scan, validate, identify, leakage)

@@ -1,0 +1,58 @@
+"""Commands on finished runs: report, verify, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from audit.cli.console import out, people
+from metrics.errors import IntegrityError
+
+RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+@click.command()
+@RUN
+@click.option(
+    "-f", "--format", "formats", default="html", show_default=True, help="html,json,csv,sarif,junit"
+)
+@click.option("--language", default="en", show_default=True, help="Of the decision page.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder; default: the current one."
+)
+def report(run: Path, formats: str, language: str, output: Path | None) -> int:
+    """Render a finished run again, without its data and without torch."""
+    from audit.publish import render_run
+
+    folder = output or Path.cwd()
+    for path in render_run(run, [f.strip() for f in formats.split(",")], folder, language):
+        out(str(path))
+    return 0
+
+
+@click.command()
+@RUN
+def verify(run: Path) -> int:
+    """Compare every file of a run with the digests recorded when it was sealed."""
+    from audit.store import verify as problems_of
+
+    problems = problems_of(run)
+    for problem in problems:
+        people().print(problem, markup=False)
+    if problems:
+        raise IntegrityError(f"{run}: {len(problems)} file(s) differ from the sealed run.")
+    out(f"{run}: every file is as it was sealed.")
+    return 0
+
+
+@click.command()
+def schema() -> int:
+    """Print the JSON Schema of results.json."""
+    from reports import schema_json
+
+    out(schema_json().rstrip())
+    return 0
+
+
+COMMANDS = (report, verify, schema)
