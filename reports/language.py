@@ -117,14 +117,14 @@ class Language:
 
 def _percent(fraction: float) -> str:
     percent = 100 * fraction
-    if percent in (0, 100):
+    if fraction in (0, 1):
         return f"{percent:.0f}"
     if percent < 0.1:
         return f"{percent:.2g}" if percent >= 1e-4 else "<0.0001"
-    digits = 1
-    while digits < 6 and float(f"{percent:.{digits}f}") == 100:
-        digits += 1
-    return f"{percent:.{digits}f}"
+    for digits in range(1, 5):
+        if float(text := f"{percent:.{digits}f}") < 100:
+            return text
+    return ">99.9999"
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def attack(condition: str, name: str, recognizer: str, hits: int) -> AttackResul
         curves["idd_nonmated"] = Curve(x=angle, y=[max(0.0, 2 - 9 * (a - 1.5) ** 2) for a in angle])
         fpir = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
         curves["det"] = Curve(x=fpir, y=[(1 - rate * 0.98) * (1 - x) for x in fpir])
-    graver = condition == "heavy" and name == "student" and recognizer == "edgeface-xs"
+    graver = condition == "light" and name == "student" and recognizer == "edgeface-xs"
     return AttackResult(
         name=name,
         recognizer=recognizer,
@@ -227,12 +227,12 @@ CONDITIONS = [
 
 FINDINGS = [
     Finding(
-        id="reidentification.heavy",
+        id="reidentification.light",
         severity="critical",
         status="fail",
-        title="People are identifiable after Gaussian blur, kernel 81",
-        evidence="The distilled student identified 93 of 97 people; the naive attack 22 of 97.",
-        recommendation="Replace gaussian:k=81 (effective resolution 20 pixels per side) with a "
+        title="People are identifiable after Gaussian blur, kernel 37",
+        evidence="The distilled student identified 96 of 97 people; the naive attack 92 of 97.",
+        recommendation="Replace gaussian:k=37 (effective resolution 38 pixels per side) with a "
         "solid fill of the face; no blur kernel tested here stayed below the declared limit.",
     ),
     Finding(
@@ -295,7 +295,7 @@ def build(*, hostile: bool = False) -> Results:
             threshold=0.05,
             worst_attack="student",
             worst_recognizer="edgeface-xs",
-            worst_condition="heavy",
+            worst_condition="light",
             leak=True,
             detectable_risk=0.0304,
             reasons=["The excess risk of 4 attacks is above zero after Holm adjustment."],
@@ -326,8 +326,8 @@ def build(*, hostile: bool = False) -> Results:
             ],
             frame_sources={"sidecar": 190, "anonymised": 7},
         ),
-        anonymizer=CONDITIONS[1].anonymizer,
-        controls=CONDITIONS[1].controls["edgeface-xs"],
+        anonymizer=CONDITIONS[0].anonymizer,
+        controls=CONDITIONS[0].controls["edgeface-xs"],
         attacks=attacks,
         findings=FINDINGS,
         conditions=CONDITIONS,
