@@ -2,19 +2,19 @@
 
 Log power is a smooth surface with few coefficients: natural cubic splines in log radial frequency,
 angular terms, and extra terms on the axes (straight edges and picture borders put power there).
-Mean and covariance of the coefficients were measured over background pictures (`train_prior.py`).
+Mean and covariance of the coefficients were measured over background pictures (`training.py`).
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import numpy as np
 
-from attacks.identify.spectra import Spectrum
+from attacks.identify.spectra import Spectrum, empty_spectrum
 
 KNOTS = np.log([1.0, 3.0, 8.0, 20.0, 50.0, 110.0, 255.0])
 
@@ -36,7 +36,13 @@ def design(spectrum: Spectrum) -> np.ndarray:
     The radial coordinate is in modes of a square of the same diagonal resolution, so that a
     head-and-shoulders picture has its face at the same place whatever its size in pixels.
     """
-    side = 2 * np.sqrt(max(spectrum.height - 1, 1) * max(spectrum.width - 1, 1))
+    return _design(spectrum.height, spectrum.width, spectrum.growth)
+
+
+@lru_cache(maxsize=32)
+def _design(height: int, width: int, growth: float) -> np.ndarray:
+    spectrum = empty_spectrum(height, width, growth)
+    side = 2 * np.sqrt(max(height - 1, 1) * max(width - 1, 1))
     y = spectrum.rows.frequency[spectrum.row] * side
     x = spectrum.columns.frequency[spectrum.column] * side
     radius = np.log(np.maximum(np.hypot(x, y), 0.5))

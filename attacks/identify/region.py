@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+
+from attacks.identify.structure import block_grid
 
 CANDIDATES = 14
 """Lines kept for each side."""
@@ -18,8 +21,13 @@ OFFSET = 0.3
 """Evidence a line needs per pixel, so that longer is not better on ordinary content."""
 SMALLEST = 12
 """Sides of a region in pixels below which nothing is looked for."""
-ACCEPTED = 0.55
-"""Mean evidence per border pixel, above `OFFSET`, from which a box is believed."""
+BAND = 14
+"""Width in pixels of the bands whose detail is compared."""
+CONTRAST = 0.15
+ENOUGH = 75.0
+"""Border pixels times evidence times contrast that a region needs."""
+ACCEPTED = 0.3
+"""Evidence per border pixel, above `OFFSET`, that each side needs."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,84 @@ def find_region(picture: np.ndarray) -> Region:
         return whole
     left, right = _side_evidence(picture)
     top, bottom = (e.T for e in _side_evidence(picture.transpose(1, 0, 2)))
-    return _best_box(left, right, top, bottom) or whole
+    boxes, length, evidence = _plausible_boxes(left, right, top, bottom)
+    if not len(boxes):
+        return whole
+    strongest = np.argmax(length * evidence)
+    x0, y0, x1, y1 = (int(v) for v in boxes[strongest])
+    if block_grid(picture[y0:y1, x0:x1]) is not None:
+        box = extend_blocks(picture, (x0, y0, x1, y1))
+        return Region(box, evidence=float(evidence[strongest])) if box != whole.box else whole
+    contrast = detail_contrast(picture, boxes)
+    score = length * evidence * contrast.clip(0, 1)
+    best = np.argmax(score)
+    if score[best] < ENOUGH or contrast[best] < CONTRAST:
+        return whole
+    x0, y0, x1, y1 = (int(v) for v in boxes[best])
+    return Region((x0, y0, x1, y1), evidence=float(evidence[best]))
+
+
+def detail_contrast(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Log ratio `(N,)` of fine detail in a band just outside each box `(N, 4)` to that just inside;
+    0 where there is no outside. A printed frame has its detail inside, a processed region outside.
+    """
+    height, width = picture.shape[:2]
+    sums = cv2.integral(_detail(picture))
+
+    def total(grow: int) -> tuple[np.ndarray, np.ndarray]:
+        x0, x1 = ((boxes[:, i] + s * grow).clip(0, width) for i, s in ((0, -1), (2, 1)))
+        y0, y1 = ((boxes[:, i] + s * grow).clip(0, height) for i, s in ((1, -1), (3, 1)))
+        x1, y1 = np.maximum(x0, x1), np.maximum(y0, y1)
+        content = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+        return content, (x1 - x0) * (y1 - y0)
+
+    (far, far_n), (out, out_n), (edge, edge_n), (core, core_n) = map(total, (BAND, 2, -2, -BAND))
+    outside = (far - out) / np.maximum(far_n - out_n, 1)
+    inside = (edge - core) / np.maximum(edge_n - core_n, 1)
+    return np.where((far_n > out_n) & (edge_n > core_n), outside - inside, 0.0)
+
+
+def _detail(picture: np.ndarray) -> np.ndarray:
+    """Log size of the second differences along both axes `(H, W)`."""
+    values = picture.astype(np.int16).mean(axis=2)
+    padded = np.pad(values, 1, mode="edge")
+    across = padded[1:-1, :-2] - 2 * values + padded[1:-1, 2:]
+    down = padded[:-2, 1:-1] - 2 * values + padded[2:, 1:-1]
+    return np.log((np.abs(across) + np.abs(down)) / 2 + 0.5)
+
+
+def extend_blocks(picture: np.ndarray, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Grow a box inside a pixelated region to the whole of it.
+
+    A line outside belongs to the region when it repeats the line before it; lines that start a
+    block need not, but must be followed by one that does.
+    """
+    x0, y0, x1, y1 = box
+    x0, x1 = _extend(picture[y0:y1], x0, x1)
+    y0, y1 = _extend(picture[:, x0:x1].transpose(1, 0, 2), y0, y1)
+    return x0, y0, x1, y1
+
+
+def _extend(strip: np.ndarray, low: int, high: int) -> tuple[int, int]:
+    same = (np.diff(strip.astype(np.int16), axis=1) == 0).all(axis=2).mean(axis=0) > 0.8
+    # same[i]: columns i and i + 1 are equal
+    last = high - 1
+    while last + 1 < strip.shape[1]:
+        if same[last]:
+            last += 1
+        elif last + 2 < strip.shape[1] and same[last + 1]:
+            last += 2
+        else:
+            break
+    first = low
+    while first > 0:
+        if same[first - 1]:
+            first -= 1
+        elif first > 1 and same[first - 2]:
+            first -= 2
+        else:
+            break
+    return first, last + 1
 
 
 def _side_evidence(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,14 +159,18 @@ def _lines(cumulative: np.ndarray, border: int) -> np.ndarray:
     return np.unique(np.append(order, border))
 
 
-def _best_box(
+def _plausible_boxes(
     left: np.ndarray, right: np.ndarray, top: np.ndarray, bottom: np.ndarray
-) -> Region | None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes `(N, 4)` with evidence on every side, the length of the border that is not on the
+    picture's own, and the evidence per pixel of the weakest such side."""
     sums = [_cumulative(e) for e in (left, right, top.T, bottom.T)]
     height, width = left.shape[0], top.shape[1]
     x0, x1 = _lines(sums[0], 0), _lines(sums[1], width)
     y0, y1 = _lines(sums[2], 0), _lines(sums[3], height)
-    a, b, c, d = np.meshgrid(x0, x1, y0, y1, indexing="ij")
+    a, b, c, d = (m.ravel() for m in np.meshgrid(x0, x1, y0, y1, indexing="ij"))
+    fits = (b - a >= SMALLEST) & (d - c >= SMALLEST)
+    a, b, c, d = a[fits], b[fits], c[fits], d[fits]
     sides = np.stack(
         [
             sums[0][d, a] - sums[0][c, a],
@@ -90,20 +179,9 @@ def _best_box(
             sums[3][b, d] - sums[3][a, d],
         ]
     )
-    score = sides.sum(axis=0)
-    score[(b - a < SMALLEST) | (d - c < SMALLEST) | (sides.min(axis=0) < 0)] = -np.inf
-    best = np.unravel_index(np.argmax(score), score.shape)
-    box = tuple(int(v[best]) for v in (a, c, b, d))
-    visible = sum(
-        length
-        for length, seen in (
-            (box[3] - box[1], box[0] > 0),
-            (box[3] - box[1], box[2] < width),
-            (box[2] - box[0], box[1] > 0),
-            (box[2] - box[0], box[3] < height),
-        )
-        if seen
-    )
-    if not visible or score[best] / visible < ACCEPTED:
-        return None
-    return Region(box, "box", float(score[best] / visible))
+    lengths = np.stack([d - c, d - c, b - a, b - a])
+    visible = np.stack([a > 0, b < width, c > 0, d < height])
+    weakest = np.where(visible, sides / lengths, np.inf).min(axis=0)
+    length = (visible * lengths).sum(axis=0)
+    good = (length > 0) & (weakest > ACCEPTED)
+    return np.stack([a, c, b, d], axis=1)[good], length[good], weakest[good]

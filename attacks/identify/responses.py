@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from attacks.identify.spectra import Axis, Spectrum, axis
+from attacks.operators.opencv import CvGaussian
 
 HalfKernel = Callable[[float], np.ndarray]
 """Half width -> taps from the centre outwards."""
@@ -36,9 +37,11 @@ def log_power(half_kernels: list[np.ndarray], bins: Axis) -> np.ndarray:
 
 
 def _normalised(weights: np.ndarray, half: float) -> np.ndarray:
-    """The outermost tap fades in between whole half widths, so that kernels change smoothly."""
+    """The outermost tap fades in between whole half widths, with no slope at either end, so that
+    kernels change smoothly."""
     if len(weights) - 1 > half:
-        weights[-1] *= half - (len(weights) - 2)
+        part = half - (len(weights) - 2)
+        weights[-1] *= part**2 * (3 - 2 * part)
     return weights / (weights[0] + 2 * weights[1:].sum())
 
 
@@ -59,6 +62,11 @@ def box_taps(half: float) -> np.ndarray:
     return _normalised(np.ones(int(np.ceil(half)) + 1), half)
 
 
+def opencv_taps(half: float) -> np.ndarray:
+    """Weights that OpenCV really uses on 8-bit pictures, for a kernel of size 2 half + 1."""
+    return CvGaussian(2 * round(half) + 1).kernel()[round(half) :]
+
+
 class Separable:
     """Response of a separable kernel with half widths (x, y), for `likelihood.fit`."""
 
@@ -74,8 +82,10 @@ class Separable:
         return x[spectrum.column] + y[spectrum.row], slope
 
     def _axis(self, half: float, bins: Axis) -> tuple[np.ndarray, np.ndarray]:
-        here, there = log_power([self.taps(half), self.taps(half + STEP)], bins)
-        return here, (there - here) / STEP
+        below = max(half - STEP, 0.0)
+        kernels = [self.taps(h) for h in (half, below, half + STEP)]
+        here, before, after = log_power(kernels, bins)
+        return here, (after - before) / (half + STEP - below)
 
     def bank(self, halves: np.ndarray, spectrum: Spectrum) -> np.ndarray:
         """Log |H|^2 `(B, cells)` of square kernels, for `likelihood.scan`."""
@@ -87,6 +97,7 @@ class Separable:
 
 gaussian = Separable(gaussian_taps)
 box = Separable(box_taps)
+opencv = Separable(opencv_taps)
 
 
 def none(shape: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:

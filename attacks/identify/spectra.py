@@ -37,7 +37,7 @@ class Axis:
 
 
 @lru_cache(maxsize=64)
-def axis(size: int, growth: float = 20.0) -> Axis:
+def axis(size: int, growth: float) -> Axis:
     """Bins of width max(1, k / growth) at mode k: a bin each for the first `growth` modes."""
     edges = [0]
     while edges[-1] < size:
@@ -106,10 +106,14 @@ def modes(plane: np.ndarray) -> np.ndarray:
     return coefficients
 
 
-def spectrum(region: np.ndarray, growth: float = 20.0) -> Spectrum:
-    """Binned spectrum of a region `(H, W, 3)` uint8, at least 2 x 2; the mean is left out."""
-    cells = empty_spectrum(*region.shape[:2], growth)
-    power = modes(planes(region)) ** 2
+def power_of(region: np.ndarray) -> np.ndarray:
+    """Power of every mode `(P, H, W)` of a region `(H, W, 3)`, at least 2 x 2."""
+    return modes(planes(region)) ** 2
+
+
+def spectrum(power: np.ndarray, growth: float) -> Spectrum:
+    """Binned spectrum of `power_of` a region; the mean is left out."""
+    cells = empty_spectrum(*power.shape[1:], growth)
     binned = cells.rows.average @ power @ cells.columns.average.T
     return replace(cells, power=binned[:, cells.row, cells.column])
 

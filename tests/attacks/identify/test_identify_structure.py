@@ -9,7 +9,7 @@ from metrics.errors import InputError
 
 
 def texture(seed: int, size: int = 128) -> np.ndarray:
-    """Colour picture with the 1 / f amplitude of natural ones and a few edges, `(H, W, 3)` uint8."""
+    """Colour picture with the 1 / f amplitude of natural ones and some edges, `(H, W, 3)`."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
     frequency[0, 0] = 1

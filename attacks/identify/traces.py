@@ -1,0 +1,163 @@
+"""Traces that a power spectrum does not show, as a fixed vector of numbers.
+
+Each looks for one kind of operator: equal neighbours (median), regular jumps (permuted blocks,
+JPEG), periodic bends (enlarging), oriented nulls (motion) and the tails of fine detail (noise).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+TILE = 128
+ANGLES = np.arange(0, 180, 7.5)
+LENGTHS = np.array([5, 7, 9, 11, 13, 15, 18, 21, 25, 29, 33, 38, 44, 50])
+PERIODS = np.arange(4, 65)
+
+
+def traces(region: np.ndarray) -> np.ndarray:
+    """All traces of a region `(H, W, 3)` uint8, sides at least 8: `(T,)` float64."""
+    luma = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY)
+    plane = luma.astype(np.float64)
+    return np.concatenate(
+        [
+            _equal_neighbours(region),
+            _median_residual(region),
+            _tails(plane),
+            *(np.concatenate([_comb(p), _bends(p)]) for p in (plane, plane.T)),
+            _oriented(plane),
+        ]
+    )
+
+
+def _equal_neighbours(region: np.ndarray) -> np.ndarray:
+    """Shares of small first and second differences along both axes: medians repeat values."""
+    found = []
+    for x in (region.astype(np.int16), region.transpose(1, 0, 2).astype(np.int16)):
+        first = np.abs(np.diff(x, axis=1))
+        second = np.abs(np.diff(x, n=2, axis=1))
+        found += [(first == k).mean() for k in (0, 1, 2)]
+        found += [(second == k).mean() for k in (0, 1, 2)]
+        found += [((first[:, 1:] == 0) & (first[:, :-1] == 0)).mean()]
+        found += [np.log1p(first.mean()), np.log1p(second.mean())]
+    return np.array(found)
+
+
+def _median_residual(region: np.ndarray) -> np.ndarray:
+    """How little small medians change the region: a median's output is nearly their fixed point."""
+    found = []
+    for size in (3, 5):
+        change = cv2.absdiff(region, cv2.medianBlur(region, size))
+        smooth = cv2.absdiff(region, cv2.blur(region, (size, size)))
+        found += [(change == 0).mean(), np.log((change.mean() + 0.05) / (smooth.mean() + 0.05))]
+    return np.array(found)
+
+
+def _tails(plane: np.ndarray) -> np.ndarray:
+    """Size and tails of the finest detail."""
+    fine = cv2.filter2D(plane, cv2.CV_64F, np.outer([1, -2, 1], [1, -2, 1]) / 6.0)
+    size = np.abs(fine)
+    middle = np.median(size)
+    return np.array(
+        [
+            np.log(middle + 0.1),
+            np.log((size.mean() + 0.1) / (middle + 0.1)),
+            np.log((np.sqrt((fine**2).mean()) + 0.1) / (middle + 0.1)),
+        ]
+    )
+
+
+def _comb(plane: np.ndarray) -> np.ndarray:
+    """Strongest regular pattern of jumps between columns: log ratio of jumps on and off the grid
+    over all block sizes and phases, its block size, and the same at JPEG's 8."""
+    jump = np.log(np.abs(np.diff(plane, axis=1)).mean(axis=0) + 0.3)
+    padded = np.pad(jump, 4, mode="edge")
+    excess = jump - np.median(np.stack([padded[i : i + len(jump)] for i in range(9)]), axis=0)
+    best, size, at_eight = 0.0, 0, 0.0
+    for period in PERIODS[len(jump) >= PERIODS * 2]:
+        whole = excess[: len(excess) // period * period].reshape(-1, period)
+        strength = whole.mean(axis=0).max() * np.sqrt(len(whole) / (len(whole) + 2))
+        if strength > 1.15 * best:
+            best, size = strength, int(period)
+        if period == 8:
+            at_eight = strength
+    return np.array([best, np.log(size + 1), at_eight])
+
+
+def _bends(plane: np.ndarray) -> np.ndarray:
+    """Strongest periodicity in the columns' mean second difference, relative to the spectrum's
+    median, and its frequency: enlarging by interpolation bends at the knots only."""
+    bend = np.log(np.abs(np.diff(plane, n=2, axis=1)).mean(axis=0) + 0.1)
+    bend -= cv2.blur(bend[None], (31, 1))[0]
+    power = np.abs(np.fft.rfft(bend * np.hanning(len(bend)), 512)) ** 2
+    power = power[20:]  # periods up to 25 px
+    peak = int(np.argmax(power))
+    return np.array(
+        [
+            np.log(power[peak] / (np.median(power) + 1e-9)),
+            (peak + 20) / 512,
+            np.log(power[peak] / len(bend) + 1e-4),
+        ]
+    )
+
+
+def comb_size(region: np.ndarray) -> int:
+    """Block size in pixels of the strongest regular pattern of jumps."""
+    plane = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    found = max((_comb(p) for p in (plane, plane.T)), key=lambda f: f[0])
+    return max(1, round(float(np.expm1(found[1]))))
+
+
+def line_direction(region: np.ndarray) -> tuple[int, float]:
+    """Length in pixels and angle in degrees, counter-clockwise from horizontal, of the line kernel
+    that matches the spectrum best."""
+    plane = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    _, _, log_length, cosine, sine = _oriented(plane)
+    # Rows run downwards, angles upwards.
+    angle = float(-np.rad2deg(np.arctan2(sine, cosine)) / 2 % 180)
+    return round(float(np.exp(log_length))), round(angle, 1)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whitened log spectra `(angles * lengths, cells)` of line kernels on a tile's frequencies, the
+    kept cells, and each cell's ring."""
+    fy, fx = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
+    radius = np.hypot(fy, fx)
+    keep = (radius > 2.5 / TILE) & (radius < 0.3)
+    ring = np.rint(radius[keep] * TILE).astype(int)
+    fy, fx = np.broadcast_arrays(fy, fx)
+    fy, fx = fy[keep], fx[keep]
+    angle = np.deg2rad(ANGLES)
+    along = np.cos(angle)[:, None] * fx + np.sin(angle)[:, None] * fy
+    kernels = np.sinc(LENGTHS[None, :, None] * along[:, None]) ** 2
+    logs = np.log(kernels + 0.02).reshape(-1, len(ring))
+    return np.stack([_unit(row, ring) for row in logs]).astype(np.float32), keep, ring
+
+
+def _unit(values: np.ndarray, ring: np.ndarray) -> np.ndarray:
+    """Values less their ring's mean, scaled to unit length."""
+    count = np.maximum(np.bincount(ring), 1)
+    values = values - (np.bincount(ring, values) / count)[ring]
+    return values / (np.linalg.norm(values) + 1e-9)
+
+
+def _oriented(plane: np.ndarray) -> np.ndarray:
+    """Best match with a line kernel's spectrum, its length and angle, and the match across it."""
+    templates, keep, ring = _templates()
+    size = [min(TILE, s) for s in plane.shape]
+    window = np.outer(np.hanning(size[0] + 2)[1:-1], np.hanning(size[1] + 2)[1:-1])
+    starts = [sorted({0, (s - t) // 2, s - t}) for s, t in zip(plane.shape, size, strict=True)]
+    power = np.zeros((TILE, TILE // 2 + 1))
+    for y in starts[0]:
+        for x in starts[1]:
+            tile = plane[y : y + size[0], x : x + size[1]]
+            power += np.abs(np.fft.rfft2((tile - tile.mean()) * window, (TILE, TILE))) ** 2
+    power /= len(starts[0]) * len(starts[1]) * (window**2).sum()
+    match = (templates @ _unit(np.log(power[keep] + 0.15), ring)).reshape(len(ANGLES), -1)
+    angle, length = np.unravel_index(np.argmax(match), match.shape)
+    across = match[(angle + len(ANGLES) // 2) % len(ANGLES)].max()
+    turn = np.deg2rad(2 * ANGLES[angle])
+    return np.array([match.max(), across, np.log(LENGTHS[length]), np.cos(turn), np.sin(turn)])

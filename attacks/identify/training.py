@@ -1,0 +1,262 @@
+"""Measure the numbers that identification ships with, from clear background faces.
+
+    python -m attacks.identify.training prior FACES.csv
+    python -m attacks.identify.training learned FACES.csv --samples 4000
+
+FACES.csv has the columns `identity, role, path` (paths relative to it); only rows whose role is
+`background` are read, so nobody an audit is about takes part. Only aggregate numbers are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.neural_network import MLPClassifier
+
+from attacks.identify import responses
+from attacks.identify.evidence import ABSOLUTE, RINGS, SUMMARY, measure
+from attacks.identify.likelihood import fit
+from attacks.identify.prior import SpectrumPrior, design
+from attacks.identify.spectra import power_of, spectrum
+from attacks.operators import Operator, parse
+from attacks.operators.blur import Gaussian
+
+SHARES = {
+    "none": 0.12,
+    "gaussian": 0.46,
+    "box": 0.10,
+    "median": 0.08,
+    "motion": 0.08,
+    "downscale": 0.07,
+    "noise": 0.04,
+    "permute": 0.05,
+    "unknown": 0.04,
+}
+CREDIBLE = 0.3
+"""Log ratio of true to fitted width past which a fit found a wrong peak and teaches nothing."""
+
+
+def background(table: Path) -> list[Path]:
+    """Files of the background people in a table of faces."""
+    with table.open(newline="") as file:
+        return [table.parent / r["path"] for r in csv.DictReader(file) if r["role"] == "background"]
+
+
+def read(path: Path) -> np.ndarray:
+    """A picture as RGB uint8 `(H, W, 3)`."""
+    return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+
+
+def reframe(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture as it is, smaller, or cropped to about the face, mirrored half of the time."""
+    height, width = picture.shape[:2]
+    choice = rng.random()
+    if 0.45 <= choice < 0.65:
+        scale = rng.uniform(0.45, 1)
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    elif choice >= 0.65:
+        low = 0.6 if choice < 0.75 else 0.32
+        high = 1.0 if choice < 0.75 else 0.65
+        w, h = int(width * rng.uniform(low, high)), int(height * rng.uniform(low, high))
+        x, y = (width - w) // 2, (height - h) // 2
+        picture = picture[y : y + h, x : x + w]
+    return np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)
+
+
+def draw_spec(family: str, rng: np.random.Generator) -> str:
+    """A random setting of a tool of this family."""
+
+    def odd(low: float, high: float) -> int:
+        return 2 * int(np.exp(rng.uniform(np.log(low), np.log(high)))) + 1
+
+    def any_odd() -> int:
+        return 2 * int(rng.integers(1, 41)) + 1
+
+    if family == "gaussian":
+        return str(
+            rng.choice(
+                [
+                    f"gaussian:k={any_odd()}",
+                    f"cv-gaussian:k={any_odd()}",
+                    f"pillow-gaussian:r={rng.uniform(1, 13):.2f}",
+                    f"gaussian:sigma={rng.uniform(0.9, 13):.3f}",
+                    f"gaussian:kx={any_odd()},ky={any_odd()}",
+                ],
+                p=[0.7, 0.12, 0.05, 0.05, 0.08],
+            )
+        )
+    return {
+        "none": "none",
+        "box": f"box:k={odd(1, 33)}",
+        "median": f"median:k={odd(2, 20)}",
+        "motion": f"motion:k={odd(3, 25)},angle={rng.choice([0, 90, rng.uniform(0, 180)]):.1f}",
+        "downscale": f"downscale:f={np.exp(rng.uniform(0.6, 2.56)):.2f},"
+        f"up={rng.choice(['linear', 'cubic', 'lanczos'])}",
+        "noise": f"noise:sigma={rng.uniform(8, 70):.1f}"
+        if rng.random() < 0.7
+        else f"dp-snow:p={rng.uniform(0.05, 0.8):.2f}",
+        "permute": f"permute:b={int(np.exp(rng.uniform(1.6, 3.7)))}",
+    }[family]
+
+
+def oddity(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Something no family describes: posterised, swirled, an edge map, ..."""
+    height, width = picture.shape[:2]
+    kind = rng.integers(6)
+    if kind == 0:
+        step = int(rng.choice([32, 48, 64, 85]))
+        return (picture // step * step + step // 2).clip(0, 255).astype(np.uint8)
+    if kind == 1:
+        y, x = np.mgrid[:height, :width] - np.array([height, width])[:, None, None] / 2
+        reach = 0.35 * min(height, width)
+        turn = rng.uniform(2, 6) * np.exp(-np.hypot(x, y) / reach)
+        to_x = x * np.cos(turn) - y * np.sin(turn) + width / 2
+        to_y = x * np.sin(turn) + y * np.cos(turn) + height / 2
+        return cv2.remap(picture, np.float32(to_x), np.float32(to_y), cv2.INTER_LINEAR)
+    if kind == 2:
+        edges = cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_16S, ksize=3)
+        return np.repeat(np.abs(edges).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if kind == 3:
+        return cv2.bilateralFilter(picture, 15, 80, 15)
+    if kind == 4:
+        size = int(rng.integers(3, 9))
+        filter_ = cv2.erode if rng.random() < 0.5 else cv2.dilate
+        return filter_(picture, np.ones((size, size)))
+    return cv2.addWeighted(picture, 2.5, cv2.GaussianBlur(picture, (9, 9), 0), -1.5, 0)
+
+
+def simulate(
+    files: list[Path], samples: int, seed: int
+) -> Iterator[tuple[str, Operator | None, np.ndarray]]:
+    """Family, operator (None for an oddity) and anonymised picture; a quarter went through JPEG."""
+    for sequence in np.random.SeedSequence(seed).spawn(samples):
+        rng = np.random.default_rng(sequence)
+        picture = reframe(read(files[int(rng.integers(len(files)))]), rng)
+        if rng.random() < 0.06:
+            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            picture = np.repeat(grey[..., None], 3, axis=2)
+        family = str(
+            rng.choice(list(SHARES), p=np.array(list(SHARES.values())) / sum(SHARES.values()))
+        )
+        operator = None if family == "unknown" else parse(draw_spec(family, rng))
+        out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
+        if rng.random() < 0.25:
+            out = parse(f"jpeg:q={rng.integers(60, 99)}").apply(out, rng)
+        yield family, operator, out
+
+
+def rule_half(operator: Operator | None) -> float:
+    """Half width of the rule's kernel with the operator's sigma; NaN unless it is torchvision's
+    square Gaussian."""
+    if not isinstance(operator, Gaussian) or operator.sigma_x != operator.sigma_y:
+        return float("nan")
+    return (operator.sigma_x - 0.8) / 0.3 + 1
+
+
+def train_learned(
+    features: np.ndarray, families: np.ndarray, fitted: np.ndarray, true: np.ndarray
+) -> dict[str, Any]:
+    """Fit both networks.
+
+    features `(N, F)`; families `(N,)`; fitted, true `(N,)`: half widths, true NaN where the sample
+    is no square Gaussian.
+    """
+    mean, scale = np.nanmean(features, axis=0), np.nanstd(features, axis=0) + 1e-6
+    x = np.nan_to_num((features - mean) / scale).clip(-6, 6)
+    classifier = MLPClassifier(
+        hidden_layer_sizes=(48,), alpha=1.0, learning_rate_init=2e-3, max_iter=200, random_state=0
+    ).fit(x, families)
+    target = np.log((true + 1) / (fitted + 1))
+    known = np.isfinite(target) & (np.abs(target) < CREDIBLE)
+    # Linear, so that it cannot do harm where few samples were seen; only what is comparable across
+    # sizes: the summary and luma's whitened rings.
+    used = np.r_[0:SUMMARY, SUMMARY + len(ABSOLUTE) - 1 : SUMMARY + RINGS]
+    ridge = Ridge(alpha=10.0).fit(x[known][:, used], target[known])
+    error = ridge.predict(x[known][:, used]) - target[known]
+    weight = np.zeros((features.shape[1], 1))
+    weight[used, 0] = ridge.coef_
+    pairs = zip(classifier.coefs_, classifier.intercepts_, strict=True)
+    layers = [[weights.tolist(), bias.tolist()] for weights, bias in pairs]
+    scaling = {"mean": mean.tolist(), "scale": scale.tolist()}
+    return {
+        "family": scaling | {"layers": layers, "classes": classifier.classes_.tolist()},
+        "correction": scaling
+        | {
+            "layers": [[weight.tolist(), [float(ridge.intercept_)]]],
+            "sd": float(np.sqrt((error**2).mean())),
+        },
+    }
+
+
+def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
+    """Mean and covariance of the coefficients of clear pictures' log power."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for index in rng.permutation(len(files))[:samples]:
+        spectrum_ = spectrum(power_of(reframe(read(files[index]), rng)), growth=10)
+        if spectrum_.planes < 3:
+            continue
+        terms = design(spectrum_)
+        weight = np.sqrt(spectrum_.weight)[:, None]
+        # A first guess by least squares on log power, whose mean lies 1.27 under the log mean.
+        guess = np.linalg.lstsq(
+            terms * weight, (np.log(spectrum_.power + 0.05) + 0.3).T * weight, rcond=None
+        )[0]
+        count = terms.shape[1]
+        loose = SpectrumPrior(np.zeros((3, count)), 100.0 * np.eye(3 * count))
+        clear = fit(
+            spectrum_, loose, responses.none, np.zeros(0), steps=25, coefficients=guess.T.ravel()
+        )
+        found.append(clear.coefficients)
+    values = np.array(found)
+    middle = np.median(values, axis=0)
+    spread = 1.4826 * np.median(np.abs(values - middle), axis=0)
+    values = values[(np.abs(values - middle) < 8 * spread).all(axis=1)]
+    return {
+        "mean": values.mean(axis=0).reshape(3, -1).tolist(),
+        "covariance": np.cov(values.T).tolist(),
+    }
+
+
+def write(name: str, numbers: dict[str, Any]) -> None:
+    """Store numbers beside this module, rounded to five digits."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: short(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [short(v) for v in value]
+        return float(f"{value:.5g}") if isinstance(value, float) else value
+
+    Path(__file__).with_name(name).write_text(json.dumps(short(numbers)) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["prior", "learned"])
+    parser.add_argument("faces", type=Path)
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    files = background(options.faces)
+    if options.what == "prior":
+        write("prior.json", measure_prior(files, options.samples, options.seed))
+        return
+    rows = []
+    for family, operator, picture in simulate(files, options.samples, options.seed):
+        evidence = measure(picture)
+        rows.append((evidence.features, family, evidence.gaussian.shape[0], rule_half(operator)))
+    features, families, fitted, true = (np.array(column) for column in zip(*rows, strict=True))
+    write("learned.json", train_learned(features, families, fitted, true))
+
+
+if __name__ == "__main__":
+    main()
