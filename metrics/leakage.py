@@ -31,7 +31,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 Array = NDArray[np.float64]
 
-FRAME = 256 / 150.4
+FRAME = 256 / 150
 """Side of the square a face is looked at in, in face widths: head and hair, as in the usual crops
 (256 px of a face 150 px wide, 160 px of one 94 px wide)."""
 
