@@ -26,7 +26,7 @@ from attacks.identify.evidence import ABSOLUTE, RINGS, SUMMARY, measure
 from attacks.identify.likelihood import fit
 from attacks.identify.prior import SpectrumPrior, design
 from attacks.identify.spectra import power_of, spectrum
-from attacks.operators import Operator, parse
+from attacks.operators import Chain, Operator, parse
 from attacks.operators.blur import Gaussian
 
 SHARES = {
@@ -149,13 +149,15 @@ def simulate(
         operator = None if family == "unknown" else parse(draw_spec(family, rng))
         out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
         if rng.random() < 0.25:
-            out = parse(f"jpeg:q={rng.integers(60, 99)}").apply(out, rng)
+            codec = parse(f"jpeg:q={rng.integers(60, 99)}")
+            out = codec.apply(out, rng)
+            operator = None if operator is None else Chain((operator, codec))
         yield family, operator, out
 
 
 def rule_half(operator: Operator | None) -> float:
     """Half width of the rule's kernel with the operator's sigma; NaN unless it is torchvision's
-    square Gaussian."""
+    square Gaussian alone."""
     if not isinstance(operator, Gaussian) or operator.sigma_x != operator.sigma_y:
         return float("nan")
     return (operator.sigma_x - 0.8) / 0.3 + 1
@@ -179,7 +181,7 @@ def train_learned(
     # Linear, so that it cannot do harm where few samples were seen; only what is comparable across
     # sizes: the summary and luma's whitened rings.
     used = np.r_[0:SUMMARY, SUMMARY + len(ABSOLUTE) - 1 : SUMMARY + RINGS]
-    ridge = Ridge(alpha=10.0).fit(x[known][:, used], target[known])
+    ridge = Ridge(alpha=1.0).fit(x[known][:, used], target[known])
     error = ridge.predict(x[known][:, used]) - target[known]
     weight = np.zeros((features.shape[1], 1))
     weight[used, 0] = ridge.coef_

@@ -1,0 +1,175 @@
+"""How well operators are identified, on people whose pictures nothing was fitted to.
+
+    python benchmarks/identify.py kernel   --data ../shared/data --pictures 1
+    python benchmarks/identify.py region   --data ../shared/data --pictures 50
+    python benchmarks/identify.py families --data ../shared/data --pictures 100
+
+`kernel`: every odd size from 1 to 81, each on `--pictures` other pictures, per picture: LFW at its
+native 250 px and London reduced to 256 px. `region`: face boxes with a random shift. `families`:
+ten families with random settings, the settings of `attacks.identify.training`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from attacks.identify import Identification, identify
+from attacks.identify.training import draw_spec
+from attacks.operators import parse
+from attacks.operators.base import apply_to_box
+
+Box = tuple[int, int, int, int]
+REGION_TOOLS = ("gaussian:k=21", "gaussian:k=81", "box:k=31", "pixelate:b=8", "solid")
+FAMILIES = (
+    "none",
+    "gaussian",
+    "box",
+    "median",
+    "motion",
+    "pixelate",
+    "downscale",
+    "solid",
+    "noise",
+    "permute",
+)
+
+
+def faces(data: Path, name: str, roles: tuple[str, ...], size: int | None) -> list[np.ndarray]:
+    """RGB pictures of a table's roles, reduced to `size` pixels, in a fixed random order."""
+    with (data / f"{name}.csv").open(newline="") as file:
+        paths = [data / row["path"] for row in csv.DictReader(file) if row["role"] in roles]
+    order = np.random.default_rng(0).permutation(len(paths))[:400]
+    pictures = [cv2.imread(str(paths[i]))[..., ::-1] for i in order]
+    if size is not None:
+        pictures = [cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures]
+    return [np.ascontiguousarray(p) for p in pictures]
+
+
+def kernel_errors(
+    pictures: list[np.ndarray], each: int, spec: Callable[[int, np.random.Generator], str]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Sizes, errors in size, and CPU seconds per picture."""
+    sizes, errors = [], []
+    start, rng = time.process_time(), np.random.default_rng(0)
+    for index, size in enumerate(np.repeat(np.arange(1, 82, 2), each)):
+        blurred = parse(spec(int(size), rng)).apply(pictures[index % len(pictures)], rng)
+        sizes.append(int(size))
+        errors.append(_size(identify(blurred)) - int(size))
+    return np.array(sizes), np.array(errors), (time.process_time() - start) / len(sizes)
+
+
+def _size(answer: Identification) -> int:
+    """Kernel size, 1 for every other family: a wrong family counts as a wrong size."""
+    return answer.kernel_size or 1
+
+
+def kernel(data: Path, each: int) -> None:
+    sets = {
+        "london 256 px": faces(data, "london", ("gallery", "probe"), 256),
+        "lfw 250 px": faces(data, "lfw", ("gallery", "probe"), None),
+    }
+    tools: dict[str, Callable[[int, np.random.Generator], str]] = {
+        "torchvision": lambda k, rng: f"gaussian:k={k}",
+        "opencv": lambda k, rng: f"cv-gaussian:k={k}",
+        "torchvision + jpeg 95": lambda k, rng: f"gaussian:k={k}|jpeg:q=95",
+        "torchvision + jpeg 75": lambda k, rng: f"gaussian:k={k}|jpeg:q=75",
+    }
+    for set_name, pictures in sets.items():
+        for tool, spec in tools.items():
+            sizes, errors, seconds = kernel_errors(pictures, each, spec)
+            size = np.abs(errors)
+            exact, bands = (size == 0).mean(), [(1, 9), (11, 31), (33, 57), (59, 81)]
+            parts = [size[(sizes >= a) & (sizes <= b)].mean() for a, b in bands]
+            detail = " ".join(f"{a}-{b}: {m:.2f}" for (a, b), m in zip(bands, parts, strict=True))
+            print(
+                f"{set_name}, {tool}: MAE {size.mean():.3f}, median {np.median(size):.0f}, exact "
+                f"{exact:.0%}, {seconds:.2f} s a picture, n {len(size)} ({detail})",
+                flush=True,
+            )
+        rectangular(set_name, pictures, 20 * each)
+
+
+def rectangular(name: str, pictures: list[np.ndarray], count: int) -> None:
+    """Relative error of both sigmas of kernels with unequal sides, and of sigmas off the rule."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for index in range(count):
+        x, y = (2 * int(v) + 1 for v in rng.choice(np.arange(4, 41), 2, replace=False))
+        operator = parse(f"gaussian:kx={x},ky={y}")
+        answer = identify(operator.apply(pictures[index], rng)).parameters
+        for key in ("sigma_x", "sigma_y"):
+            true = operator.parameters[key]
+            errors.append(abs(answer.get(key, 0.0) - true) / true)
+    print(f"{name}, rectangular: median relative error of sigma {np.median(errors):.3f}")
+    blurred = [parse("gaussian:k=27,sigma=6").apply(p, rng) for p in pictures[:count]]
+    found = [identify(b).parameters.get("sigma_x", np.nan) for b in blurred]
+    print(f"{name}, k = 27 with sigma 6 (rule: 4.4): sigma found {np.nanmedian(found):.2f}")
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = sum((r[2] - r[0]) * (r[3] - r[1]) for r in (a, b)) - width * height
+    return width * height / union
+
+
+def region(data: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures = faces(data, "lfw", ("gallery", "probe"), None)[:count]
+    for spec in (*REGION_TOOLS, "none"):
+        found = []
+        for picture in pictures:
+            x0, y0, x1, y1 = (int(v) for v in np.array([78, 70, 172, 190]) + rng.integers(-8, 9, 4))
+            box = (x0, y0, x1, y1) if spec != "none" else (0, 0, *picture.shape[1::-1])
+            processed = apply_to_box(parse(spec), picture, box, rng)
+            found.append(overlap(identify(processed).region, box))
+        print(f"{spec}: IoU >= 0.9 on {np.mean(np.array(found) >= 0.9):.1%}, n {len(found)}")
+
+
+def families(data: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures = faces(data, "lfw", ("gallery", "probe"), None)
+    right = total = 0
+    for family in FAMILIES:
+        answers: Counter[str] = Counter()
+        for index in range(count):
+            spec = _spec(family, rng)
+            answers[identify(parse(spec).apply(pictures[index % len(pictures)], rng)).family] += 1
+        right, total = right + answers[family], total + count
+        print(f"{family}: {dict(answers.most_common())}", flush=True)
+    print(f"right: {right / total:.1%} of {total}")
+
+
+def _spec(family: str, rng: np.random.Generator) -> str:
+    if family == "solid":
+        return "solid"
+    if family == "pixelate":
+        mode = rng.choice(["mean", "bilinear", "nearest", "point"])
+        return f"pixelate:b={rng.integers(3, 25)},mode={mode}"
+    if family == "gaussian":
+        return f"gaussian:k={2 * int(rng.integers(2, 41)) + 1}"
+    return draw_spec(family, rng)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["kernel", "region", "families"])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--pictures", type=int, default=1)
+    options = parser.parse_args()
+    {"kernel": kernel, "region": region, "families": families}[options.what](
+        options.data, options.pictures
+    )
+
+
+if __name__ == "__main__":
+    main()
