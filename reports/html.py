@@ -34,7 +34,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["clean"] = clean
+    found.filters |= {"clean": clean, "recognizer": summary.recognizer}
     found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
     found.filters["control"] = lambda key: load("en")(f"controls.{key}")
     found.globals |= {"figure_of": figure_of, "parameters": _parameters}
@@ -79,6 +79,7 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
             longest=_LONGEST_LIST,
+            attackers=list({summary.title(a): a for a in reversed(results.attacks)}.values())[::-1],
             control_reasons=_control_reasons(results, english),
             legend=[measure(name, english) for name in _measures(results)],
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from audit.schema import AttackResult, Condition, Controls, Estimate, Finding, Results, Verdict
 from reports.language import Language
@@ -77,8 +78,23 @@ def controls_of(results: Results, attack: AttackResult) -> Controls:
     return controls.get(attack.recognizer or "", results.controls)
 
 
+_WORLDS = ("open world", "closed world")
+
+
 def title(attack: AttackResult) -> str:
-    return clean(attack.title or attack.name, 80)
+    """The attack's name, with its world where the same attack can run in two."""
+    name = clean(attack.title or attack.name, 80)
+    return f"{name}, {attack.knowledge}" if attack.knowledge in _WORLDS else name
+
+
+def recognizer(name: str | None) -> str:
+    """A recogniser's short name: `timm:ARCHITECTURE:FILE` is `FILE (timm)`, without any folder.
+
+    >>> recognizer("onnx:models/edgeface.onnx"), recognizer("dlib")
+    ('edgeface (onnx)', 'dlib')
+    """
+    kind, _, file = (name or "–").partition(":")
+    return clean(f"{PurePath(file.rpartition(':')[2]).stem} ({kind})" if file else kind, 60)
 
 
 def recognizers(results: Results) -> list[str]:
@@ -90,6 +106,15 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
     return sorted(
         findings, key=lambda f: (_STATUSES.index(f.status), _SEVERITIES.index(f.severity))
     )
+
+
+def actions(findings: list[Finding], most: int = 5) -> list[tuple[str, str]]:
+    """What to do, gravest first: each recommendation once, under all the findings it answers."""
+    grouped: dict[str, list[str]] = {}
+    for finding in worst_first(findings):
+        if finding.status != "pass":
+            grouped.setdefault(finding.recommendation, []).append(clean(finding.title, 160))
+    return [("; ".join(titles), advice) for advice, titles in list(grouped.items())[:most]]
 
 
 def level(results: Results, language: Language) -> str:

@@ -34,8 +34,8 @@ def _with_curve(
 ) -> Iterator[tuple[AttackResult, Curve]]:
     """Each attack's curve, of the recogniser that identified most."""
     holders = [a for a in attacks_on(results, condition) if name in a.curves]
-    for attack_name in dict.fromkeys(a.name for a in holders):
-        same = [a for a in holders if a.name == attack_name]
+    for attack_title in dict.fromkeys(title(a) for a in holders):
+        same = [a for a in holders if title(a) == attack_title]
         best = strongest(same) or same[0]
         yield best, thinned(best.curves[name], by_ratio=name == "cmc")
 

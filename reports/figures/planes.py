@@ -22,7 +22,16 @@ from reports.figures.canvas import (
 from reports.figures.text import columns, rate_axis, rates
 from reports.language import Language, catalogue
 from reports.names import clean
-from reports.summary import attacks_on, conditions, rate, scored, share, strongest, title
+from reports.summary import (
+    attacks_on,
+    conditions,
+    rate,
+    recognizer,
+    scored,
+    share,
+    strongest,
+    title,
+)
 
 
 def strength(results: Results, language: Language, name: str) -> Drawing | Absent:
@@ -65,12 +74,12 @@ def _lines(
     results: Results, blurred: list[tuple[float, Condition]]
 ) -> list[list[tuple[float, AttackResult]]]:
     """For each attack, its best recogniser's result at each strength."""
-    names = dict.fromkeys(a.name for _, c in blurred for a in attacks_on(results, c))
+    titles = dict.fromkeys(title(a) for _, c in blurred for a in attacks_on(results, c))
     lines = []
-    for attack_name in names:
+    for name in titles:
         points = []
         for sigma, condition in blurred:
-            same = [a for a in attacks_on(results, condition) if a.name == attack_name]
+            same = [a for a in attacks_on(results, condition) if title(a) == name]
             best = strongest(same)
             if best is not None:
                 points.append((sigma, best))
@@ -156,7 +165,7 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
         table += [
             [
                 title(attack),
-                clean(attack.recognizer or ""),
+                recognizer(attack.recognizer),
                 clean(condition.title, 80),
                 language.decimal(attack.cost.seconds),
                 language.percent(rate(attack).value),

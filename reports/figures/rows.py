@@ -27,6 +27,7 @@ from reports.summary import (
     attacks_on,
     controls_of,
     rate,
+    recognizer,
     recognizers,
     scored,
     share,
@@ -85,7 +86,7 @@ def forest(
         found = rate(attack)
         series = known.index(attack.recognizer) % len(MARKS) if attack.recognizer else 0
         mark(axes, y, found, series)
-        label = f"{title(attack)} · {clean(attack.recognizer)}" if several else title(attack)
+        label = f"{title(attack)} · {recognizer(attack.recognizer)}" if several else title(attack)
         caption(axes, y, label, rate_text(found, language))
     row_axes(axes, len(shown))
     rate_axis(axes, language)
@@ -108,7 +109,7 @@ def forest(
         about,
         inline(figure, name, heading, about),
         columns(language, "attack", "recognizer", "rate", "low", "high"),
-        [[title(a), clean(a.recognizer or ""), *rates(rate(a), language)] for a in shown],
+        [[title(a), recognizer(a.recognizer), *rates(rate(a), language)] for a in shown],
     )
 
 
@@ -118,8 +119,8 @@ def controls(
     """All controls and the strongest attack on one axis, for the strongest attack's recogniser."""
     heading = language("figures.controls.title", condition=clean(condition.title, 80))
     attack = strongest(attacks_on(results, condition))
-    recognizer = attack.recognizer if attack else None
-    found = condition.controls.get(recognizer or "") or next(
+    used = attack.recognizer if attack else None
+    found = condition.controls.get(used or "") or next(
         iter(condition.controls.values()), results.controls
     )
     rows = list(control_rows(found, attack, language))
@@ -132,7 +133,7 @@ def controls(
         caption(axes, y, label, rate_text(value, language))
     row_axes(axes, len(shown))
     rate_axis(axes, language)
-    about = language("figures.controls.about", recognizer=clean(recognizer or "-"))
+    about = language("figures.controls.about", recognizer=recognizer(used))
     table = [
         [label, *rates(value, language)]
         if value.value is not None

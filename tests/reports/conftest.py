@@ -125,7 +125,7 @@ def attack(condition: str, name: str, recognizer: str, hits: int) -> AttackResul
         knowledge=knowledge,
         metrics={
             "ira": estimate(hits),
-            "rank5": plain(min(1.0, rate * 1.03)),
+            "rank_5": plain(min(1.0, rate * 1.03)),
             "ood_auroc": plain(0.5 + rate / 2.2),
             **(fidelity if restored else {}),
         },
