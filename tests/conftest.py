@@ -1,8 +1,15 @@
-"""Shared fixtures: real faces and recognisers that stand beside the checkout, or a skip."""
+"""Shared fixtures: real faces and recognisers that stand beside the checkout, or a skip; people
+who do not exist and a stand-in recogniser for everything that needs neither."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from attacks.recognition.interface import Recognizer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -21,3 +28,48 @@ def shared_weights() -> Path:
     if not (SHARED / "weights" / "edgeface_xs.json").exists():
         pytest.skip("development recognisers (../shared/weights) are not beside this checkout")
     return SHARED / "weights"
+
+
+@pytest.fixture(scope="session")
+def cast_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """16 people who do not exist, 4 pictures each, at `<person>/<picture>.png`, drawn once."""
+    from audit.people import cast
+
+    folder = tmp_path_factory.mktemp("cast")
+    cast(folder, range(16), range(4), size=96, hard=0.2, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Recognizer:
+    """A tiny untrained network in the place of a recogniser, trainable as well: it checks that
+    parts fit together, and says nothing about what an attack is worth."""
+    import torch
+    from torch import nn
+
+    from attacks.recognition.align import ARCFACE
+    from attacks.recognition.interface import Preprocessing, Recognizer
+
+    def build() -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return nn.Sequential(
+                nn.Conv2d(3, 12, 5, 2, 2),
+                nn.BatchNorm2d(12),
+                nn.Tanh(),
+                nn.AvgPool2d(2),
+                nn.Flatten(),
+                nn.Linear(12 * 8 * 8, 32, bias=False),
+            ).eval()
+
+    return Recognizer(
+        name="stand-in",
+        digest="0" * 64,
+        template=ARCFACE.resized(32),
+        dimension=32,
+        distance="cosine",
+        licence="none",
+        preprocessing=Preprocessing((127.5,) * 3, (127.5,) * 3),
+        forward=build(),
+        build=build,
+    )
