@@ -61,7 +61,8 @@ def measure(region: np.ndarray) -> Evidence:
     costs = scan(coarse, prior, bank)
     gaussian_costs, box_costs = np.split(costs, [len(gaussians)])
     start = gaussians[np.argmin(gaussian_costs)]
-    limits = (0.0, float(min(height, width)))
+    # Within reach of the scan's peak: far from it the likelihood is flat, and steps run away.
+    limits = (max(0.0, 0.5 * start - 2), 1.6 * start + 3)
     best = fit(fine, prior, responses.gaussian, np.array([start]), limits)
     box_half = float(boxes[np.argmin(box_costs)])
     margin = float(gaussian_costs.min() - box_costs.min())
