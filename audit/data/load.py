@@ -123,7 +123,7 @@ def _from_manifest(path: Path, anonymized: Path | None, bounds: Bounds) -> Datas
     if anonymized is not None:
         probes, missing = _anonymized_copies(probes, path.parent, anonymized)
     else:
-        for folder in sorted({p.path.parent for p in probes}):
+        for folder in sorted({above for p in probes for above in _folders(p.path, path.parent)}):
             probes = _with_sidecar(probes, folder)
     return Dataset(
         gallery=tuple(by_role["gallery"]),
@@ -157,6 +157,11 @@ def _anonymized_copies(
         else:
             found.append(replace(probe, path=copy, original=probe.original or probe.path))
     return _with_sidecar(tuple(found), anonymized), tuple(missing)
+
+
+def _folders(picture: Path, root: Path) -> list[Path]:
+    """Folders in which a picture's sidecar may stand: its own, and those above it below `root`."""
+    return [above for above in picture.parents if above.is_relative_to(root)] or [picture.parent]
 
 
 def _with_sidecar(probes: tuple[Item, ...], folder: Path) -> tuple[Item, ...]:
