@@ -190,5 +190,7 @@ def jitter(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _save(network: Network, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.partial")
-    save_file(network.state_dict(), temporary)
+    # safetensors takes no channels-last memory.
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, temporary)
     temporary.replace(path)
