@@ -54,7 +54,7 @@ class Views:
         """Aligned crops `(N, S, S, 3)` uint8 of reference faces, anonymised or restored;
         memory-mapped when cached. Both views are made in one pass."""
         recognizer = recognizer or self.context.recognizer
-        path = self._path("crops", faces, view, recognizer.template.name)
+        path = self._path("crops", faces, view, repr(recognizer.template))
         if path is not None and path.exists():
             return np.load(path, mmap_mode="r")
         return self._make(faces, recognizer)[view]
@@ -97,7 +97,7 @@ class Views:
         side = recognizer.template.size
         shape = (len(faces), side, side, 3)
         views = (View.ANONYMIZED, View.RESTORED)
-        paths = {v: self._path("crops", faces, v, recognizer.template.name) for v in views}
+        paths = {v: self._path("crops", faces, v, repr(recognizer.template)) for v in views}
         arrays = {view: _allocate(paths[view], shape) for view in views}
 
         def one(index: int) -> np.ndarray:
@@ -165,7 +165,9 @@ def _embed(
     embedded = np.zeros((count, recognizer.dimension), np.float32)
     done = 0
     for part in crops:
-        embedded[done : done + len(part)] = recognizer.embed(np.asarray(part))
+        embedded[done : done + len(part)] = recognizer.embed(
+            np.array(part)
+        )  # torch wants memory that it could write to
         done += len(part)
         context.progress(what, done, count)
     if path is not None:
