@@ -12,6 +12,7 @@ import pytest
 from attacks.forward import ForwardModel, RelativeBox
 from attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
 from attacks.operators import parse
+from attacks.recognition.align import face_width
 from attacks.recognition.interface import Recognizer
 from audit.data import decode
 
@@ -72,8 +73,9 @@ def scene(clear: ClearFaces, stand_in: Recognizer) -> Callable[..., Scene]:
         reference = Reference(
             faces, tuple(np.flatnonzero(rows).tolist()), tuple(np.flatnonzero(~rows).tolist())
         )
-        width = 0.705 * 112 * 26 / 35.2
-        forward = ForwardModel(parse(spec), (width,), None if whole else FACE)
+        forward = ForwardModel(
+            parse(spec), (float(face_width(LANDMARKS)),), None if whole else FACE
+        )
         settings = Context(forward, recognizer, recognizer, seed=3, options={"student_epochs": 1})
         chosen = np.flatnonzero(~first & known)
         originals = tuple(clear.load(int(row)) for row in chosen)

@@ -1,0 +1,214 @@
+"""Attacks that learn: against scikit-learn and NumPy, and whether learning helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from attacks.direct.parrot import SCALE, angular_margin
+from attacks.direct.ridge import PENALTIES
+from attacks.direct.student import Network, distill, jitter
+from attacks.recognition.gallery import identity_templates
+from attacks.recognition.recognizers import load_recognizer
+from attacks.registry import attack_class
+from attacks.vectors import per_person, unit
+from attacks.views import View, Views, in_threads
+from metrics.identification import rank
+
+Make = Callable[..., Any]
+
+
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 5))
+def test_unit_and_per_person(seed: int, rows: int, people: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(rows, 4))
+    vectors[0] = 0
+    lengths = np.linalg.norm(unit(vectors), axis=1)
+    np.testing.assert_allclose(lengths, np.r_[0, np.ones(rows - 1)])
+    who = [f"p{i % people}" for i in range(rows)]
+    found = per_person(vectors, who, sorted(set(who)))
+    expected, _ = identity_templates(vectors.astype(np.float32), who)
+    np.testing.assert_allclose(found, unit(expected), atol=1e-5)
+
+
+def test_threads_keep_the_order() -> None:
+    values = [int(v) for v in in_threads(lambda i: np.array(i), 600)]
+    assert values == list(range(600))
+
+
+def test_ridge_is_least_squares_with_its_penalty(scene: Make) -> None:
+    """The normal equations, written out with NumPy, give the map that was fitted."""
+    made = scene("gaussian:sigma=4")
+    attack = attack_class("ridge")().fit(made.reference, made.context)
+    views = Views.of(made.reference, made.context)
+    clear, blurred, restored = (
+        unit(views.embeddings(made.reference.faces, view)).astype(np.float64) for view in View
+    )
+    seen = np.hstack([blurred, restored])
+    rows = list(made.reference.training)
+    x, y = seen[rows] - seen[rows].mean(0), clear[rows] - clear[rows].mean(0)
+    assert attack.map_.alpha_ in PENALTIES
+    slope = np.linalg.solve(x.T @ x + attack.map_.alpha_ * np.eye(x.shape[1]), x.T @ y)
+    np.testing.assert_allclose(attack.map_.coef_, slope.T, atol=1e-4)
+    # The penalty is the one of the smallest leave-one-out error, by leaving out one by one.
+    errors = []
+    for penalty in PENALTIES:
+        error = 0.0
+        for row in range(len(x)):
+            rest = np.delete(np.arange(len(x)), row)
+            a, b = seen[rows][rest], clear[rows][rest]
+            centred = a - a.mean(0)
+            fit = np.linalg.solve(
+                centred.T @ centred + penalty * np.eye(a.shape[1]), centred.T @ (b - b.mean(0))
+            )
+            guess = (seen[rows][row] - a.mean(0)) @ fit + b.mean(0)
+            error += float(((guess - clear[rows][row]) ** 2).sum())
+        errors.append(error)
+    assert PENALTIES[int(np.argmin(errors))] == attack.map_.alpha_
+
+
+@pytest.mark.slow
+def test_ridge_identifies_more_than_the_bare_recogniser(scene: Make) -> None:
+    recognizer = load_recognizer("dlib")
+    made = scene("gaussian:sigma=5", recognizer=recognizer)
+    scores = (
+        attack_class("ridge")()
+        .fit(made.reference, made.context)
+        .run(made.probes, made.context)
+        .scores
+    )
+    views = Views.of(made.reference, made.context)
+    clear = views.embeddings(made.reference.faces, View.CLEAR)[list(made.reference.gallery)]
+    templates, _ = identity_templates(clear, made.reference.gallery_identities, recognizer.distance)
+    bare = recognizer.similarity(views.probe_embeddings(made.probes, View.ANONYMIZED), templates)
+    hits = rank(scores, made.mates()).hits().mean()
+    assert hits > rank(bare, made.mates()).hits().mean()
+    assert hits > 3 / len(made.reference.people)
+
+
+def test_the_margin_asks_more_of_the_true_class_only() -> None:
+    cosine = torch.tensor([[0.8, 0.3], [-0.99, 0.1]])
+    logits = angular_margin(cosine, torch.tensor([0, 0])) / SCALE
+    np.testing.assert_allclose(logits[:, 1], cosine[:, 1])
+    assert logits[0, 0].item() == pytest.approx(np.cos(np.arccos(0.8) + 0.5), abs=1e-5)
+    assert logits[1, 0].item() == pytest.approx(-1)  # never past the opposite direction
+
+
+def test_jitter_moves_a_little() -> None:
+    face = np.full((32, 32, 3), 90, np.uint8)
+    face[8:24, 8:24] = 200
+    rng = np.random.default_rng(0)
+    moved = [jitter(face, rng) for _ in range(8)]
+    assert len({picture.tobytes() for picture in moved}) == 8
+    for picture in moved:
+        assert picture.shape == face.shape and picture.dtype == np.uint8
+        assert np.abs(picture.astype(int) - face).mean() < 25
+
+
+def prepared(made: Any) -> tuple[Network, np.ndarray, np.ndarray, np.ndarray]:
+    """Untrained student with crops and targets of the training faces."""
+    views = Views.of(made.reference, made.context)
+    crops = np.asarray(views.crops(made.reference.faces, View.RESTORED))
+    clear = unit(views.embeddings(made.reference.faces, View.CLEAR))
+    rows = np.array(made.reference.training)
+    centre = clear[rows].mean(0)
+    network = Network(made.context.trainable, np.eye(clear.shape[1], dtype=np.float32), -centre)
+    return network, crops, unit(clear - centre), rows
+
+
+def cosine(network: Network, crops: np.ndarray, target: np.ndarray) -> float:
+    with torch.inference_mode():
+        found = network(torch.from_numpy(crops).permute(0, 3, 1, 2)).numpy()
+    return float((found * target).sum(1).mean())
+
+
+def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
+    """Even to one it has nothing in common with at first: the space turned at random."""
+    made = scene("gaussian:sigma=6", options={"student_epochs": 40})
+    network, crops, target, rows = prepared(made)
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(target.shape[1],) * 2))
+    target = (target @ turn).astype(np.float32)
+    before = cosine(network.eval(), crops[rows], target[rows])
+    statistics = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
+    assert statistics
+    distill(network, crops, target, rows, made.context)
+    assert cosine(network, crops[rows], target[rows]) > before + 0.1
+    assert not network.training
+    for name, value in network.state_dict().items():
+        if name in statistics:
+            assert torch.equal(value, statistics[name]), name
+
+
+def test_an_untrained_student_is_the_recogniser_about_its_mean(scene: Make) -> None:
+    made = scene("gaussian:sigma=4")
+    network, crops, _, rows = prepared(made)
+    recognizer = made.context.recognizer
+    centre = unit(
+        Views.of(made.reference, made.context).embeddings(made.reference.faces, View.CLEAR)
+    )[rows].mean(0)
+    expected = unit(unit(recognizer.embed(crops[:5])) - centre)
+    with torch.inference_mode():
+        found = network.eval()(torch.from_numpy(crops[:5]).permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_stored_student_is_taken_up_again(scene: Make, tmp_path: Path) -> None:
+    made = scene("gaussian:sigma=4", cache=tmp_path)
+    first = attack_class("student")().fit(made.reference, made.context)
+    (stored,) = tmp_path.glob("student-*.safetensors")
+    with safe_open(stored, "pt") as file:
+        assert set(file.keys()) == set(first.network_.state_dict())
+    written = stored.stat().st_mtime_ns
+    told: list[str] = []
+    again = made.context.replace(progress=lambda what, done, total: told.append(what))
+    second = attack_class("student")().fit(made.reference, again)
+    assert "training the student" not in told and stored.stat().st_mtime_ns == written
+    for name, value in first.network_.state_dict().items():
+        assert torch.equal(value, second.network_.state_dict()[name]), name
+    np.testing.assert_array_equal(
+        first.run(made.probes, made.context).scores, second.run(made.probes, again).scores
+    )
+    other = made.context.replace(seed=4)
+    attack_class("student")().fit(made.reference, other)
+    assert len(list(tmp_path.glob("student-*.safetensors"))) == 2
+
+
+def test_a_student_may_start_from_another_network_than_its_teacher(scene: Make) -> None:
+    made = scene("gaussian:sigma=4")
+    teacher = replace(
+        made.context.recognizer,
+        digest="1" * 64,
+        dimension=5,
+        forward=lambda x: made.context.recognizer.forward(x)[:, :5],
+    )
+    context = made.context.replace(recognizer=teacher)
+    output = attack_class("student")().fit(made.reference, context).run(made.probes, context)
+    assert output.embeddings.shape == (len(made.probes), 5)
+
+
+def test_views_on_disk_are_views_in_memory(scene: Make, tmp_path: Path) -> None:
+    plain, kept = scene("pixelate:b=6"), scene("pixelate:b=6", cache=tmp_path)
+    for view in View:
+        expected = Views.of(plain.reference, plain.context).embeddings(plain.reference.faces, view)
+        for _ in range(2):  # made, then found again
+            found = Views.of(kept.reference, kept.context).embeddings(kept.reference.faces, view)
+            np.testing.assert_array_equal(found, expected)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_recognisers_with_crops_of_other_sizes_share_a_cache(scene: Make, tmp_path: Path) -> None:
+    made = scene("gaussian:sigma=4", cache=tmp_path)
+    views = Views.of(made.reference, made.context)
+    views.crops(made.reference.faces, View.RESTORED)
+    large = made.context.recognizer.template.resized(48)
+    other = replace(made.context.recognizer, template=large, digest="2" * 64)
+    assert views.crops(made.reference.faces, View.RESTORED, other).shape[1:] == (48, 48, 3)
