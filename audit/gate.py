@@ -50,7 +50,7 @@ def check_expression(expression: str) -> None:
     Raises:
         InputError: not in the grammar, or an unknown name.
     """
-    holds(expression, dict.fromkeys(_NAMES))
+    holds(expression, {**dict.fromkeys(_NAMES, 0.0), "verdict": ""})
 
 
 def quantities(results: Results) -> dict[str, Value]:
@@ -76,10 +76,12 @@ _NAMES: Mapping[str, Callable[[Results], Value]] = {
 
 def holds(expression: str, names: Mapping[str, Value]) -> bool:
     """Value of an expression over `names`; `and` binds tighter than `or`."""
+    # Lists: every comparison is read, so that a mistake behind what decides is still reported.
     return any(
-        # Every comparison is read, so that a mistake behind a false one is still reported.
-        min([_comparison(part, names, expression) for part in re.split(r"\band\b", term)])
-        for term in re.split(r"\bor\b", expression)
+        [
+            all([_comparison(part, names, expression) for part in re.split(r"\band\b", term)])
+            for term in re.split(r"\bor\b", expression)
+        ]
     )
 
 

@@ -77,9 +77,11 @@ def scan(
     """
     from audit.config import resolve
     from audit.data import load
-    from audit.gate import breached
+    from audit.gate import breached, check_expression
 
     config = resolve(settings, os.environ, file)
+    if config.fail_on is not None:
+        check_expression(config.fail_on)
     dataset = load(
         data,
         gallery=gallery,
@@ -269,10 +271,9 @@ def leakage(method: str, face_width: float, target_er: float | None, as_json: bo
         "bits_per_channel": found.bits_per_channel,
         "psnr": found.psnr,
     }
-    side = round(found.effective_resolution)
     lines = [
-        f"{operator} at {face_width:g} px of face width leaves as much detail as a "
-        f"{side} x {side} pixel picture ({found.bits_per_channel:,.0f} bits per channel); "
+        f"{operator} at {face_width:g} px of face width leaves {found.sentence} "
+        f"({found.bits_per_channel:,.0f} bits per channel); "
         f"best linear restoration {found.psnr:.1f} dB."
     ]
     if target_er is not None:
