@@ -165,9 +165,8 @@ def _embed(
     embedded = np.zeros((count, recognizer.dimension), np.float32)
     done = 0
     for part in crops:
-        embedded[done : done + len(part)] = recognizer.embed(
-            np.array(part)
-        )  # torch wants memory that it could write to
+        # A copy, since the memory map is read-only and torch warns of such memory.
+        embedded[done : done + len(part)] = recognizer.embed(np.array(part))
         done += len(part)
         context.progress(what, done, count)
     if path is not None:
