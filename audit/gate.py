@@ -76,12 +76,10 @@ _NAMES: Mapping[str, Callable[[Results], Value]] = {
 
 def holds(expression: str, names: Mapping[str, Value]) -> bool:
     """Value of an expression over `names`; `and` binds tighter than `or`."""
-    # Lists: every comparison is read, so that a mistake behind what decides is still reported.
-    return any(
-        [
-            all([_comparison(part, names, expression) for part in re.split(r"\band\b", term)])
-            for term in re.split(r"\bor\b", expression)
-        ]
+    # max and min, not any and all: a mistake behind the comparison that decides is reported too.
+    return max(
+        min(_comparison(part, names, expression) for part in re.split(r"\band\b", term))
+        for term in re.split(r"\bor\b", expression)
     )
 
 
