@@ -186,12 +186,15 @@ def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
         trainable=context.trainable.digest if context.trainable else None,
         forward=context.forward.key,
         reference=bench.reference.faces.key,
-        gallery=len(bench.reference.gallery),
+        gallery=[(row, bench.reference.faces.identities[row]) for row in bench.reference.gallery],
+        background=list(bench.reference.background),
         world=bench.reference.world,
         seed=context.seed,
         options=sorted((name, repr(value)) for name, value in context.options.items()),
         probes=[group.faces[i].key for i in shard],
         regions=[list(group.regions[i]) for i in shard],
+        originals=[original.key if (original := group.originals[i]) else None for i in shard],
+        truth=[bench.identities[i] for i in shard],
     )
 
 
