@@ -1,0 +1,73 @@
+"""A tiny audit: people who do not exist, a stand-in recogniser, faces where they were drawn."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attacks.recognition.detect import Detection
+from attacks.recognition.interface import Recognizer
+from audit.faces import Found
+
+LANDMARKS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
+KNOWN = 8
+NAMES = ("Ágnes Ödön", "O'Neil & Sons", "<b>Bo", "李小龙", "per cent %s", "Zoë {x}", "a b", "q")
+"""Names of people that must appear nowhere, and in no mark-up."""
+
+
+@pytest.fixture(autouse=True)
+def own_secret(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret behind pseudonyms lies in a temporary folder, not in the user's home."""
+    folder = tmp_path_factory.getbasetemp() / "secret"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("REID_AUDIT_SECRET", str(folder / "key"))
+
+
+@pytest.fixture
+def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
+    """Scans see every face where it was drawn, and know people by the stand-in recogniser."""
+
+    class NoDetector:
+        def __init__(self, *settings: object) -> None:
+            pass
+
+    def found(picture: np.ndarray, detector: object) -> Found:
+        scale = picture.shape[0] / 96
+        box = np.array([25, 22, 71, 82], np.float32) * scale
+        face = Detection(box, LANDMARKS * scale, 0.99)
+        return Found(picture.shape[:2], (face,))
+
+    monkeypatch.setattr("audit.faces._worker", {})
+    monkeypatch.setattr("audit.scan.Detector", NoDetector)
+    monkeypatch.setattr("audit.faces.Detector", NoDetector)
+    monkeypatch.setattr("audit.faces.detect_picture", found)
+    monkeypatch.setattr("audit.conditions.detect_picture", found)
+    monkeypatch.setattr("audit.scan.load_recognizer", lambda spec, device: stand_in)
+
+
+@pytest.fixture(scope="session")
+def layout(cast_folder: Path) -> Callable[..., Path]:
+    """A function (folder, spec) that lays the cast out as a user would: two gallery pictures and
+    two probes of each known person, the rest as background."""
+    from attacks.operators import parse
+    from audit.anonymize import anonymize
+
+    def lay(root: Path, spec: str = "gaussian:sigma=1.5", originals: bool = True) -> Path:
+        people = sorted(folder.name for folder in cast_folder.iterdir())
+        for index, person in enumerate(people):
+            for number in range(4):
+                role = "background" if index >= KNOWN else "gallery" if number < 2 else "originals"
+                name = NAMES[index] if index < KNOWN else person
+                target = root / role / name / f"{number}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(cast_folder / person / f"{number:03d}.png", target)
+        anonymize(root / "originals", root / "anonymized", parse(spec), region="image")
+        if not originals:
+            shutil.rmtree(root / "originals")
+        return root
+
+    return lay
