@@ -21,7 +21,7 @@ from audit.scoring import (
     identity_distance,
 )
 from audit.store import Store, atomic, unit_key
-from metrics.errors import ReidAuditError
+from metrics.errors import MissingWeights
 
 SHARD = 128
 """Probes decoded at once: bounds memory, and what a kill can cost."""
@@ -76,9 +76,9 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
         if missing:
             return Outcome(name, "skipped", missing, pd.DataFrame())
         return _run(attack, name, bench, store)
-    except ReidAuditError as error:
+    except MissingWeights as error:
         return Outcome(name, "failed", str(error), pd.DataFrame())
-    except Exception as error:  # a third party's attack may fail in any way
+    except Exception as error:  # in any way; other messages may hold a path or a name
         detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"
         return Outcome(name, "failed", f"the attack broke: {detail}", pd.DataFrame())
 
