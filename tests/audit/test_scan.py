@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from attacks.registry import names
 from audit.config import AuditConfig, resolve
 from audit.data import load
 from audit.publish import publish
@@ -127,8 +128,8 @@ def test_a_finished_audit_is_not_attacked_again(run: Path, data: Path) -> None:
 def as_manifest(data: Path, folder: Path, swapped: bool = False) -> Path:
     """The same data as a table; swapped: two people's probes bear each other's names."""
     rows = []
-    names = sorted(path.name for path in (data / "gallery").iterdir())
-    wrong = {names[0]: names[1], names[1]: names[0]} if swapped else {}
+    a, b = sorted(path.name for path in (data / "gallery").iterdir())[:2]
+    wrong = {a: b, b: a} if swapped else {}
     for folder_name, role in (("gallery", "gallery"), ("anonymized", "probe")):
         for path in sorted((data / folder_name).glob("*/*.png")):
             person = path.parent.name
@@ -244,6 +245,17 @@ def test_an_attack_that_breaks_is_reported_and_gives_nothing_away(
     assert failed.status == "failed" and "ValueError" in failed.reason
     assert "Zoë" not in (tmp_path / "run" / "results.json").read_text()
     assert failed.metrics["ira"].value is None
+
+
+def test_every_attack_runs_in_both_worlds(data: Path, plumbing: None, tmp_path: Path) -> None:
+    results = audit(
+        data, tmp_path / "run", attacks=",".join(names()), worlds="closed,open", student_epochs=1
+    )
+    assert {(a.name, a.status) for a in results.attacks} == {(name, "ok") for name in names()}
+    told = [a.knowledge for a in results.attacks if a.name == "student"]
+    assert told == ["closed world", "open world"]
+    assert [a.knowledge for a in results.attacks if a.name == "naive"] == ["needs no training"]
+    assert results.controls.disjoint_identity.value is not None
 
 
 @pytest.mark.slow
