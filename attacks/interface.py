@@ -139,7 +139,6 @@ class Context:
     trainable: Recognizer | None = None
     seed: int = 0
     device: str = "cpu"
-    batch_size: int = 64
     cache: Path | None = None
     progress: Progress = lambda what, done, total: None
     options: Mapping[str, Any] = field(default_factory=dict)

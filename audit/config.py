@@ -45,7 +45,8 @@ class AuditConfig(BaseModel):
     recognizers: tuple[str, ...] = Field(("dlib",), min_length=1)
     seed: int = Field(0, ge=0, lt=2**32)
     device: str = "auto"
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(128, ge=1)
+    """Probes decoded and attacked together: bounds memory and what an interruption can cost."""
     workers: int | None = Field(None, ge=1)
     """Processes or threads for decoding; None is one per core."""
 

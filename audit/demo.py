@@ -16,7 +16,7 @@ from metrics.errors import InputError
 Progress = Callable[[str, int, int], None]
 
 PEOPLE, PICTURES, GALLERY = 64, 4, 2
-BACKGROUND, BACKGROUND_PICTURES = 80, 4
+BACKGROUND, BACKGROUND_PICTURES = 40, 4
 METHODS = {
     "gaussian-light": "gaussian:sigma=3.5",
     "gaussian-heavy": "gaussian:sigma=7",

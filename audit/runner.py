@@ -23,8 +23,6 @@ from audit.scoring import (
 from audit.store import Store, atomic, unit_key
 from metrics.errors import MissingWeights
 
-SHARD = 128
-"""Probes decoded at once: bounds memory, and what a kill can cost."""
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
 VERSION = 1
@@ -36,6 +34,7 @@ class Bench:
 
     identities: of the group's probes; None where the truth is unknown.
     original_embeddings: `(N, d)` of the clear probes, and `known (N,)` where there is one.
+    batch_size: probes decoded and attacked together.
     """
 
     group: Group
@@ -45,6 +44,7 @@ class Bench:
     identities: tuple[str | None, ...]
     original_embeddings: Floats
     known: NDArray[np.bool_]
+    batch_size: int
 
     def in_world(self, world: World) -> Bench:
         """The same bench with another choice of faces to train on."""
@@ -88,7 +88,7 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
     parts: list[pd.DataFrame] = []
     found: list[Floats] = []
     seconds, evaluations, fitted = 0.0, 0, False
-    shards = list(group.shards(SHARD))
+    shards = list(group.shards(bench.batch_size))
     for number, shard in enumerate(shards):
         key = _key(attack, bench, shard)
         unit = store.load(key)
@@ -115,7 +115,8 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
         name,
         "ok",
         None,
-        pd.concat(parts, ignore_index=True),
+        # The order of the probes, whatever the shards.
+        pd.concat(parts).sort_values(["kind", "probe"], kind="stable", ignore_index=True),
         vectors if len(vectors) else None,
         seconds,
         evaluations or None,

@@ -367,7 +367,6 @@ def _bench(
         trainable,
         config.seed,
         device,
-        config.batch_size,
         cache_folder(config, store),
         progress,
         {"student_epochs": config.student_epochs},
@@ -379,7 +378,8 @@ def _bench(
     if known.any():
         rows = [original for original in group.originals if original is not None]
         originals[known] = embed_clear(clear_faces(rows), context)
-    return Bench(group, reference, context, scorer, tuple(identities(group)), originals, known)
+    people = tuple(identities(group))
+    return Bench(group, reference, context, scorer, people, originals, known, config.batch_size)
 
 
 def _named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:

@@ -51,7 +51,9 @@ class Ridge:
         seen = np.hstack([unit(self.views_.probe_embeddings(probes, view)) for view in views])
         mapped = self._map(seen)
         scores = (mapped @ self.clear_templates_.T + mapped @ self.mapped_templates_.T) / 2
-        return AttackOutput(embeddings=mapped + self.centre_, scores=scores)
+        embeddings = (mapped + self.centre_).astype(np.float32)
+        return AttackOutput(embeddings=embeddings, scores=scores.astype(np.float32))
 
     def _map(self, seen: np.ndarray) -> np.ndarray:
-        return unit(self.map_.predict(seen).astype(np.float32))
+        # In float64, so that the number of rows changes no digit that is kept.
+        return unit(self.map_.predict(seen.astype(np.float64)))

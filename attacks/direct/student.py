@@ -20,13 +20,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
-from attacks.recognition.interface import Recognizer
+from attacks.recognition.interface import Recognizer, equal_batches
 from attacks.vectors import per_person, unit
 from attacks.views import View, Views
 
 EPOCHS = 3
 BATCH = 64
 RATE = 3e-4
+RATE_WITHOUT_NORM = 3e-6
+"""For networks like dlib's, whose layers nothing rescales: one step at ten times this rate took
+the cosine to the clear face from .84 to .17 (procedural people)."""
 TEMPERATURE = 0.05
 CONTRAST = 0.5  # weight of the contrastive term beside 1 - cosine
 
@@ -91,10 +94,12 @@ class Student:
         return fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)
 
     def _embed(self, crops: np.ndarray) -> np.ndarray:
+        found = []
         with torch.inference_mode():
-            faces = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2)
-            out = [self.network_(part) + self.network_(part.flip(3)) for part in faces.split(BATCH)]
-            return normalize(torch.cat(out)).numpy()
+            for batch, count in equal_batches(crops, self.start_.batch_size):
+                faces = torch.from_numpy(batch).permute(0, 3, 1, 2)
+                found.append((self.network_(faces) + self.network_(faces.flip(3)))[:count])
+        return normalize(torch.cat(found)).numpy()
 
     def _checkpoint(self, reference: Reference, context: Context) -> Path | None:
         if context.cache is None:
@@ -121,13 +126,15 @@ class Network(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """uint8 `(B, 3, S, S)` -> unit vectors `(B, D)` about the teacher's mean face."""
-        return normalize(
-            self.bridge(
-                normalize(
-                    self.trunk(self.preprocess(faces).contiguous(memory_format=torch.channels_last))
-                )
-            )
-        )
+        prepared = self.preprocess(faces).contiguous(memory_format=torch.channels_last)
+        return normalize(self.bridge(normalize(self.trunk(prepared))))
+
+    @property
+    def rate(self) -> float:
+        """Learning rate that fine-tunes the trunk instead of replacing it."""
+        norms = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+        normalised = any(isinstance(module, norms) for module in self.trunk.modules())
+        return RATE if normalised else RATE_WITHOUT_NORM
 
     def train(self, mode: bool = True) -> Self:
         """Batch norm keeps its statistics: small batches of one operator would spoil them."""
@@ -150,7 +157,7 @@ def distill(
     order = np.random.default_rng([context.seed, 1])
     per_epoch = max(1, len(rows) // BATCH)
     steps = epochs * per_epoch
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=network.rate, weight_decay=0.01)
     warm_up = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,6 +15,10 @@ from attacks.recognition.gallery import Distance, Embeddings, similarity
 from metrics.errors import InputError
 
 CPU = torch.device("cpu")
+
+
+BATCH = 16
+"""Crops that go through a network together; more is no faster on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Recognizer:
     licence: str
     preprocessing: Preprocessing
     forward: Callable[[Tensor], Tensor]
-    batch_size: int = 64
+    batch_size: int = BATCH
     device: torch.device = CPU
     build: Callable[[], nn.Module] | None = None
 
@@ -87,13 +91,13 @@ class Recognizer:
                 f"{self.name} takes uint8 crops (B, {side}, {side}, 3), "
                 f"not {crops.dtype} {crops.shape}."
             )
-        result = np.empty((len(crops), self.dimension), np.float32)
+        result = [np.empty((0, self.dimension), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(crops), self.batch_size):
-                rows = slice(start, start + self.batch_size)
-                pictures = torch.from_numpy(crops[rows]).to(self.device).permute(0, 3, 1, 2)
-                result[rows] = self.forward(self.preprocess(pictures)).float().cpu().numpy()
-        return result
+            for batch, count in equal_batches(crops, self.batch_size):
+                pictures = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
+                found = self.forward(self.preprocess(pictures))[:count]
+                result.append(found.float().cpu().numpy())
+        return np.concatenate(result)
 
     def similarity(self, a: Embeddings, b: Embeddings) -> Embeddings:
         """`(A, B)`, higher is more alike: cosine, or minus the Euclidean distance."""
@@ -122,6 +126,20 @@ class Recognizer:
     def preprocess(self, pictures: Tensor) -> Tensor:
         """`(B, 3, S, S)` RGB uint8 (or float, 0 to 255) to the network's input; differentiable."""
         return self.preprocessing(pictures)
+
+
+def equal_batches(rows: NDArray[np.uint8], size: int) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """Batches of exactly `size` rows, the last filled up with its last row, and how many count.
+
+    Networks round differently in batches of different size. In equal ones a face has the same
+    embedding whatever stands beside it, so sharding and resuming change no score.
+    """
+    for start in range(0, len(rows), size):
+        batch = np.array(rows[start : start + size])  # a copy: torch takes no read-only memory
+        count = len(batch)
+        if count < size:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], size - count, axis=0)])
+        yield batch, count
 
 
 def digest(weights: bytes, preprocessing: Preprocessing, template: Template) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attacks.recognition import dlib_resnet
 from attacks.recognition.align import DLIB, FACENET
 from attacks.recognition.cache import weights_folder
-from attacks.recognition.interface import CPU, Preprocessing, Recognizer, digest
+from attacks.recognition.interface import BATCH, CPU, Preprocessing, Recognizer, digest
 from attacks.recognition.sidecar import Sidecar, read_sidecar
 from metrics.errors import InputError, MissingWeights
 
@@ -164,7 +164,7 @@ def _from_file(
         licence=sidecar.licence,
         preprocessing=preprocessing,
         forward=forward,
-        batch_size=64 if sidecar.batch == "any" else 1,
+        batch_size=BATCH if sidecar.batch == "any" else 1,
         device=device,
         build=build,
     )

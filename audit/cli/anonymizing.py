@@ -15,9 +15,10 @@ from audit.cli.console import out, out_json, people, progress
 @click.option("--method", required=True, help="e.g. gaussian:k=81, pixelate:b=16|jpeg:q=75, solid.")
 @click.option("--region", default="face", show_default=True, help="face, image or box:x0,y0,x1,y1.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--force", is_flag=True, help="Overwrite files that differ.")
 @click.option("--json", "as_json", is_flag=True)
 def anonymize(
-    source: Path, target: Path, method: str, region: str, seed: int, as_json: bool
+    source: Path, target: Path, method: str, region: str, seed: int, force: bool, as_json: bool
 ) -> int:
     """Apply a tool-exact operator or chain to a picture, a folder or a manifest's probes."""
     from attacks.operators import parse
@@ -31,6 +32,7 @@ def anonymize(
             operator,
             region=region,
             seed=seed,
+            force=force,
             progress=lambda done, total: report("anonymising", done, total),
         )
     if as_json:

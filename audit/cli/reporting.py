@@ -15,7 +15,12 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
 @click.command()
 @RUN
 @click.option(
-    "-f", "--format", "formats", default="html", show_default=True, help="html,json,csv,sarif,junit"
+    "-f",
+    "--format",
+    "formats",
+    default="html",
+    show_default=True,
+    help="html,json,csv,parquet,sarif,junit",
 )
 @click.option("--language", default="en", show_default=True, help="Of the decision page.")
 @click.option(

@@ -53,7 +53,7 @@ def bench(tmp_path: Path, stand_in: Recognizer) -> Bench:
     names = reference.gallery_identities
     scorer = Scorer.of(stand_in, embed_clear(reference.faces, context), names)
     unknown = np.zeros((4, stand_in.dimension), np.float32), np.zeros(4, bool)
-    return Bench(group, reference, context, scorer, names, *unknown)
+    return Bench(group, reference, context, scorer, names, *unknown, 128)
 
 
 def test_every_probe_has_a_trial_of_every_kind(bench: Bench, store: Store) -> None:
