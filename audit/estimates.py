@@ -18,6 +18,7 @@ from metrics.distribution import frechet_distance, kernel_distance, small_sample
 from metrics.identification import Ranks, cmc
 
 CMC_RANKS = 50
+SMALL = "mostly bias at this n: read the kernel distance"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     )
     metrics = {
         **_identification(trials, settings),
-        **_fidelity(attack, settings),
+        **_fidelity(attack, bench.perception, settings),
         **_distributions(outcome, bench),
     }
     if mated.empty:
@@ -185,12 +186,16 @@ def _ood(attack: pd.DataFrame, settings: Settings) -> schema.Estimate:
     )
 
 
-def _fidelity(attack: pd.DataFrame, settings: Settings) -> dict[str, schema.Estimate]:
+def _fidelity(attack: pd.DataFrame, bench: Bench, settings: Settings) -> dict[str, schema.Estimate]:
     reasons = {
         "psnr": "no restored picture with an original of equal size",
         "ssim": "no restored picture with an original of equal size",
         "idd": "no embedding with an original to compare it with",
-        "lpips": "weights not installed: run `reid-audit weights fetch lpips-alexnet`",
+        "lpips": (
+            "weights not installed: run `reid-audit weights fetch lpips-alexnet`"
+            if perception.lpips is None
+            else "no restored picture with an original of equal size"
+        ),
     }
     found = {}
     for name, reason in reasons.items():
@@ -214,8 +219,7 @@ def _people(rows: pd.DataFrame) -> NDArray[Any]:
 
 def _distributions(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]:
     """Frechet and kernel distance of found embeddings from the originals' own."""
-    no_inception = unknown("weights not installed: run `reid-audit weights fetch inception-fid`")
-    figures = {"fid": no_inception, "kid": no_inception}
+    figures = _inception(outcome, bench)
     originals = bench.original_embeddings[bench.known]
     if outcome.found is None or len(originals) < 2 or len(outcome.found) != len(originals):
         why = unknown("fewer than two originals to compare with")
@@ -225,15 +229,34 @@ def _distributions(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]
         for e in (outcome.found, originals)
     )
     n, dimension = clear.shape
-    caveat = (
-        "mostly bias at this n: read the kernel distance" if small_sample(n, dimension) else None
-    )
+    caveat = SMALL if small_sample(n, dimension) else None
     return figures | {
         "frechet_features": schema.Estimate(
             value=frechet_distance(found, clear), n=n, method="frechet", reason=caveat
         ),
         "kernel_features": schema.Estimate(
             value=kernel_distance(found, clear), n=n, method="unbiased cubic kernel"
+        ),
+    }
+
+
+def _inception(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]:
+    """FID and KID of restored faces, where the Inception weights are installed."""
+    if bench.perception.inception is None:
+        why = unknown("weights not installed: run `reid-audit weights fetch inception-fid`")
+        return {"fid": why, "kid": why}
+    if outcome.inception is None or outcome.inception.shape[1] < 2:
+        why = unknown("fewer than two restored pictures with an original")
+        return {"fid": why, "kid": why}
+    restored, clear = outcome.inception
+    n, dimension = clear.shape
+    caveat = SMALL if small_sample(n, dimension) else None
+    return {
+        "fid": schema.Estimate(
+            value=frechet_distance(restored, clear), n=n, method="frechet", reason=caveat
+        ),
+        "kid": schema.Estimate(
+            value=kernel_distance(restored, clear), n=n, method="unbiased cubic kernel"
         ),
     }
 

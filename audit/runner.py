@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attacks.interface import Attack, AttackOutput, Context, Reference, World
 from attacks.registry import attack_class
+from audit.perception import FEATURES, Perception
 from audit.probes import Group, solid, without_faces
 from audit.scoring import (
     Floats,
@@ -45,6 +46,7 @@ class Bench:
     original_embeddings: Floats
     known: NDArray[np.bool_]
     batch_size: int
+    perception: Perception
 
     def in_world(self, world: World) -> Bench:
         """The same bench with another choice of faces to train on."""
@@ -54,13 +56,15 @@ class Bench:
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill;
-    `found` are the embeddings `(M, d)` of attacked probes whose originals are known, or None."""
+    `found` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
+    `inception` the features `(2, K, 2048)` of restored faces and their originals."""
 
     name: str
     status: str
     reason: str | None
     trials: pd.DataFrame
     found: Floats | None = None
+    inception: NDArray[np.float64] | None = None
     seconds: float = 0.0
     network_evaluations: int | None = None
 
@@ -84,86 +88,108 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
 
 
 def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
-    group, context = bench.group, bench.context
-    parts: list[pd.DataFrame] = []
-    found: list[Floats] = []
-    seconds, evaluations, fitted = 0.0, 0, False
+    group = bench.group
+    done: list[_Shard] = []
+    seconds, fitted = 0.0, False
     shards = list(group.shards(bench.batch_size))
-    for number, shard in enumerate(shards):
-        key = _key(attack, bench, shard)
+    for number, indices in enumerate(shards):
+        key = _key(attack, bench, indices)
         unit = store.load(key)
-        features = store.artifact(key, "found.npy")
+        features = store.artifact(key, "features.npz")
         if unit is None:
             started = time.perf_counter()
             if not fitted:
-                attack, fitted = attack.fit(bench.reference, context), True
-            trials, vectors, calls = _attack_shard(attack, bench, shard)
+                attack, fitted = attack.fit(bench.reference, bench.context), True
+            shard = _attack_shard(attack, bench, indices)
             with atomic(features) as temporary, temporary.open("wb") as file:
-                np.save(file, vectors, allow_pickle=False)
-            facts = {"seconds": time.perf_counter() - started, "evaluations": calls or 0}
-            store.save(key, trials, facts)
+                np.savez(file, found=shard.found, inception=shard.inception)
+            took = time.perf_counter() - started
+            store.save(key, shard.trials, {"seconds": took, "evaluations": shard.evaluations})
         else:
-            trials, facts = unit.trials, unit.facts
-            vectors = np.load(features)
-        parts.append(trials)
-        found.append(vectors)
-        seconds += facts["seconds"]
-        evaluations += int(facts["evaluations"])
-        context.progress(f"{name} on {group.title}", number + 1, len(shards))
-    vectors = np.concatenate(found)
+            took = unit.facts["seconds"]
+            with np.load(features) as kept:
+                shard = _Shard(
+                    unit.trials, kept["found"], kept["inception"], unit.facts["evaluations"]
+                )
+        done.append(shard)
+        seconds += took
+        bench.context.progress(f"{name} on {group.title}", number + 1, len(shards))
+    trials = pd.concat([shard.trials for shard in done])
+    found = np.concatenate([shard.found for shard in done])
+    inception = np.concatenate([shard.inception for shard in done], axis=1)
     return Outcome(
         name,
         "ok",
         None,
         # The order of the probes, whatever the shards.
-        pd.concat(parts).sort_values(["kind", "probe"], kind="stable", ignore_index=True),
-        vectors if len(vectors) else None,
+        trials.sort_values(["kind", "probe"], kind="stable", ignore_index=True),
+        found if len(found) else None,
+        inception if inception.shape[1] else None,
         seconds,
-        evaluations or None,
+        sum(shard.evaluations for shard in done) or None,
     )
 
 
-def _attack_shard(
-    attack: Attack, bench: Bench, shard: Sequence[int]
-) -> tuple[pd.DataFrame, Floats, int | None]:
-    """Trials of one shard under attack and controls, and the embeddings that were found."""
-    probes = bench.group.load(shard)
-    mates = bench.scorer.mates([bench.identities[i] for i in shard])
+@dataclass(frozen=True, eq=False)
+class _Shard:
+    """What is kept of one shard: trials, embeddings `(M, d)`, Inception features `(2, K, 2048)`."""
+
+    trials: pd.DataFrame
+    found: Floats
+    inception: NDArray[np.float64]
+    evaluations: int
+
+
+def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shard:
+    """One shard under attack and under the two controls."""
+    rows = list(indices)
+    probes = bench.group.load(rows)
+    mates = bench.scorer.mates([bench.identities[i] for i in rows])
     output = attack.run(probes, bench.context)
     scores, embeddings = bench.scorer.complete(output, probes)
-    known = bench.known[list(shard)]
-    originals = bench.original_embeddings[list(shard)]
-    attacked = pd.concat(
-        [
-            identification_rows(scores, mates),
-            identity_distance(embeddings, originals, known),
-            _fidelity(output, bench, shard, probes.landmarks),
-        ],
-        axis=1,
-    ).assign(kind="attack", probe=list(shard))
-    controls = []
-    few = range(shard[0], min(shard[-1] + 1, SOLID))
-    for kind, variant, rows in (
-        ("context-only", without_faces(probes), shard),
+    known = bench.known[rows]
+    fidelity, inception = _fidelity(output, bench, rows, probes.landmarks)
+    idd = identity_distance(embeddings, bench.original_embeddings[rows], known)
+    parts = [
+        pd.concat([identification_rows(scores, mates), idd, fidelity], axis=1).assign(
+            kind="attack", probe=rows
+        )
+    ]
+    few = [row for row in rows if row < SOLID]
+    for kind, variant, some in (
+        ("context-only", without_faces(probes), rows),
         ("solid-fill", solid(probes), few),
     ):
-        if len(rows) == 0:
+        if not some:
             continue
-        part = next(variant.batches(len(rows)))
-        control_scores, _ = bench.scorer.complete(attack.run(part, bench.context), part)
-        rows_ = identification_rows(control_scores, mates[: len(rows)])
-        controls.append(rows_.assign(kind=kind, probe=list(rows)))
-    vectors = embeddings[known] if embeddings is not None else np.zeros((0, 0), np.float32)
-    trials = pd.concat([attacked, *controls], ignore_index=True)
-    return trials, vectors, output.network_evaluations
+        part = next(variant.batches(len(some)))
+        control, _ = bench.scorer.complete(attack.run(part, bench.context), part)
+        trials = identification_rows(control, mates[: len(some)])
+        parts.append(trials.assign(kind=kind, probe=some))
+    found = embeddings[known] if embeddings is not None else np.zeros((0, 0), np.float32)
+    return _Shard(
+        pd.concat(parts, ignore_index=True), found, inception, output.network_evaluations or 0
+    )
 
 
 def _fidelity(
-    output: AttackOutput, bench: Bench, shard: Sequence[int], landmarks: Floats
-) -> pd.DataFrame:
+    output: AttackOutput, bench: Bench, rows: Sequence[int], landmarks: Floats
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """PSNR, SSIM and LPIPS of every restored face, and Inception features of both sides."""
     if output.restored is None:
-        return pd.DataFrame({"psnr": [np.nan] * len(shard), "ssim": [np.nan] * len(shard)})
-    return fidelity_rows(output.restored, bench.group.load_originals(shard), landmarks)
+        nothing = pd.DataFrame(np.nan, range(len(rows)), ["psnr", "ssim", "lpips"])
+        return nothing, np.zeros((2, 0, FEATURES))
+    restored, originals = output.restored, bench.group.load_originals(rows)
+    perception = bench.perception
+    trials = fidelity_rows(restored, originals, landmarks).assign(
+        lpips=perception.distances(restored, originals, landmarks)
+    )
+    known = [place for place, clear in enumerate(originals) if clear is not None]
+    sides = (
+        perception.features([restored[place] for place in known], landmarks[known]),
+        perception.features([c for c in originals if c is not None], landmarks[known]),
+    )
+    return trials, np.stack(sides)
 
 
 def _unmet(attack: Attack, bench: Bench) -> str | None:
@@ -196,6 +222,7 @@ def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
         regions=[list(group.regions[i]) for i in shard],
         originals=[original.key if (original := group.originals[i]) else None for i in shard],
         truth=[bench.identities[i] for i in shard],
+        perception=bench.perception.names,
     )
 
 

@@ -37,14 +37,17 @@ from audit.estimates import (
     rank_1,
     unknown,
 )
+from audit.evidence import sheet_rows, write_sheet
 from audit.faces import Face, FaceFinder, clear_faces, make_face
 from audit.findings import Leaks, findings, limitations, untested
 from audit.method import method_statement, reassess_by
+from audit.perception import Perception
 from audit.probes import Group
 from audit.runner import Bench, Outcome, run_attack
 from audit.scoring import Scorer
 from audit.store import TRIALS, Store, atomic, tool_version
 from audit.verdict import Evidence, check_assay, decide
+from reports.evidence import Row
 
 Progress = Callable[[str, int, int], None]
 
@@ -81,6 +84,7 @@ class Notes:
     evidence: list[Evidence] = field(default_factory=list)
     trials: list[pd.DataFrame] = field(default_factory=list)
     weights: dict[str, str] = field(default_factory=dict)
+    sheet: list[Row] = field(default_factory=list)
 
 
 def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress) -> schema.Results:
@@ -98,6 +102,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     notes = Notes()
     conditions: list[schema.Condition] = []
     checks: list[schema.Check] = []
+    perception = Perception.installed(device)
     recognizers = [load_recognizer(spec, device) for spec in config.recognizers]
     for group in material.groups:
         first = len(notes.evidence)
@@ -106,7 +111,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         for recognizer in recognizers if material.gallery else ():
             notes.weights[recognizer.name] = recognizer.digest
             controls[recognizer.name] = _attack(
-                group, recognizer, recognizers, material, config, store, notes, device, progress
+                group, recognizer, recognizers, material, config, store, notes, perception, progress
             )
             own_checks += check_assay(
                 controls[recognizer.name], recognizer.name, config.minimum_ceiling
@@ -134,6 +139,8 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         ]
     results = _assemble(material, config, conditions, checks, notes, device)
     _write_trials(store, notes.trials)
+    if notes.sheet:
+        write_sheet(notes.sheet, store)
     store.write_manifest(
         device=device,
         seeds={"run": config.seed},
@@ -305,12 +312,14 @@ def _attack(
     config: AuditConfig,
     store: Store,
     notes: Notes,
-    device: str,
+    perception: Perception,
     progress: Progress,
 ) -> schema.Controls:
     """Run every attack on one group with one recogniser; returns its controls."""
     settings = Settings(config.alpha, config.seed, config.minimum_cell)
-    bench = _bench(group, recognizer, recognizers, material, config, store, device, progress)
+    bench = _bench(group, recognizer, recognizers, material, config, store, perception, progress)
+    if config.evidence == "restricted" and recognizer is recognizers[0]:
+        notes.sheet += sheet_rows(bench, material.names)
     assessed: dict[str, Assessed] = {}
     for world in config.worlds:
         bench = bench.in_world(world)
@@ -355,7 +364,7 @@ def _bench(
     material: Material,
     config: AuditConfig,
     store: Store,
-    device: str,
+    perception: Perception,
     progress: Progress,
 ) -> Bench:
     faces = clear_faces(material.faces)
@@ -366,7 +375,7 @@ def _bench(
         recognizer,
         trainable,
         config.seed,
-        device,
+        perception.device,
         cache_folder(config, store),
         progress,
         {"student_epochs": config.student_epochs},
@@ -379,7 +388,17 @@ def _bench(
         rows = [original for original in group.originals if original is not None]
         originals[known] = embed_clear(clear_faces(rows), context)
     people = tuple(identities(group))
-    return Bench(group, reference, context, scorer, people, originals, known, config.batch_size)
+    return Bench(
+        group=group,
+        reference=reference,
+        context=context,
+        scorer=scorer,
+        identities=people,
+        original_embeddings=originals,
+        known=known,
+        batch_size=config.batch_size,
+        perception=perception,
+    )
 
 
 def _named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:

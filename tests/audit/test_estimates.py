@@ -20,6 +20,7 @@ from audit.estimates import (
     probe_count,
     rank_1,
 )
+from audit.perception import Perception
 from audit.scoring import fidelity_rows, identification_rows, identity_distance
 
 SETTINGS = Settings(alpha=0.05, seed=0, minimum_cell=3)
@@ -91,7 +92,7 @@ def test_the_worst_off_are_those_found_most_often() -> None:
 
 
 def test_missing_fidelity_says_why() -> None:
-    figures = _fidelity(trials(), SETTINGS)
+    figures = _fidelity(trials(), Perception(None, None, "cpu"), SETTINGS)
     assert set(figures) == {"psnr", "ssim", "idd", "lpips"}
     assert all(figure.value is None and figure.reason for figure in figures.values())
     table = trials().assign(psnr=20.0)

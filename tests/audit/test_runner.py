@@ -18,6 +18,7 @@ from attacks.views import embed_clear
 from audit.config import resolve
 from audit.data import Item
 from audit.faces import clear_faces, make_face
+from audit.perception import Perception
 from audit.probes import Group, solid, without_faces
 from audit.runner import Bench, run_attack
 from audit.schema import Anonymizer
@@ -53,7 +54,9 @@ def bench(tmp_path: Path, stand_in: Recognizer) -> Bench:
     names = reference.gallery_identities
     scorer = Scorer.of(stand_in, embed_clear(reference.faces, context), names)
     unknown = np.zeros((4, stand_in.dimension), np.float32), np.zeros(4, bool)
-    return Bench(group, reference, context, scorer, names, *unknown, 128)
+    return Bench(
+        group, reference, context, scorer, names, *unknown, 128, Perception(None, None, "cpu")
+    )
 
 
 def test_every_probe_has_a_trial_of_every_kind(bench: Bench, store: Store) -> None:
