@@ -186,10 +186,10 @@ def _ood(attack: pd.DataFrame, settings: Settings) -> schema.Estimate:
     )
 
 
-def _fidelity(attack: pd.DataFrame, bench: Bench, settings: Settings) -> dict[str, schema.Estimate]:
 def _fidelity(
     attack: pd.DataFrame, perception: Perception, settings: Settings
 ) -> dict[str, schema.Estimate]:
+    reasons = {
         "psnr": "no restored picture with an original of equal size",
         "ssim": "no restored picture with an original of equal size",
         "idd": "no embedding with an original to compare it with",
