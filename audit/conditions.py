@@ -22,8 +22,9 @@ from metrics.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 
-SAME_SIGMA = 1.15
-"""Identified lengths within this ratio count as one setting of one tool."""
+SAME_SETTING = 1.4
+"""Identified lengths within this ratio count as one setting of one tool: estimates from single
+pictures scatter, and every attacker is given the group's median."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,23 +192,25 @@ def _alike(a: Probe, b: Probe) -> bool:
         return False
     if a.operator is None or b.operator is None:
         return a.operator is None and b.operator is None
-    first, second = _lengths(a.operator), _lengths(b.operator)
-    if a.operator.family != b.operator.family or first.keys() != second.keys():
+    if a.operator.family != b.operator.family:
         return False
+    first, second = _lengths(a.operator), _lengths(b.operator)
     return all(
-        max(first[name], second[name]) <= SAME_SIGMA * min(first[name], second[name])
-        for name in first
+        max(first[name], second[name]) <= SAME_SETTING * min(first[name], second[name])
+        for name in first.keys() & second.keys()
     )
 
 
 def _lengths(operator: Operator) -> dict[str, float]:
-    """Positive numeric parameters by name; phases and colours say nothing about strength."""
+    """What decides how much detail an operator leaves, by name. Kernel sizes follow from sigmas,
+    and phases, codecs and colours say nothing about strength."""
     steps = operator.steps if isinstance(operator, Chain) else (operator,)
     return {
-        f"{step.name} {name}": float(value)
+        name: float(value)
         for step in steps
+        if step.family == operator.family
         for name, value in step.parameters.items()
-        if isinstance(value, int | float) and value > 0 and not name.startswith("phase")
+        if isinstance(value, int | float) and value > 0 and not name.startswith(("phase", "kernel"))
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attacks.registry import attack_class
 from audit import schema
+from audit.perception import Perception
 from audit.runner import Bench, Outcome
 from metrics import stats
 from metrics.distribution import frechet_distance, kernel_distance, small_sample

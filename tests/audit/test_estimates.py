@@ -96,7 +96,8 @@ def test_missing_fidelity_says_why() -> None:
     assert set(figures) == {"psnr", "ssim", "idd", "lpips"}
     assert all(figure.value is None and figure.reason for figure in figures.values())
     table = trials().assign(psnr=20.0)
-    assert _fidelity(table, SETTINGS)["psnr"].value == 20
+    measured = _fidelity(table, Perception(None, None, "cpu"), SETTINGS)
+    assert measured["psnr"].value == 20
 
 
 def test_chance_and_counts() -> None:
