@@ -26,7 +26,7 @@ from metrics.errors import MissingWeights
 
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ def test_overlap_is_the_share_of_common_pixels(a: tuple[int, ...], b: tuple[int,
 @given(st.floats(-50, 250), st.floats(-50, 250), st.floats(0.2, 3))
 def test_a_window_lies_in_the_picture_and_holds_the_face(x: float, y: float, scale: float) -> None:
     points = (POINTS * scale + [x, y]).astype(np.float32)
-    x0, y0, x1, y1 = window_around(points, (200, 180))
+    x0, y0, x1, y1 = window_around(points, (200, 180), 3 * float(face_width(points)))
     middle = points.mean(0)
     if 0 < middle[0] < 180 and 0 < middle[1] < 200:
         assert 0 <= x0 < x1 <= 180 and 0 <= y0 < y1 <= 200
