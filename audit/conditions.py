@@ -26,6 +26,21 @@ SAME_SETTING = 1.4
 """Identified lengths within this ratio count as one setting of one tool: estimates from single
 pictures scatter, and every attacker is given the group's median."""
 
+IN_WORDS: Mapping[str, str] = {
+    "none": "No anonymisation",
+    "gaussian": "Gaussian blur",
+    "box": "Box blur",
+    "median": "Median filter",
+    "motion": "Motion blur",
+    "pixelate": "Pixelation",
+    "downscale": "Downscaling",
+    "solid": "Solid fill",
+    "noise": "Noise",
+    "permute": "Permuted blocks",
+    "generative": "Replaced faces",
+    "unknown": "Unknown anonymisation",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Probe:
@@ -277,9 +292,10 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
 
 
 def title(anonymizer: Anonymizer) -> str:
-    """A short name of a condition, for tables."""
-    what = anonymizer.spec or anonymizer.family
-    return f"{what} ({anonymizer.region})"
+    """A condition in words, with the spec for those who know it, for tables."""
+    words = IN_WORDS.get(anonymizer.family, anonymizer.family)
+    spec = f"{anonymizer.spec}, " if anonymizer.spec else ""
+    return f"{words} ({spec}{anonymizer.region})"
 
 
 def probe_face(probe: Probe, digests: Mapping[Path, str]) -> tuple[Face, Face | None] | None:

@@ -108,7 +108,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         "reason": outcome.reason,
         "title": info.title,
         "paper": info.paper,
-        "knowledge": f"{world} world" if info.trained else "needs no training",
+        "knowledge": f"{world} world" if info.trained else "gallery only",
     }
     nothing = np.zeros(0)
     if outcome.status != "ok":

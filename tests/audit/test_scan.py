@@ -254,7 +254,7 @@ def test_every_attack_runs_in_both_worlds(data: Path, plumbing: None, tmp_path: 
     assert {(a.name, a.status) for a in results.attacks} == {(name, "ok") for name in names()}
     told = [a.knowledge for a in results.attacks if a.name == "student"]
     assert told == ["closed world", "open world"]
-    assert [a.knowledge for a in results.attacks if a.name == "naive"] == ["needs no training"]
+    assert [a.knowledge for a in results.attacks if a.name == "naive"] == ["gallery only"]
     assert results.controls.disjoint_identity.value is not None
 
 
