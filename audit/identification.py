@@ -6,10 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from attacks.identify import identify, read_encoded
+from attacks.identify import Identification, identify, read_encoded
+from attacks.operators.leakage import limit
 from audit.data import decode
 from audit.data.decode import PICTURE_ENDINGS
 from metrics.errors import InputError, NothingToAudit
+from metrics.leakage import FRAME
+
+SMALLEST_FACE = 8
+"""Pixels; what is smaller identifies nobody, with or without anonymisation."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -47,10 +52,20 @@ def identify_file(path: Path) -> dict[str, Any]:
         "parameters": found.parameters,
         "noise": found.noise,
         "codec": {"name": found.codec, "quality": found.quality, "bit_depth": found.bit_depth},
-        "effective_resolution": found.effective_resolution,
+        "effective_resolution": _resolution(found),
         "confidence": found.confidence,
         "spec": found.spec,
     }
+
+
+def _resolution(found: Identification) -> float | None:
+    """Pixels per side of what is left in the region, taken as the frame of one face."""
+    operator = found.operator()
+    x0, y0, x1, y1 = found.region
+    width = min(x1 - x0, y1 - y0) / FRAME
+    if operator is None or width < SMALLEST_FACE:
+        return None
+    return round(limit(operator, width).effective_resolution, 1)
 
 
 def _pictures(path: Path) -> list[Path]:
