@@ -10,8 +10,8 @@ OUT ?= demo-audit
 demo: $(STAMP)  ## draw people who do not exist, audit them, say where the report is
 	$(BIN)/reid-audit demo -o $(OUT)
 
-test: $(STAMP)  ## the whole test suite
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -q -n 2 --dist loadfile
+test: $(STAMP)  ## the whole test suite, one file a core
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --durations 15
 
 check: $(STAMP)  ## lint, format, types, import direction
 	$(BIN)/ruff check .
