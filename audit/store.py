@@ -313,9 +313,12 @@ def _drop_leftovers(path: Path) -> None:
 
 
 def _files(run: Path) -> list[str]:
-    """Every file of a run but the list of digests and the lock, by relative path."""
+    """Every file of a run that stays, by relative path: not the list of digests, not the lock, and
+    not the work folder, whose embeddings and crops are deleted when the audit is done."""
     names = (p.relative_to(run).as_posix() for p in run.rglob("*") if not p.is_dir())
-    return sorted(name for name in names if name not in (SUMS, LOCK))
+    return sorted(
+        name for name in names if name not in (SUMS, LOCK) and not name.startswith(f"{WORK}/")
+    )
 
 
 def _digest(path: Path) -> str:

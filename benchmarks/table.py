@@ -31,7 +31,8 @@ def rows(results: Results) -> list[list[str]]:
     """Attacks of a run, each recogniser's chance and ceiling first."""
     told = []
     for condition in results.conditions:
-        strength = f"{condition.anonymizer.sigma_over_face_width or 0:.3f}"
+        sigma = condition.anonymizer.sigma_over_face_width
+        strength = f"{sigma:.3f}" if sigma else condition.title
         for recognizer, controls in condition.controls.items():
             name = recognizer.split(":")[-1]
             ceiling = controls.clear_ceiling
