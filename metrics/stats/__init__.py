@@ -1,6 +1,7 @@
 """Estimates with intervals, for people: the identity, not the picture, is the unit."""
 
 from metrics.stats.estimate import Estimate
+from metrics.stats.paired import mcnemar_two_sided, paired_difference
 from metrics.stats.power import detectable_risk, identities_for_power, identities_needed
 from metrics.stats.proportion import (
     any_hit_per_identity,
@@ -56,9 +57,11 @@ __all__ = [
     "identities_needed",
     "information_bits",
     "mcnemar_p",
+    "mcnemar_two_sided",
     "mean_estimate",
     "mean_statistic",
     "one_per_identity",
+    "paired_difference",
     "paired_excess_risk",
     "retained_identifiability",
     "wilson",
