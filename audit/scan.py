@@ -235,7 +235,8 @@ def read_material(
         ),
         schema.Stage(name="probes with a place for the face", count=len(placed)),
     ]
-    key = run_key("".join(data_digests(dataset, facts).values()), user_secret())
+    secret = user_secret()
+    key = run_key("".join(data_digests(dataset, facts).values()), secret)
     leaks = Leaks.inspect(dataset.probes, inspect)
     return Material(
         dataset,
@@ -244,7 +245,7 @@ def read_material(
         gallery,
         background,
         groups,
-        Pseudonyms(key),
+        Pseudonyms(key, secret),
         tuple(stages),
         dict(sorted(sources.items())),
         len(dataset.probes) - len(placed),
@@ -317,7 +318,9 @@ def _attack(
 ) -> schema.Controls:
     """Run every attack on one group with one recogniser; returns its controls."""
     settings = Settings(config.alpha, config.seed, config.minimum_cell)
-    bench = _bench(group, recognizer, recognizers, material, config, store, perception, progress)
+    bench = make_bench(
+        group, recognizer, recognizers, material, config, store, perception, progress
+    )
     if config.evidence == "restricted" and recognizer is recognizers[0]:
         notes.sheet += sheet_rows(bench, material.names)
     assessed: dict[str, Assessed] = {}
@@ -357,7 +360,7 @@ def _attack(
     return _controls(bench, assessed, material, settings, config)
 
 
-def _bench(
+def make_bench(
     group: Group,
     recognizer: Recognizer,
     recognizers: Sequence[Recognizer],
@@ -367,6 +370,7 @@ def _bench(
     perception: Perception,
     progress: Progress,
 ) -> Bench:
+    """Everything that attacks on one group are run and scored with, for one recogniser."""
     faces = clear_faces(material.faces)
     reference = Reference(faces, material.gallery, material.background, config.worlds[0])
     trainable = next((r for r in (recognizer, *recognizers) if r.trainable), None)
@@ -411,12 +415,17 @@ def _named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:
 
 
 def _with_names(trials: pd.DataFrame, faces: Sequence[Face], names: Pseudonyms) -> pd.DataFrame:
-    """Trials with columns image, identity (both pseudonyms) and stratum."""
+    """Trials with columns image, identity (both pseudonyms), link and stratum."""
     items = [face.item for face in faces]
     people = [names.person(item.identity) if item.identity else None for item in items]
     return trials.assign(
         image=[names.image(item.image_id) for item in items],
         identity=pd.Series(people, index=trials.index, dtype=object),
+        link=pd.Series(
+            [names.link(item.identity) if item.identity else None for item in items],
+            index=trials.index,
+            dtype=object,
+        ),
         stratum=pd.Series([item.stratum for item in items], index=trials.index, dtype=object),
     )
 
