@@ -3,7 +3,7 @@
 from audit.data.decode import decode
 from audit.data.items import Box, Dataset, Excluded, Item, Role
 from audit.data.load import check, load
-from audit.data.pseudonyms import Pseudonyms, run_key, user_secret
+from audit.data.pseudonyms import Pseudonyms, open_link, run_key, user_secret
 from audit.data.scan import FileFacts, clean, data_digests, scan_files
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "data_digests",
     "decode",
     "load",
+    "open_link",
     "run_key",
     "scan_files",
     "user_secret",

@@ -4,6 +4,9 @@ A pseudonym is a keyed hash, so a reader who guesses names cannot test the guess
 leaves the auditor's machine. It is derived from a secret made once per user and from the digest of
 the data, hence the same audit gives the same report byte for byte, and two audits of different
 data cannot be linked through their pseudonyms.
+
+The auditor alone can: beside a pseudonym stands a link, the person's lasting label under the user's
+secret, masked by a pad that only that secret gives. `open_link` serves the comparison of runs.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import platformdirs
 from metrics.errors import InputError
 
 _SECRET_BYTES = 32
+_LINK_BYTES = 8
 _DIGITS = 12  # 48 bits: two of 100,000 pictures collide with probability 2e-5
 
 
@@ -34,6 +38,8 @@ class Pseudonyms:
     """
 
     key: bytes = field(repr=False)
+    secret: bytes | None = field(default=None, repr=False)
+    """The user's, for links; without it there are none."""
 
     def person(self, identity: str) -> str:
         """`P-` and 12 hexadecimal digits."""
@@ -43,9 +49,37 @@ class Pseudonyms:
         """`I-` and 12 hexadecimal digits."""
         return self._name("I", image_id)
 
+    def link(self, identity: str) -> str | None:
+        """16 hexadecimal digits that differ in every audit and that `open_link` makes equal."""
+        if self.secret is None:
+            return None
+        lasting = _digest(self.secret, f"person\0{identity}")
+        return _xor(lasting, _digest(self.secret, f"pad\0{self.person(identity)}")).hex()
+
     def _name(self, kind: str, text: str) -> str:
         message = f"{kind}\0{text}".encode()
         return f"{kind}-{hmac.new(self.key, message, hashlib.sha256).hexdigest()[:_DIGITS]}"
+
+
+def open_link(link: str, pseudonym: str, secret: bytes) -> str:
+    """The person's label that is the same in all of a user's audits; noise under another secret.
+
+    >>> mine = b"a user's thirty-two bytes secret"
+    >>> runs = [Pseudonyms(key, mine) for key in (b"first", b"second")]
+    >>> runs[0].link("Ada") == runs[1].link("Ada")
+    False
+    >>> len({open_link(run.link("Ada"), run.person("Ada"), mine) for run in runs})
+    1
+    """
+    return _xor(bytes.fromhex(link), _digest(secret, f"pad\0{pseudonym}")).hex()
+
+
+def _digest(secret: bytes, text: str) -> bytes:
+    return hmac.new(secret, f"reid-audit links\0{text}".encode(), "sha256").digest()[:_LINK_BYTES]
+
+
+def _xor(a: bytes, b: bytes) -> bytes:
+    return bytes(x ^ y for x, y in zip(a, b, strict=True))
 
 
 def run_key(data_digest: str, secret: bytes) -> bytes:
