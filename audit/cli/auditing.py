@@ -15,7 +15,7 @@ from audit.cli.console import out, out_json, people, progress
 from metrics.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.schema import Results
+    from audit.schema import Condition, Controls, Estimate, Results
 
 EXISTING = click.Path(path_type=Path)
 GATE_BREACHED, INCONCLUSIVE_AT_GATE = 1, 4
@@ -123,41 +123,40 @@ def summary(results: Results) -> None:
     console.print(f"\n[bold]{verdict.outcome.replace('_', ' ')}[/bold]")
     for reason in verdict.reasons:
         console.print(f"  {escape(reason)}")
-    table = Table(title="Rank-1 identification", title_justify="left")
-    for heading in ("condition", "recogniser", "attack", "IRA", "95 % CI", "people", "seconds"):
-        table.add_column(
-            heading, justify="right" if heading in ("IRA", "people", "seconds") else "left"
-        )
-    titles = {condition.id: condition.title for condition in results.conditions}
+    for condition in results.conditions:
+        for recognizer, controls in condition.controls.items():
+            console.print(_rank_1_table(results, condition, recognizer, controls))
+
+
+def _rank_1_table(
+    results: Results, condition: Condition, recognizer: str, controls: Controls
+) -> Table:
+    """Rank-1 of every attack on one condition with one recogniser, between chance and ceiling."""
+    table = Table(title=f"\n{escape(condition.title)}, {escape(recognizer)}", title_justify="left")
+    for heading in ("attack", "rank-1", "95 % CI", "people", "seconds"):
+        table.add_column(heading, justify="left" if heading == "attack" else "right")
+    _control_row(table, "chance", controls.chance)
     for attack in results.attacks:
+        if (attack.condition, attack.recognizer) != (condition.id, recognizer):
+            continue
         ira = attack.metrics["ira"]
-        interval = f"{ira.low:.1%} - {ira.high:.1%}" if ira.low is not None else attack.status
         table.add_row(
-            escape(titles.get(attack.condition or "", "")),
-            escape(attack.recognizer or ""),
             attack.name if attack.knowledge != "open world" else f"{attack.name} (open world)",
-            f"{ira.value:.1%}" if ira.value is not None else "-",
-            interval,
+            _percent(ira),
+            f"{ira.low:.1%} - {ira.high:.1%}" if ira.low is not None else attack.status,
             str(ira.n_identities),
             f"{attack.cost.seconds:.1f}",
         )
-    for condition in results.conditions:
-        for recognizer, controls in condition.controls.items():
-            for name, control in (
-                ("chance", controls.chance),
-                ("clear ceiling", controls.clear_ceiling),
-            ):
-                value = f"{control.value:.1%}" if control.value is not None else "-"
-                table.add_row(
-                    escape(condition.title),
-                    escape(recognizer),
-                    f"[dim]{name}[/dim]",
-                    value,
-                    "",
-                    "",
-                    "",
-                )
-    console.print(table)
+    _control_row(table, "clear ceiling", controls.clear_ceiling)
+    return table
+
+
+def _control_row(table: Table, name: str, control: Estimate) -> None:
+    table.add_row(f"[dim]{name}[/dim]", f"[dim]{_percent(control)}[/dim]")
+
+
+def _percent(estimate: Estimate) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.1%}"
 
 
 @click.command()
