@@ -31,8 +31,12 @@ def attack_class(name: str) -> type[Attack]:
     """The class of an attack.
 
     Raises:
-        InputError: no attack of that name; the nearest is named.
+        InputError: no attack of that name; the nearest is named. `external:NAME` without its file.
     """
+    if name.startswith("external:"):
+        from attacks.restoration.external import external_class
+
+        return external_class(name)
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
