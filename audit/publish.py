@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit.schema import Results, dump_results, read_results
+from audit.schema_compare import Comparison
 from audit.store import RESULTS, Store, seal
 from metrics.errors import InputError
 from reports import FORMATS, render
+from reports.compare import render_compare, render_compare_json
 from reports.html import render_html
 
 REPORT = "report.html"
@@ -40,10 +42,30 @@ def render_run(run: Path, formats: Sequence[str], folder: Path, language: str) -
             raise InputError(f"-f {name}: no such format; choose of {', '.join(FORMATS)}.")
         html = name == "html"
         made = render_html(results, language, digest) if html else render(results, name)
-        content = made if isinstance(made, bytes) else made.encode()
-        path = folder / f"report.{name}"
-        if path.exists() and path.read_bytes() != content:
-            raise InputError(f"{path}: exists and differs; name another folder with -o.")
-        path.write_bytes(content)
-        written.append(path)
+        written.append(_keep(folder / f"report.{name}", made))
     return written
+
+
+def render_comparison(comparison: Comparison, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Write a comparison as `comparison.html`, `comparison.json`; returns the files written.
+
+    Raises:
+        InputError: an unknown format, or a file of that name that says something else.
+    """
+    renderers = {"html": render_compare, "json": render_compare_json}
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in formats:
+        if name not in renderers:
+            raise InputError(f"-f {name}: no such format; choose of {', '.join(renderers)}.")
+        written.append(_keep(folder / f"comparison.{name}", renderers[name](comparison)))
+    return written
+
+
+def _keep(path: Path, made: str | bytes) -> Path:
+    """Write a file, unless one of that name says something else."""
+    content = made if isinstance(made, bytes) else made.encode()
+    if path.exists() and path.read_bytes() != content:
+        raise InputError(f"{path}: exists and differs; name another folder with -o.")
+    path.write_bytes(content)
+    return path

@@ -42,10 +42,13 @@ class PairedDifference(Record):
     baseline: Estimate
     later: Estimate
     difference: Estimate
-    """In [-1, 1]; its interval is a bootstrap over identities. Below zero, less is revealed."""
+    """In [-1, 1], with a score interval on the same people. Below zero, less is revealed."""
     only_baseline: int = 0
     only_later: int = 0
     p_value: float | None = None
+    """Exact two-sided McNemar test."""
+    p_adjusted: float | None = None
+    """The same after Holm's adjustment for all differences of the comparison."""
 
 
 class Trend(Record):
@@ -54,6 +57,8 @@ class Trend(Record):
     attack: str
     recognizer: str | None = None
     condition: str | None = None
+    strongest: bool = False
+    """Whether this follows the strongest attack of each run instead of one attack."""
     rates: list[Estimate]
 
 

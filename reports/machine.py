@@ -10,7 +10,7 @@ from io import BytesIO, StringIO
 from typing import Any
 from xml.etree import ElementTree
 
-from audit.schema import Estimate, Finding, Results, dump_results
+from audit.schema import Estimate, Finding, Record, Results, dump_results
 from reports.names import clean
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -39,11 +39,11 @@ def render_json(results: Results) -> str:
     return dump_results(results)
 
 
-def schema_json() -> str:
-    """JSON Schema of `results.json`, draft 2020-12."""
+def schema_json(record: type[Record] = Results) -> str:
+    """JSON Schema, draft 2020-12, of `results.json` or of another record."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Results.model_json_schema(mode="serialization"),
+        **record.model_json_schema(mode="serialization"),
     }
     return json.dumps(schema, indent=2) + "\n"
 

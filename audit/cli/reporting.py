@@ -1,4 +1,4 @@
-"""Commands on finished runs: report, verify, schema."""
+"""Commands on finished runs: report, compare, verify, schema."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def report(run: Path, formats: str, language: str, output: Path | None) -> int:
 
 
 @click.command()
+@click.argument("runs", metavar="RUN RUN...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--label", "labels", multiple=True, help="Name of each run, in their order.")
+@click.option("-f", "--format", "formats", default="html,json", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder; default: the current one."
+)
+def compare(
+    runs: tuple[Path, ...], labels: tuple[str, ...], formats: str, output: Path | None
+) -> int:
+    """What changed between finished runs, person by person; the first is the baseline."""
+    from audit.compare import compare as compared
+    from audit.publish import render_comparison
+
+    comparison = compared(runs, labels)
+    folder = output or Path.cwd()
+    for path in render_comparison(comparison, [f.strip() for f in formats.split(",")], folder):
+        out(str(path))
+    return 0
+
+
+@click.command()
 @RUN
 def verify(run: Path) -> int:
     """Compare every file of a run with the digests recorded when it was sealed."""
@@ -52,12 +73,14 @@ def verify(run: Path) -> int:
 
 
 @click.command()
-def schema() -> int:
+@click.option("--comparison", is_flag=True, help="Of comparison.json instead.")
+def schema(comparison: bool) -> int:
     """Print the JSON Schema of results.json."""
+    from audit.schema_compare import Comparison
     from reports import schema_json
 
-    out(schema_json().rstrip())
+    out((schema_json(Comparison) if comparison else schema_json()).rstrip())
     return 0
 
 
-COMMANDS = (report, verify, schema)
+COMMANDS = (report, compare, verify, schema)

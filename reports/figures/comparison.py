@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from audit.schema_compare import Comparison, PairedDifference
+from audit.schema_compare import Comparison, PairedDifference, Trend
 from reports.figures.canvas import (
     DASHES,
     MARKS,
@@ -21,17 +21,23 @@ from reports.figures.text import columns, rate_axis, rates
 from reports.language import Language
 from reports.names import clean
 
+MOST_ROWS = 24
 
-def label(entry: PairedDifference) -> str:
-    """Attack, recogniser, condition and run in one line."""
-    parts = (entry.attack, entry.recognizer, entry.condition, entry.run)
+
+def label(entry: PairedDifference | Trend) -> str:
+    """Attack, recogniser, condition and, of a difference, run in one line."""
+    parts = [entry.attack, entry.recognizer, entry.condition]
+    if isinstance(entry, PairedDifference):
+        parts.append(entry.run)
     return " · ".join(clean(part, 40) for part in parts if part)
 
 
 def differences(comparison: Comparison, language: Language, name: str) -> Drawing | Absent:
-    """Paired differences with intervals; left of zero the later run reveals less."""
+    """Paired differences with intervals, the largest `MOST_ROWS`; left of zero reveals less."""
     heading = language("compare.figures.differences.title")
-    shown = [d for d in comparison.differences if d.difference.value is not None]
+    known = [d for d in comparison.differences if d.difference.value is not None]
+    largest = sorted(known, key=lambda d: -abs(d.difference.value or 0.0))[:MOST_ROWS]
+    shown = [d for d in known if d in largest]
     if not shown:
         return Absent(heading, language("compare.figures.differences.missing"))
     figure, axes = panel(ROW * len(shown), left=0.2)
@@ -57,16 +63,18 @@ def differences(comparison: Comparison, language: Language, name: str) -> Drawin
 
 
 def trend(comparison: Comparison, language: Language, name: str) -> Drawing | Absent:
-    """Each attack's rate over the runs, in their order."""
+    """The strongest attack's rate over the runs, in their order; every attack's where no line is
+    marked as that."""
     heading = language("compare.figures.trend.title")
-    lines = [t for t in comparison.trends if any(r.value is not None for r in t.rates)]
+    known = [t for t in comparison.trends if any(r.value is not None for r in t.rates)]
+    lines = [t for t in known if t.strongest] or known
     if not lines:
         return Absent(heading, language("compare.figures.trend.missing"))
     figure, axes = panel(2.7, above=0.2 + 0.2 * ((len(lines) + 1) // 2))
     table = []
     for index, line in enumerate(lines):
         series = index % len(SERIES)
-        title = " · ".join(clean(p, 24) for p in (line.attack, line.condition) if p)
+        title = clean(line.condition if line.strongest else line.attack, 60)
         points = [(run, r.value) for run, r in enumerate(line.rates) if r.value is not None]
         axes.plot(
             [run for run, _ in points],
@@ -77,6 +85,13 @@ def trend(comparison: Comparison, language: Language, name: str) -> Drawing | Ab
             label=clean(title, 26),
             clip_on=False,
         )
+        bars = [
+            (run, r.low, r.high)
+            for run, r in enumerate(line.rates)
+            if r.low is not None and r.high is not None
+        ]
+        for run, low, high in bars:
+            axes.vlines(run, low, high, color=SERIES[series], linewidth=1)
         table += [
             [title, clean(run.label, 40), *rates(rate, language)]
             for run, rate in zip(comparison.runs, line.rates, strict=True)
