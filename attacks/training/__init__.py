@@ -1,0 +1,1 @@
+"""Training of attackers: face packs, degradation on the device, one loop for every objective."""

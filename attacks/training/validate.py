@@ -1,0 +1,73 @@
+"""How well development people are restored, while training goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from attacks.recognition.interface import Recognizer
+from attacks.restoration.frame import crop_transform, to_crops
+from attacks.training.noise import Noise
+from attacks.training.objective import Objective
+from attacks.training.observe import OperatorRange, exactly
+from attacks.training.pack import Pack
+from attacks.training.source import Source
+
+BATCH = 16
+FACES = 64
+SHOWN = 8
+
+
+def evaluate(
+    objective: Objective,
+    pack: Pack,
+    source: Source,
+    operators: OperatorRange,
+    recognizer: Recognizer | None = None,
+) -> tuple[dict[str, float], Tensor]:
+    """Restore up to FACES development faces, blurred by Gaussians from the weakest to the strongest
+    of the range: the same ones whenever it is asked.
+
+    Returns:
+        PSNR in dB (mean over pictures) of the anonymised, linearly and network-restored frames,
+        and with a recogniser the mean cosine to the clear face of the latter two; and a sheet
+        `(SHOWN, 4, 3, S, S)`: anonymised, linear, restored, clear.
+    """
+    rows = pack.development[np.linspace(0, len(pack.development) - 1, FACES).astype(int)]
+    rows = np.unique(rows)
+    strengths = np.exp(np.linspace(*np.log(operators.sigma), len(rows)))
+    parts = []
+    device = next(objective.network.parameters()).device
+    for start in range(0, len(rows), BATCH):
+        some = slice(start, start + BATCH)
+        noise = Noise.of(-1, [int(row) for row in rows[some]], device)
+        chosen = exactly(strengths[some]).to(device)
+        clear, observed = source.batch(rows[some], noise, False, chosen)
+        restored = objective.restore(observed, noise).clamp(0, 1)
+        views = (observed.anonymized, observed.restored, restored, clear)
+        parts.append(torch.stack(views, dim=1))
+    pictures = torch.cat(parts)
+    clear = pictures[:, 3]
+    names = ("anonymized", "linear", "restored")
+    found = {f"psnr {n}": psnr(pictures[:, i], clear) for i, n in enumerate(names)}
+    if recognizer is not None:
+        truth = _embed(clear, recognizer)
+        for index, name in ((1, "linear"), (2, "restored")):
+            own = _embed(pictures[:, index], recognizer)
+            found[f"cosine {name}"] = float(cosine_similarity(own, truth).mean())
+    return found, pictures[:SHOWN].cpu()
+
+
+def psnr(found: Tensor, truth: Tensor) -> float:
+    """Mean over pictures of `(B, 3, S, S)` in [0, 1], in dB."""
+    error = ((found - truth) ** 2).flatten(1).mean(dim=1).clamp_min(1e-12)
+    return float((-10 * error.log10()).mean())
+
+
+def _embed(frames: Tensor, recognizer: Recognizer) -> Tensor:
+    side = recognizer.template.size
+    theta = crop_transform(recognizer.template, frames.shape[-1]).to(frames.device)
+    crops = (to_crops(frames, theta, side) * 255).round().clamp(0, 255).byte()
+    return torch.from_numpy(recognizer.embed(crops.permute(0, 2, 3, 1).cpu().numpy()))
