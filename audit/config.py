@@ -29,7 +29,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a profile sets where neither the command line, the environment nor a file does."""
 
-OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "cache"})
+OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "waivers", "cache"})
 """Fields that change how a run goes but none of its results: a run may be resumed with others."""
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -75,6 +75,8 @@ class AuditConfig(BaseModel):
     """Basis on which the audit is made, in the auditor's words."""
     evidence: Literal["none", "restricted"] = "none"
     fail_on: str | None = None
+    waivers: str | None = None
+    """YAML file of accepted findings: see `audit.waivers`."""
 
     @field_validator("attacks", "recognizers", "worlds", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from attacks.registry import attack_class
 from audit import schema
+from audit.curves import det_curve, idd_curves
 from audit.perception import Perception
 from audit.runner import Bench, Outcome
 from metrics import stats
@@ -143,7 +144,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     result = schema.AttackResult(
         **common,
         metrics=metrics,
-        curves={"cmc": _cmc(mated)},
+        curves=_curves(outcome, attack, bench),
         strata=_strata(mated, settings),
         worst_off=_worst_off(mated, settings),
         cost=cost,
@@ -269,6 +270,19 @@ def _cmc(mated: pd.DataFrame) -> schema.Curve:
     depth = min(CMC_RANKS, found.gallery)
     rates = [round(float(rate), 6) for rate in cmc(found, depth)]
     return schema.Curve(x=[float(k) for k in range(1, depth + 1)], y=rates)
+
+
+def _curves(outcome: Outcome, attack: pd.DataFrame, bench: Bench) -> dict[str, schema.Curve]:
+    """What the report draws of an attack."""
+    curves = {"cmc": _cmc(attack[attack.mated])}
+    if (det := det_curve(attack)) is not None:
+        curves["det"] = det
+    originals = bench.original_embeddings[bench.known]
+    if outcome.found is not None and len(outcome.found) == len(originals) > 1:
+        # A probe of unknown identity is compared with nobody: it gets its own name.
+        shown = [bench.identities[row] or f"\0{row}" for row in np.flatnonzero(bench.known)]
+        curves |= idd_curves(outcome.found, originals, shown)
+    return curves
 
 
 def _strata(mated: pd.DataFrame, settings: Settings) -> list[schema.Stratum]:

@@ -69,7 +69,10 @@ _NAMES: Mapping[str, Callable[[Results], Value]] = {
     "upper_bound": lambda r: r.verdict.upper_bound,
     "ceiling": lambda r: r.controls.clear_ceiling.value,
     "effective_resolution": lambda r: r.anonymizer.effective_resolution,
-    "failed_findings": lambda r: float(sum(f.status == "fail" for f in r.findings)),
+    "failed_findings": lambda r: float(
+        sum(f.status == "fail" and f.waiver is None for f in r.findings)
+    ),
+    "waived_findings": lambda r: float(sum(f.waiver is not None for f in r.findings)),
     "failed_attacks": lambda r: float(sum(a.status == "failed" for a in r.attacks)),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from audit.config import AuditConfig
-from audit.schema import Fact, Results
+from audit.schema import Fact, Results, Unaided
 
 VALID_MONTHS = 12
 """Attackers improve: an audit older than this is to be repeated."""
@@ -43,6 +43,10 @@ def method_statement(
                 f"face width {anonymizer.face_width} px",
             ),
         ]
+        if condition.unaided is not None:
+            facts.append(
+                ("Anonymiser", f"{condition.title}: without the record", _told(condition.unaided))
+            )
     facts += [
         ("Attackers", "Suite", ", ".join(config.attacks)),
         ("Attackers", "Training data", ", ".join(f"{w} world" for w in config.worlds)),
@@ -70,6 +74,15 @@ def method_statement(
         ("Statistics", "Seed", str(config.seed)),
     ]
     return [Fact(topic=topic, name=name, value=value) for topic, name, value in facts]
+
+
+def _told(found: Unaided) -> str:
+    told = f"the right tool from the pixels alone in {found.right} of {found.tried} probes"
+    if not found.sizes:
+        return told
+    low, high = min(found.sizes), max(found.sizes)
+    estimated = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{told}; size {estimated} px estimated, {found.true_size:g} px true"
 
 
 def _sources(results: Results) -> str:

@@ -46,7 +46,9 @@ from audit.probes import Group
 from audit.runner import Bench, Outcome, run_attack
 from audit.scoring import Scorer
 from audit.store import TRIALS, Store, atomic, tool_version
+from audit.unaided import unaided
 from audit.verdict import Evidence, check_assay, decide
+from audit.waivers import load_waivers, waive
 from reports.evidence import Row
 
 Progress = Callable[[str, int, int], None]
@@ -129,6 +131,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
                 probes=probe_count(identities(group), material.gallery_people, 0),
                 controls=controls,
                 verdict=verdict,
+                unaided=unaided(group, progress),
             )
         )
         checks += [
@@ -543,7 +546,11 @@ def _assemble(
     )
     return results.model_copy(
         update={
-            "findings": findings(results, material.leaks, config),
+            "findings": waive(
+                findings(results, material.leaks, config),
+                load_waivers(config.waivers),
+                datetime.now(UTC).date(),
+            ),
             "method": method_statement(results, config, notes.weights),
             "limitations": limitations(results),
             "untested": untested(config),

@@ -125,6 +125,18 @@ class Controls(Record):
     disjoint_identity: Estimate = Estimate()
 
 
+class Unaided(Record):
+    """What identification from the pixels alone says of probes whose setting a record states."""
+
+    tried: int
+    right: int
+    """Probes given the right family."""
+    true_size: float | None = None
+    """Kernel or block size, in pixels, where the tool has one."""
+    sizes: list[float] = Field(default_factory=list)
+    """The same as estimated, of each probe given the right family."""
+
+
 class Condition(Record):
     """The probes that share one anonymisation, and the controls of each recogniser on them."""
 
@@ -136,6 +148,8 @@ class Condition(Record):
     """By recogniser name."""
     verdict: Verdict | None = None
     """The answer for these probes alone, by the same rules; the run's verdict is the gravest."""
+    unaided: Unaided | None = None
+    """Null where the setting was identified anyway, or where nothing states it."""
 
 
 class Cost(Record):
@@ -149,7 +163,7 @@ class Cost(Record):
 class Curve(Record):
     """Points of a line. Names that reports draw: `cmc` (rank, identification rate), `det` (false
     positive, false negative identification rate), `idd_mated` and `idd_nonmated` (bin centre in
-    radians, density), `estimator` (true, estimated kernel size)."""
+    radians, density)."""
 
     x: list[float] = Field(default_factory=list)
     y: list[float] = Field(default_factory=list)
@@ -182,6 +196,15 @@ class AttackResult(Record):
     cost: Cost = Cost()
 
 
+class Waiver(Record):
+    """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
+
+    reason: str
+    expires: str
+    """ISO 8601 date, the last on which it counts."""
+    approved_by: str | None = None
+
+
 class Finding(Record):
     id: str
     severity: Literal["critical", "high", "medium", "low", "info"]
@@ -189,6 +212,7 @@ class Finding(Record):
     title: str
     evidence: str
     recommendation: str
+    waiver: Waiver | None = None
 
 
 class Check(Record):

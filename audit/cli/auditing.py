@@ -57,6 +57,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--evidence", type=click.Choice(["none", "restricted"]))
 @click.option("--cache", help="Folder for intermediate arrays that several runs may share.")
 @click.option("--fail-on", help="Exit 1 when this holds, e.g. 'ira > 0.05'.")
+@click.option("--waivers", help="YAML of findings that were accepted, each with reason and expiry.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout.")
 def scan(
     data: Path | None,
@@ -78,10 +79,12 @@ def scan(
     from audit.config import resolve
     from audit.data import load
     from audit.gate import breached, check_expression
+    from audit.waivers import load_waivers
 
     config = resolve(settings, os.environ, file)
     if config.fail_on is not None:
         check_expression(config.fail_on)
+    load_waivers(config.waivers)
     dataset = load(
         data,
         gallery=gallery,
