@@ -1,0 +1,1 @@
+"""Benches that ship with the tool, one YAML file each."""

@@ -1,0 +1,346 @@
+"""Go through a grid. Every finished row is kept, so a bench can be killed and goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from attacks.identify import identify, read_encoded
+from attacks.identify.pooled import pool
+from attacks.operators import Operator
+from attacks.operators.leakage import blur_sigma, limit
+from attacks.recognition.interface import Recognizer
+from attacks.recognition.recognizers import load_recognizer
+from attacks.registry import attack_class
+from audit.bench import plan
+from audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
+from audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
+from audit.bench.table import Row, write_tables
+from audit.config import AuditConfig
+from audit.controls import clear_ceiling
+from audit.data import Dataset, decode
+from audit.estimates import Settings, assess, hits, record
+from audit.faces import FaceFinder
+from audit.perception import Perception
+from audit.runner import Bench, Outcome, run_attack
+from audit.scan import make_bench, read_material, resolve_device
+from audit.schema import Estimate
+from audit.store import LOCK, WORK, Store, atomic, unit_key
+from metrics import stats
+from metrics.errors import InputError
+from metrics.leakage import FRAME
+
+Progress = Callable[[str, int, int], None]
+
+CONFIG = "bench.resolved.yaml"
+ROWS = "rows"
+VERSION = 1
+ASKED = 40
+"""Probes from which an attacker estimates the method."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One attacker's view of one setting: everything in it shares the files that are read."""
+
+    drawn: Drawn
+    setting: plan.Setting
+    belief: str
+    seed: int
+
+    @property
+    def operator(self) -> Operator:
+        """The defence, lengths in pixels."""
+        return plan.in_pixels(self.setting.method, self.drawn.face_width)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A row to be measured."""
+
+    attack: str
+    recognizer: Recognizer
+    world: str
+
+
+def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
+    """Measure the grid into `out` and return its rows; the tables there grow with every cell.
+
+    Rows are kept by what they depend on: a longer grid in the same folder measures only what is
+    new.
+
+    Raises:
+        InputError, NothingToAudit: the configuration or the data cannot be used; another bench
+            works on `out`.
+    """
+    plan.check(config)
+    device = resolve_device(config.device)
+    recognizers = [load_recognizer(spec, device) for spec in config.recognizers]
+    with _opened(out, config) as store:
+        samples = plan.samples(config)
+        people = read_people(config.data, samples, out, progress)
+        finder = FaceFinder(out / WORK / "cache" / "faces", config.workers or 2, device)
+        probes = find_probes(people, finder, progress)
+        drawn = {sample: draw(people, probes, sample, config.seeds[0]) for sample in samples}
+        cells = [
+            Cell(drawn[sample], setting, belief, seed)
+            for sample, setting, belief, seed in plan.grid(config)
+        ]
+        planned = sum(len(_jobs(config, recognizers)) for _ in cells)
+        measured = _Measured(config, recognizers, Perception.installed(device), store, progress)
+        rows: list[Row] = []
+        for done, cell in enumerate(cells, start=1):
+            rows += measured.rows(cell)
+            write_tables(rows, config.title, config.about, planned, out)
+            progress("bench", done, len(cells))
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What all cells are measured with."""
+
+    config: BenchConfig
+    recognizers: Sequence[Recognizer]
+    perception: Perception
+    store: Store
+    progress: Progress
+
+    def rows(self, cell: Cell) -> list[Row]:
+        """The rows of a cell, from the folder where they are known. What failed is not kept, so
+        that repeating the command tries it again."""
+        jobs = _jobs(self.config, self.recognizers)
+        paths = {job: self.store.path / ROWS / f"{self._key(cell, job)}.json" for job in jobs}
+        found = {job: _read(path) for job, path in paths.items()}
+        missing = [job for job in jobs if found[job] is None]
+        for job, row in self._measure(cell, missing) if missing else ():
+            found[job] = row
+            if row.status != "failed":
+                paths[job].parent.mkdir(exist_ok=True)
+                with atomic(paths[job]) as temporary:
+                    temporary.write_text(row.model_dump_json(), encoding="utf-8")
+        return [kept for job in jobs if (kept := found[job]) is not None]
+
+    def _key(self, cell: Cell, job: Job) -> str:
+        return unit_key(
+            version=VERSION,
+            drawn=cell.drawn.key,
+            method=str(cell.operator),
+            named=cell.setting.method,
+            region=cell.setting.region,
+            belief=cell.belief,
+            seeds=[cell.seed, self.config.seeds[0]],
+            attack=[job.attack, attack_class(job.attack).info.version],
+            recognizer=job.recognizer.digest,
+            trainable=[r.digest for r in self.recognizers if r.trainable],
+            world=job.world,
+            options=[self.config.student_epochs, self.config.alpha, self.perception.names],
+        )
+
+    def _measure(self, cell: Cell, jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
+        region, first = cell.setting.region, self.config.seeds[0]
+        dataset = anonymized(cell.drawn, cell.operator, region, first, self.store.path)
+        assumed = _assumed(cell, dataset, self.progress)
+        audit = self._audit(cell, assumed)
+        material = read_material(dataset, audit, self.store, self.perception.device, self.progress)
+        group = material.groups[0]
+        settings = Settings(self.config.alpha, cell.seed, 1)
+        for recognizer in dict.fromkeys(job.recognizer for job in jobs):
+            bench = make_bench(
+                *(group, recognizer, self.recognizers, material, audit),
+                *(self.store, self.perception, self.progress),
+            )
+            ceiling = _ceiling(bench, settings)
+            for job in jobs:
+                if job.recognizer is not recognizer:
+                    continue
+                bench = bench.in_world("open" if job.world == "open" else "closed")
+                if assumed is None and "operator" in attack_class(job.attack).info.needs:
+                    why = "the method could not be identified"
+                    outcome = Outcome(job.attack, "skipped", why, pd.DataFrame())
+                else:
+                    outcome = _named(run_attack(job.attack, bench, self.store), bench)
+                yield job, _row(cell, assumed, self.config, bench, outcome, ceiling, settings)
+
+    def _audit(self, cell: Cell, assumed: Operator | None) -> AuditConfig:
+        config = self.config
+        return AuditConfig(
+            attacks=config.attacks,
+            recognizers=config.recognizers,
+            seed=cell.seed,
+            device=config.device,
+            batch_size=config.batch_size,
+            workers=config.workers,
+            method=str(assumed) if assumed is not None else "none",
+            region="image" if cell.setting.region == "image" else None,
+            worlds=config.worlds,
+            student_epochs=config.student_epochs,
+        )
+
+
+def _jobs(config: BenchConfig, recognizers: Sequence[Recognizer]) -> list[Job]:
+    """Attacks that do not learn from people are run in the first world only."""
+    return [
+        Job(attack, recognizer, world)
+        for recognizer in recognizers
+        for world in config.worlds
+        for attack in config.attacks
+        if world == config.worlds[0] or attack_class(attack).info.trained
+    ]
+
+
+def _assumed(cell: Cell, dataset: Dataset, progress: Progress) -> Operator | None:
+    """The method in which the attacker believes."""
+    if cell.belief == MATCHED:
+        return cell.operator
+    if cell.belief != ESTIMATED:
+        return plan.in_pixels(cell.belief, cell.drawn.face_width)
+    found = []
+    chosen = dataset.probes[:: max(1, len(dataset.probes) // ASKED)][:ASKED]
+    for done, probe in enumerate(chosen, start=1):
+        found.append(identify(decode(probe.path), read_encoded(probe.path)))
+        progress("identifying the method", done, len(chosen))
+    return _median([found[index].operator() for index in pool(found).clusters[0]])
+
+
+def _median(found: Sequence[Operator | None]) -> Operator | None:
+    """The operator in the middle of those that agree."""
+    operators = [operator for operator in found if operator is not None]
+
+    def size(operator: Operator) -> tuple[float, str]:
+        lengths = [v for v in operator.parameters.values() if isinstance(v, int | float)]
+        return float(sum(lengths)), str(operator)
+
+    return sorted(operators, key=size)[len(operators) // 2] if operators else None
+
+
+def _named(outcome: Outcome, bench: Bench) -> Outcome:
+    """The outcome with people's names instead of rows; they do not leave the bench."""
+    if outcome.trials.empty:
+        return outcome
+    items = [bench.group.faces[row].item for row in outcome.trials.probe]
+    trials = outcome.trials.drop(columns="probe").assign(
+        image=[item.image_id for item in items],
+        identity=pd.Series([i.identity for i in items], outcome.trials.index, dtype=object),
+        stratum=pd.Series([None] * len(items), outcome.trials.index, dtype=object),
+    )
+    return Outcome(
+        *(outcome.name, outcome.status, outcome.reason, trials, outcome.found),
+        *(outcome.inception, outcome.seconds, outcome.network_evaluations),
+    )
+
+
+def _ceiling(bench: Bench, settings: Settings) -> Estimate:
+    """Rank-1 of the clear probes, by picture."""
+    trials = clear_ceiling(bench.original_embeddings, bench.identities, bench.scorer)
+    trials = trials.assign(identity=np.array(bench.identities, object))[bench.known]
+    mated = trials[trials.mated]
+    if mated.empty:
+        return Estimate(reason="no probe shows a person of the gallery")
+    return record(stats.by_image(hits(mated), mated.identity.to_numpy(), alpha=settings.alpha))
+
+
+def _row(
+    cell: Cell,
+    assumed: Operator | None,
+    config: BenchConfig,
+    bench: Bench,
+    outcome: Outcome,
+    ceiling: Estimate,
+    settings: Settings,
+) -> Row:
+    result = assess(outcome, bench, settings).result
+    drawn, none = cell.drawn, Estimate()
+    ira, person = (result.metrics.get(name, none) for name in ("ira_image", "ira"))
+    people = set(bench.identities)
+    held = people & set(bench.scorer.people)
+    ok = result.status == "ok"
+    return Row(
+        data=Path(config.data).name if config.data else DRAWN,
+        people=len(held),
+        strangers=len(people - held),
+        probes=len(bench.group),
+        gallery_people=len(bench.scorer.people),
+        gallery_pictures=len(bench.reference.gallery),
+        background_pictures=len(bench.reference.background),
+        face_width=round(drawn.face_width, 1),
+        pose=drawn.sample.pose,
+        defence=cell.setting.method,
+        method=str(cell.operator),
+        region=cell.setting.region,
+        **_strength(cell.operator, drawn.face_width),
+        belief=plan.kind(cell.belief),
+        assumed=str(assumed) if assumed is not None else None,
+        knowledge=result.knowledge or "",
+        attack=outcome.name,
+        recognizer=bench.context.recognizer.name,
+        status=result.status,
+        reason=result.reason,
+        ira=ira.value,
+        low=ira.low,
+        high=ira.high,
+        n=ira.n,
+        n_people=ira.n_identities,
+        ira_person=person.value,
+        ira_person_low=person.low,
+        ira_person_high=person.high,
+        chance=1 / len(bench.scorer.people),
+        ceiling=ceiling.value,
+        of_ceiling=ira.value / ceiling.value if ira.value is not None and ceiling.value else None,
+        **{
+            name: result.metrics.get(name, none).value
+            for name in ("psnr", "ssim", "idd", "ood_auroc")
+        },
+        seconds=result.cost.seconds if ok else None,
+        device=result.cost.device,
+        parameters=result.cost.parameters,
+        network_evaluations=result.cost.network_evaluations,
+        seed=cell.seed,
+    )
+
+
+def _strength(operator: Operator, face_width: float) -> dict[str, float | None]:
+    """How strong a method is on faces of this width, whatever the attacker believes."""
+    side = round(FRAME * face_width)
+    sigma = blur_sigma(operator, side, side)
+    return {
+        "sigma_over_face_width": round(sigma / face_width, 4) if sigma else None,
+        "effective_resolution": round(limit(operator, face_width).effective_resolution, 2),
+    }
+
+
+def _read(path: Path) -> Row | None:
+    try:
+        return Row.model_validate(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _opened(out: Path, config: BenchConfig) -> Iterator[Store]:
+    """The bench's folder, locked."""
+    if out.is_dir() and not (out / CONFIG).exists() and any(out.iterdir()):
+        raise InputError(f"{out}: holds files that are no bench; name a new folder with -o.")
+    try:
+        (out / WORK).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror}); name another.") from error
+    resumed = (out / CONFIG).exists()
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"{out}: another bench works on it; wait or name another.") from None
+    try:
+        with atomic(out / CONFIG) as temporary:
+            temporary.write_text(dump_config(config), encoding="utf-8")
+        yield Store(out, resumed)
+    finally:
+        lock.release()

@@ -1,0 +1,272 @@
+"""What a bench found, as one table: JSON, CSV, Markdown, and one HTML file that needs nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment
+from pydantic import ValidationError
+
+from audit.schema import Record
+from audit.store import atomic
+from metrics.errors import IntegrityError
+
+Belief = Literal["matched", "estimated", "mismatched"]
+Section = tuple[str, tuple[str, ...], list[list[str]]]
+"""Title, headings, cells."""
+FORMATS = ("json", "csv", "md", "html")
+
+
+class Row(Record):
+    """One attack on one defence. Rates and shares are fractions; what is unknown is None."""
+
+    data: str
+    people: int
+    """People whose pictures were attacked and whom the gallery holds."""
+    strangers: int
+    probes: int
+    gallery_people: int
+    gallery_pictures: int
+    background_pictures: int
+    face_width: float
+    """Median of the probes, in pixels."""
+    pose: str
+
+    defence: str
+    """As the bench names it."""
+    method: str
+    """As it was applied, lengths in pixels."""
+    region: str
+    sigma_over_face_width: float | None = None
+    effective_resolution: float | None = None
+
+    belief: Belief
+    assumed: str | None = None
+    """The method that the attacker believed in; None where nothing could be identified."""
+    knowledge: str
+    attack: str
+    recognizer: str
+    status: Literal["ok", "failed", "skipped"] = "ok"
+    reason: str | None = None
+
+    ira: float | None = None
+    """Rank-1 by picture, with its interval over people (Korn-Graubard)."""
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    n_people: int = 0
+    ira_person: float | None = None
+    """Rank-1 of one random picture a person, with its exact interval (Clopper-Pearson)."""
+    ira_person_low: float | None = None
+    ira_person_high: float | None = None
+    chance: float | None = None
+    ceiling: float | None = None
+    """Rank-1 of the clear probes, by picture."""
+    of_ceiling: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+    idd: float | None = None
+    """Radians."""
+    ood_auroc: float | None = None
+
+    seconds: float | None = None
+    device: str = "cpu"
+    parameters: int | None = None
+    network_evaluations: int | None = None
+    seed: int = 0
+
+    @property
+    def setting(self) -> tuple[object, ...]:
+        """What is defended: rows of equal setting are attacks on the same pictures."""
+        sample = self.people, self.gallery_people, self.gallery_pictures, self.background_pictures
+        faces = self.strangers, self.face_width, self.pose
+        return (self.data, *sample, *faces, self.method, self.region)
+
+    @property
+    def attacker(self) -> tuple[object, ...]:
+        """Who attacks, whatever they believe."""
+        return (*self.setting, self.recognizer, self.attack, self.knowledge, self.seed)
+
+
+def leaders(rows: Iterable[Row]) -> list[Row]:
+    """The strongest attack of every setting and recogniser, the best defence first.
+
+    Which attack is the strongest was seen on the very same probes, so read the interval, not the
+    order of neighbours.
+    """
+    best: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        key = (*row.setting, row.recognizer)
+        if row.ira is not None and (key not in best or row.ira > (best[key].ira or 0.0)):
+            best[key] = row
+    return sorted(best.values(), key=lambda row: (row.of_ceiling or row.ira or 0.0, row.method))
+
+
+def by_belief(rows: Sequence[Row]) -> list[tuple[Row, dict[str, Row]]]:
+    """Attackers whose belief varies: one row of each, and all of them by belief; a wrong belief is
+    named by the method believed in."""
+    together: dict[tuple[object, ...], dict[str, Row]] = {}
+    for row in rows:
+        name = str(row.assumed) if row.belief == "mismatched" else row.belief
+        together.setdefault(row.attacker, {})[name] = row
+    return [(next(iter(f.values())), f) for f in together.values() if len(f) > 1]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a `bench.json`.
+
+    Raises:
+        IntegrityError: not a table of this version.
+    """
+    try:
+        return [Row.model_validate(row) for row in json.loads(path.read_text("utf-8"))["rows"]]
+    except (OSError, ValueError, KeyError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise IntegrityError(f"{path}: no table of a bench ({first}); run it again.") from error
+
+
+def write_tables(rows: Sequence[Row], title: str, about: str, planned: int, out: Path) -> None:
+    """Write `bench.json`, `bench.csv`, `bench.md` and `bench.html`; `planned` rows are complete."""
+    texts = {
+        "json": json_text(rows, title, about, planned),
+        "csv": csv_text(rows),
+        "md": markdown(rows, title, about, planned),
+        "html": html(rows, title, about, planned),
+    }
+    for ending in FORMATS:
+        with atomic(out / f"bench.{ending}") as temporary:
+            temporary.write_text(texts[ending], encoding="utf-8", newline="\n")
+
+
+def json_text(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
+    """All rows, every field stated."""
+    content = {
+        "schema_version": 1,
+        "title": title,
+        "about": about,
+        "complete": len(rows) >= planned,
+        "rows": [row.model_dump() for row in rows],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """All rows under the names of their fields."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(Row.model_fields), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.model_dump() for row in rows)
+    return buffer.getvalue()
+
+
+HEADINGS = (
+    *("defence", "sigma / face width", "sample", "recogniser", "attack", "knowledge", "belief"),
+    *("IRA", "95 % interval", "n", "of ceiling", "chance", "PSNR dB", "IDD rad", "OOD AUROC"),
+    *("s", "device", "network passes", "seed"),
+)
+
+
+def cells(row: Row) -> list[str]:
+    """A row as text under `HEADINGS`."""
+    belief = row.belief if row.belief == "matched" else f"{row.belief}: {row.assumed or 'nothing'}"
+    interval = f"{row.low:.3f}-{row.high:.3f}" if None not in (row.low, row.high) else "-"
+    failed = [row.status, row.reason or ""]
+    rate = [_number(row.ira, 3), interval] if row.status == "ok" else failed
+    return [
+        row.method,
+        _number(row.sigma_over_face_width, 3),
+        sample_text(row),
+        recognizer_text(row),
+        row.attack,
+        row.knowledge,
+        belief,
+        *rate,
+        f"{row.n} ({row.n_people})",
+        _number(row.of_ceiling, 3),
+        _number(row.chance, 4),
+        _number(row.psnr, 1),
+        _number(row.idd, 2),
+        _number(row.ood_auroc, 3),
+        _number(row.seconds, 0),
+        row.device,
+        str(row.network_evaluations or "-"),
+        str(row.seed),
+    ]
+
+
+def sample_text(row: Row) -> str:
+    """Size of the sample in a line: the figures depend on it."""
+    pose = "" if row.pose == "any" else f", {row.pose}"
+    strangers = f" + {row.strangers} strangers" if row.strangers else ""
+    return (
+        f"{row.people}{strangers} of {row.gallery_people} people ({row.gallery_pictures} pictures)"
+        f", {row.background_pictures} to learn from, faces {row.face_width:.0f} px{pose}"
+    )
+
+
+def recognizer_text(row: Row) -> str:
+    """A recogniser without the folder of its file."""
+    return row.recognizer.split(":")[-1].rsplit("/", 1)[-1]
+
+
+def sections(rows: Sequence[Row]) -> list[Section]:
+    """The tables of a page: title, headings, cells."""
+    best = [cells(row) for row in leaders(rows)]
+    told: list[Section] = [("Leaderboard: the strongest attack on each setting", HEADINGS, best)]
+    varied = by_belief(rows)
+    if varied:
+        names = list(dict.fromkeys(name for _, found in varied for name in found))
+        headings = ("defence", "recogniser", "attack", "knowledge", *names)
+        told.append(
+            (
+                "Adaptivity: IRA by what the attacker believes",
+                headings,
+                [
+                    [row.method, recognizer_text(row), row.attack, row.knowledge]
+                    + [_number(found[n].ira, 3) if n in found else "" for n in names]
+                    for row, found in varied
+                ],
+            )
+        )
+    told.append(("Every measurement", HEADINGS, [cells(row) for row in rows]))
+    return told
+
+
+def markdown(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
+    """The tables for a README."""
+    lines = [f"# {title}", "", about.strip(), "", progress_text(rows, planned), ""]
+    for heading, columns, body in sections(rows):
+        lines += [f"## {heading}", ""]
+        lines += [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+        lines += ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in body]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def html(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
+    """One page without scripts or outside resources."""
+    template = resources.files("audit.bench").joinpath("bench.html.j2").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
+    return page.render(
+        title=title,
+        about=about.strip(),
+        progress=progress_text(rows, planned),
+        sections=sections(rows),
+    )
+
+
+def progress_text(rows: Sequence[Row], planned: int) -> str:
+    """How much of the grid the table holds."""
+    if len(rows) >= planned:
+        return f"All {planned} measurements."
+    return f"{len(rows)} of {planned} measurements; repeat the same command to go on."
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

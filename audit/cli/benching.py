@@ -1,0 +1,92 @@
+"""The command that measures a grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from audit.cli.console import out, people, progress
+
+if TYPE_CHECKING:
+    from audit.bench.table import Row
+
+EXISTING = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("-c", "--config", "file", type=EXISTING, help="The grid as YAML.")
+@click.option("--preset", help="A grid that comes along; `list` names them all.")
+@click.option("--data", help="Folder or manifest with clear probes; default: procedural people.")
+@click.option("-o", "--output", type=EXISTING, default=Path("bench-run"), show_default=True)
+@click.option("--people", type=int, help="People who are attacked, at most.")
+@click.option("--background", type=int, help="Background pictures to learn from.")
+@click.option("--attacks", help="Comma-separated names; see `reid-audit list`.")
+@click.option("--recognizers", help="Comma-separated, e.g. dlib,onnx:FILE.")
+@click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
+@click.option("--seed", "seeds", type=int, multiple=True, help="Repeat for several.")
+@click.option("--student-epochs", type=int)
+@click.option("--device", help="auto, cpu or cuda.")
+@click.option("--json", "as_json", is_flag=True, help="Print bench.json on stdout.")
+def bench(
+    file: Path | None,
+    preset: str | None,
+    output: Path,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Measure defences x strengths x beliefs x attacks x recognisers, and write one table.
+
+    Killed, it goes on when the same command is repeated; a longer grid in the same folder measures
+    only what is new.
+    """
+    from audit.bench.config import presets, resolve
+
+    if preset == "list":
+        for name, about in presets().items():
+            out(f"{name}: {' '.join(about.split())}")
+        return 0
+    from audit.bench.run import run_bench
+
+    given["sample.people"] = given.pop("people")
+    given["sample.background"] = given.pop("background")
+    given["seeds"] = given["seeds"] or None
+    config = resolve(file, preset, given)
+    with progress() as report:
+        rows = run_bench(config, output, report)
+    if as_json:
+        out((output / "bench.json").read_text("utf-8").rstrip())
+    _summary(rows)
+    for ending in ("html", "csv", "json", "md"):
+        people().print(f"{escape(str(output))}/bench.{ending}")
+    return 0
+
+
+def _summary(rows: list[Row]) -> None:
+    """The strongest attack on every setting, on a terminal."""
+    from audit.bench.table import leaders, recognizer_text, sample_text
+
+    table = Table(title="Strongest attack, best defence first", title_justify="left")
+    for heading in ("defence", "sample", "recogniser", "attack", "IRA", "95 % CI", "of ceiling"):
+        table.add_column(heading)
+    for row in leaders(rows):
+        interval = f"{row.low:.1%} - {row.high:.1%}" if row.low is not None else ""
+        table.add_row(
+            escape(row.method),
+            sample_text(row),
+            escape(recognizer_text(row)),
+            f"{row.attack} ({row.knowledge})",
+            f"{row.ira:.1%}",
+            interval,
+            f"{row.of_ceiling:.3f}" if row.of_ceiling is not None else "-",
+        )
+    people().print(table)
+    failed = [row for row in rows if row.status != "ok"]
+    for row in failed:
+        people().print(f"{row.status}: {row.attack} on {row.method}: {row.reason}", markup=False)
+
+
+COMMANDS = (bench,)
