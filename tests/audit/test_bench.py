@@ -315,7 +315,7 @@ def test_presets_can_be_measured(name: str) -> None:
         ("gaussian:k=.54w", 150, "gaussian:k=81"),
         ("box:k=.3w", 94, "box:k=29"),
         ("pixelate:b=.001w", 94, "pixelate:b=1"),
-        ("gaussian:sigma=0.04w..0.08w|jpeg:q=60..90", 100, "gaussian:k=25..51,sigma=4..8|jpeg"),
+        ("gaussian:sigma=0.04w..0.08w|jpeg:q=60..90", 100, "gaussian:kx=25..51,ky=25..51,sx=4..8"),
         ("jpeg:q=75", 94, "jpeg:q=75"),
     ],
 )
