@@ -44,7 +44,8 @@ class Student:
         if path is not None and path.exists():
             self.network_.load_state_dict(load_file(path))
         else:
-            distill(self.network_, crops, target, rows, context)
+            people = np.array(reference.faces.identities)
+            distill(self.network_, crops, target, people, rows, context)
             if path is not None:
                 _save(self.network_, path)
         self.network_.eval()

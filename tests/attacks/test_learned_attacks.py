@@ -140,7 +140,8 @@ def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     before = cosine(network.eval(), crops[rows], target[rows])
     statistics = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
     assert statistics
-    distill(network, crops, target, rows, made.context)
+    people = np.array(made.reference.faces.identities)
+    distill(network, crops, target, people, rows, made.context)
     assert cosine(network, crops[rows], target[rows]) > before + 0.1
     assert not network.training
     for name, value in network.state_dict().items():
