@@ -9,14 +9,16 @@ estimate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
+from attacks.interface import AttackInfo
 from attacks.recognition.interface import Recognizer
 from attacks.restoration.frame import FrameEmbedder
 from attacks.restoration.networks import UNet, strength
+from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
 from attacks.training.noise import Noise
 from attacks.training.observe import Observed
 
@@ -36,7 +38,7 @@ class Regression(nn.Module):
         return observed.restored * 2 - 1 + change
 
 
-class Mmse:
+class MmseObjective:
     """Objective of the regression: squared error, and with a trainable recogniser the cosine of the
     restored to the clear embedding as well (weight `identity`)."""
 
@@ -71,3 +73,17 @@ class Mmse:
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         return ((self.network(observed).float() + 1) / 2).clamp(0, 1)
+
+
+class Mmse(RestoringAttack):
+    """A U-Net's estimate of the mean of all faces that the anonymised one can have been."""
+
+    info: ClassVar[AttackInfo] = AttackInfo(
+        name="mmse",
+        title="Least-squares restoration",
+        version=1,
+        needs=NEEDS,
+        yields=YIELDS,
+        paper="the posterior mean; first stage of Ohayon, Michaeli, Elad 2025",
+    )
+    objective = MmseObjective

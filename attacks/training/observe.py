@@ -24,6 +24,8 @@ from metrics.errors import InputError
 
 GAUSSIAN, BOX, PIXELATE = range(3)
 KINDS = ("gaussian", "box", "pixelate")
+MARGIN = 0.22
+"""Largest share of the frame that a processed box leaves clear on a side."""
 SPREAD = math.sqrt(12)
 """A box or block is this many times as long as the standard deviation of a point in it."""
 
@@ -37,6 +39,7 @@ class Degradation:
     noise: `(B,)` standard deviation in grey levels, added before rounding.
     oversampling: `(B,)` how many times wider the face is in the file than in the frame, at least 1.
     phase: `(B, 2)` in [0, 1), where the first block of a pixelation is cut.
+    box: `(B, 4)` left, top, right, bottom of the processed part as shares of the frame.
     """
 
     kind: Tensor
@@ -44,6 +47,7 @@ class Degradation:
     noise: Tensor
     oversampling: Tensor
     phase: Tensor
+    box: Tensor
 
     @property
     def log_sigma(self) -> Tensor:
@@ -67,6 +71,7 @@ class OperatorRange:
     anisotropy: standard deviation of the log ratio between the axes.
     noise, noisy: range in grey levels, and the share of samples that have any.
     oversampling: range of file pixels a frame pixel.
+    boxed: share of the samples where a box about the face was processed and the rest stayed clear.
     """
 
     sigma: tuple[float, float] = (0.03, 0.25)
@@ -75,6 +80,7 @@ class OperatorRange:
     noise: tuple[float, float] = (0.5, 20.0)
     noisy: float = 0.2
     oversampling: tuple[float, float] = (1.0, 4.0)
+    boxed: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("sigma", "noise", "oversampling"):
@@ -91,12 +97,14 @@ class OperatorRange:
         ratio = (self.anisotropy / 2 * noise.normal(1)).exp()
         sigma = _log_uniform(picks[:, :1], self.sigma) * torch.cat([ratio, 1 / ratio], dim=1)
         disturbed = (picks[:, 1] < self.noisy) * _log_uniform(picks[:, 2], self.noise)
+        margin = MARGIN * noise.uniform(4) * (noise.uniform(1) <= self.boxed)
         return Degradation(
             kind=torch.bucketize(picks[:, 3].contiguous(), limits),
             sigma=sigma,
             noise=disturbed,
             oversampling=_log_uniform(picks[:, 4], self.oversampling),
             phase=picks[:, 5:] - 2.0**-24,
+            box=torch.cat([margin[:, :2], 1 - margin[:, 2:]], dim=1),
         )
 
 
@@ -110,6 +118,7 @@ def exactly(sigma: Sequence[float], kind: int = GAUSSIAN) -> Degradation:
         none,
         none + 1,
         none[:, None].expand(-1, 2).clone(),
+        torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(len(strength), 4).clone(),
     )
 
 
@@ -168,11 +177,20 @@ class Observer:
         """Observe `clear (B, 3, side, side)` in [0, 1]."""
         anonymized = self.anonymize(clear, degradation, noise)
         restored = self.restore(anonymized, degradation)
+        around, inside = self.cut(clear), self.inside(degradation)
         return Observed(
-            self.cut(eight_bit(anonymized)),
-            self.cut(eight_bit(restored)),
+            torch.where(inside, self.cut(eight_bit(anonymized)), around),
+            torch.where(inside, self.cut(eight_bit(restored)), around),
             degradation.log_sigma,
         )
+
+    def inside(self, degradation: Degradation) -> Tensor:
+        """Mask `(B, 1, frame, frame)` of the processed part."""
+        place = (torch.arange(self.frame, device=degradation.box.device) + 0.5) / self.frame
+        left, top, right, bottom = degradation.box.unbind(1)
+        across = (place >= left[:, None]) & (place <= right[:, None])
+        down = (place >= top[:, None]) & (place <= bottom[:, None])
+        return (down[:, :, None] & across[:, None, :])[:, None]
 
     def cut(self, pictures: Tensor) -> Tensor:
         """The frame in the middle of `(..., side, side)`."""

@@ -1,0 +1,123 @@
+"""Rectified flow from the mean to a likely face.
+
+The picture of least squared error is too smooth to look like a face. A flow carries such pictures
+onto clear faces along straight lines, so that a few Euler steps are enough and the squared error is
+the least that a realistic picture can have (Ohayon, Michaeli, Elad 2025, Posterior-Mean Rectified
+Flow, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor, nn
+
+from attacks.interface import AttackInfo, Context
+from attacks.recognition.interface import Recognizer
+from attacks.restoration.mmse import Regression
+from attacks.restoration.networks import STEPS, UNet, strength
+from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
+from attacks.training.card import Checkpoint, find
+from attacks.training.noise import Noise
+from attacks.training.objective import Objective
+from attacks.training.observe import Observed
+
+JITTER = 0.1
+"""Noise on the starting picture in [-1, 1]: a smooth one lies on too thin a set to flow from."""
+EULER = 6
+"""Steps at inference."""
+
+
+class FlowNetwork(nn.Module):
+    """The frozen regression that is started from, and the velocity of the flow."""
+
+    def __init__(self, size: str = "small") -> None:
+        super().__init__()
+        self.start = Regression(size).requires_grad_(False)
+        self.velocity = UNet(size, inputs=9, conditions=2)
+
+    def forward(self, place: Tensor, start: Tensor, observed: Observed, left: Tensor) -> Tensor:
+        """Velocity `(B, 3, S, S)` from clear to start at `place`, with `left (B,)` in [0, 1] of the
+        way still to go."""
+        seen = torch.cat([place, start, observed.anonymized * 2 - 1], dim=1)
+        return self.velocity(seen, STEPS * left, strength(observed.log_sigma))
+
+
+class FlowObjective:
+    """Squared error of the velocity at a random point of the way. `start` is the checkpoint of the
+    regression; without one (when a trained flow is loaded) its weights come with the flow's."""
+
+    name = "flow"
+
+    def __init__(
+        self,
+        size: str = "small",
+        recognizer: Recognizer | None = None,
+        start: Checkpoint | None = None,
+        steps: int = EULER,
+    ) -> None:
+        made = FlowNetwork(start.card.config["size"] if start else size)
+        if start is not None:
+            size = start.card.config["size"]
+            start.fill(made.start)
+        self.network: nn.Module = made
+        self.mean = made.start
+        self.size = made.velocity.size
+        self.steps = steps
+        self.config: Mapping[str, Any] = {"size": size, "start": start.digest if start else None}
+
+    def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
+        start, begin = self._begin(observed, noise)
+        left = noise.uniform()
+        share = left[:, None, None, None]
+        wanted = begin - (clear * 2 - 1)
+        place = clear * 2 - 1 + share * wanted
+        found = self.network(place, start, observed, left).float()
+        return {"loss": ((found - wanted) ** 2).mean()}
+
+    def restore(self, observed: Observed, noise: Noise) -> Tensor:
+        start, place = self._begin(observed, noise)
+        scheduler = FlowMatchEulerDiscreteScheduler()
+        sigmas = np.linspace(1, 1 / self.steps, self.steps)
+        scheduler.set_timesteps(sigmas=sigmas.tolist(), device=start.device)
+        for step, sigma in zip(scheduler.timesteps, sigmas, strict=True):
+            left = torch.full((len(start),), float(sigma), device=start.device)
+            velocity = self.network(place, start, observed, left).float()
+            place = scheduler.step(velocity, step, place, return_dict=False)[0]
+        return ((place + 1) / 2).clamp(0, 1)
+
+    def _begin(self, observed: Observed, noise: Noise) -> tuple[Tensor, Tensor]:
+        """The mean picture in [-1, 1] and where the flow begins."""
+        with torch.no_grad():
+            start = self.mean(observed).float().clamp(-1, 1)
+        return start, start + JITTER * noise.normal(*start.shape[1:])
+
+
+class Flow(RestoringAttack):
+    """From the regression's picture along a learnt flow to a likely face; option `flow_steps` sets
+    the number of Euler steps."""
+
+    info: ClassVar[AttackInfo] = AttackInfo(
+        name="flow",
+        title="Flow restoration",
+        version=1,
+        needs=NEEDS,
+        yields=YIELDS,
+        paper="Ohayon, Michaeli, Elad 2025, Posterior-Mean Rectified Flow",
+    )
+    objective = FlowObjective
+
+    def load(self, checkpoint: Checkpoint, context: Context) -> Objective:
+        made = super().load(checkpoint, context)
+        made.steps = int(context.options.get("flow_steps", EULER))
+        self.evaluations = made.steps + 1
+        return made
+
+
+def from_shipped(size: str = "small", recognizer: Recognizer | None = None) -> FlowObjective:
+    """To train from the regression that comes with the program."""
+    return FlowObjective(size, recognizer, find("mmse"))

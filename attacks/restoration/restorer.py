@@ -1,0 +1,266 @@
+"""What every attack with a restoring network shares: into the frame, through the network, back into
+the picture, and recognition of what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    ClearFaces,
+    Context,
+    Picture,
+    Reference,
+)
+from attacks.operators import Operator
+from attacks.recognition.align import crop, face_width
+from attacks.restoration.consistency import backproject, residual
+from attacks.restoration.frame import cut, paste
+from attacks.restoration.wiener import Restorer, prior_restorer
+from attacks.training.card import Checkpoint, find
+from attacks.training.noise import Noise
+from attacks.training.objective import Objective
+from attacks.training.observe import Observed
+from attacks.vectors import per_person, unit
+from attacks.views import embed_clear, in_threads
+
+BATCH = 4
+"""Faces that go through a network together; batches are filled up, so that what stands beside a
+face changes nothing."""
+CHUNK = 64
+"""Reference windows in memory at once."""
+PROBE_SIDE = 257
+"""Side of the region on which an operator's strength is measured."""
+NEEDS = frozenset({"gallery", "background", "operator"})
+YIELDS = frozenset({"restored", "embeddings", "scores", "estimates"})
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Restored windows, uint8 of their own sizes, and the root mean square residuals `(N,)` of
+    what the anonymiser would make of them, in grey levels."""
+
+    pictures: tuple[Picture, ...]
+    residuals: np.ndarray
+
+
+class RestoringAttack:
+    """Restore with a trained network, then recognise.
+
+    A probe's score is the mean of two cosines: to the clear gallery, and to the gallery put through
+    the same anonymisation and the same network; each about the mean of its side. The checkpoint is
+    the one that `context.options["<name>_checkpoint"]` names, else the shipped one.
+    """
+
+    info: ClassVar[AttackInfo]
+    objective: ClassVar[type[Objective]]
+    after_linear: ClassVar[bool] = True
+    """Whether the network goes on from the linear estimate, which then keeps what is finer than the
+    frame, and the result is made consistent with the evidence."""
+    evaluations: int = 1
+    """Network evaluations a face."""
+
+    def fit(self, reference: Reference, context: Context) -> Self:
+        self.linear_ = prior_restorer(reference, context)
+        self.checkpoint_ = find(self.info.name, context.options.get(f"{self.info.name}_checkpoint"))
+        self.objective_ = self.load(self.checkpoint_, context)
+        gallery = list(reference.gallery)
+        who = reference.gallery_identities, reference.people
+        clear = unit(embed_clear(reference.faces, context))[gallery]
+        seen = unit(self.embed_reference(reference.faces.select(gallery), context))
+        self.clear_centre_, self.seen_centre_ = clear.mean(axis=0), seen.mean(axis=0)
+        self.clear_templates_ = per_person(clear - self.clear_centre_, *who)
+        self.seen_templates_ = per_person(seen - self.seen_centre_, *who)
+        return self
+
+    def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        restored = self.restore(probes, context)
+        found = unit(embed(restored.pictures, probes.landmarks, context))
+        centred = unit(found - self.seen_centre_)
+        scores = (centred @ self.clear_templates_.T + centred @ self.seen_templates_.T) / 2
+        return AttackOutput(
+            restored=restored.pictures,
+            embeddings=found,
+            scores=scores.astype(np.float32),
+            estimates=tuple({"consistency_residual": float(r)} for r in restored.residuals),
+            network_evaluations=self.evaluations * len(probes),
+        )
+
+    def load(self, checkpoint: Checkpoint, context: Context) -> Objective:
+        """The trained network, ready for inference on the context's device."""
+        made = build(self.objective, checkpoint)
+        made.network.to(context.device)
+        return made
+
+    def restore(self, faces: AnonymizedFaces, context: Context) -> Restored:
+        """Restore windows; what is random is seeded by run and picture."""
+        return restore(self.objective_, faces, self.linear_, context, self.after_linear)
+
+    def embed_reference(self, faces: ClearFaces, context: Context) -> np.ndarray:
+        """Embeddings `(N, d)` float32 of clear faces, anonymised and restored; kept on disk."""
+        path = self._cached(faces, context)
+        if path is not None and path.exists():
+            return np.load(path, allow_pickle=False)
+        found = [np.empty((0, context.recognizer.dimension), np.float32)]
+        done = 0
+        for part in degraded(faces, context):
+            found.append(embed(self.restore(part, context).pictures, part.landmarks, context))
+            done += len(part)
+            context.progress(f"restoring the gallery ({self.info.name})", done, len(faces))
+        embeddings = np.concatenate(found)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+            with temporary.open("wb") as file:
+                np.save(file, embeddings, allow_pickle=False)
+            temporary.replace(path)
+        return embeddings
+
+    def _cached(self, faces: ClearFaces, context: Context) -> Path | None:
+        if context.cache is None:
+            return None
+        parts = [self.info.name, str(self.info.version), self.checkpoint_.digest, faces.key]
+        parts += [self.linear_.key, context.recognizer.digest, str(context.seed)]
+        options = {k: repr(v) for k, v in context.options.items() if k.startswith(self.info.name)}
+        digest = hashlib.sha256("\n".join([*parts, repr(sorted(options.items()))]).encode())
+        return context.cache / f"restored-{digest.hexdigest()[:24]}.npy"
+
+
+def build(objective: type[Objective], checkpoint: Checkpoint) -> Any:
+    """An objective of this class with the checkpoint's network and weights."""
+    made = objective(**network_config(checkpoint.card.config))
+    checkpoint.fill(made.network)
+    return made
+
+
+def network_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a card's config that a network is built from."""
+    return {name: value for name, value in config.items() if name in ("size", "channels")}
+
+
+def restore(
+    objective: Objective,
+    faces: AnonymizedFaces,
+    linear: Restorer,
+    context: Context,
+    after_linear: bool = True,
+) -> Restored:
+    """Restore windows with a network in the frame: its change of the starting picture is pasted
+    into the window, and where `after_linear` back-projected."""
+    size = frame_size(objective)
+    pictures: list[Picture] = []
+    residuals: list[float] = []
+    for batch in faces.batches(BATCH):
+        pairs = list(zip(batch.pictures, batch.regions, strict=True))
+        started = [linear.restore(*pair) for pair in pairs] if after_linear else batch.pictures
+        anonymized = cut(batch.pictures, batch.landmarks, size)
+        base = cut(started, batch.landmarks, size)
+        widths = face_width(batch.landmarks)
+        observed = observe(anonymized, base, log_sigmas(linear.forward.operator, widths))
+        names = [*batch.ids, *[""] * (BATCH - len(batch))]
+        with torch.inference_mode():
+            noise = Noise.of(context.seed, names, context.device)
+            found = objective.restore(_to(observed, context.device), noise).float().cpu()
+        frames = (found * 255).permute(0, 2, 3, 1).numpy()
+        for index, (window, region) in enumerate(pairs):
+            change = frames[index] - base[index]
+            whole = paste(started[index], change, batch.landmarks[index])
+            picture = (
+                backproject(whole, window, region, linear)
+                if after_linear
+                else _inside(whole, window, region)
+            )
+            pictures.append(picture)
+            residuals.append(residual(picture, window, region, linear))
+    return Restored(tuple(pictures), np.array(residuals))
+
+
+def frame_size(objective: Objective) -> int:
+    """Side of the frame that an objective's network works in."""
+    return int(objective.size)  # type: ignore[attr-defined]
+
+
+def observe(anonymized: np.ndarray, restored: np.ndarray, log_sigma: np.ndarray) -> Observed:
+    """Frames `(B, S, S, 3)` uint8 as networks take them, filled up to BATCH."""
+    return Observed(_tensor(anonymized), _tensor(restored), torch.from_numpy(_filled(log_sigma)))
+
+
+def _tensor(frames: np.ndarray) -> Tensor:
+    return torch.from_numpy(_filled(frames)).permute(0, 3, 1, 2).float() / 255
+
+
+def _filled(rows: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows, np.repeat(rows[-1:], BATCH - len(rows), axis=0)])
+
+
+def _to(observed: Observed, device: str) -> Observed:
+    return Observed(
+        observed.anonymized.to(device), observed.restored.to(device), observed.log_sigma.to(device)
+    )
+
+
+def _inside(picture: np.ndarray, window: Picture, region: np.ndarray) -> Picture:
+    x0, y0, x1, y1 = (int(v) for v in region)
+    out = window.copy()
+    out[y0:y1, x0:x1] = np.rint(picture[y0:y1, x0:x1]).clip(0, 255).astype(np.uint8)
+    return out
+
+
+def embed(pictures: tuple[Picture, ...], landmarks: np.ndarray, context: Context) -> np.ndarray:
+    """The recogniser's embeddings `(N, d)` float32 of windows."""
+    return context.recognizer.embed(crop(pictures, landmarks, context.recognizer.template))
+
+
+def degraded(faces: ClearFaces, context: Context) -> Iterator[AnonymizedFaces]:
+    """Clear faces as probes of the same anonymiser, a chunk at a time."""
+
+    def one(index: int) -> Any:
+        picture, points = faces.load(index), faces.landmarks[index]
+        return context.forward.degrade(picture, points, context.rng(faces.ids[index]))
+
+    made = in_threads(one, len(faces))
+    for start in range(0, len(faces), CHUNK):
+        ids = faces.ids[start : start + CHUNK]
+        pictures, landmarks, regions = zip(*(next(made) for _ in ids), strict=True)
+        yield AnonymizedFaces(ids, pictures, np.stack(landmarks), np.stack(regions))
+
+
+def log_sigmas(operator: Operator, face_widths: np.ndarray) -> np.ndarray:
+    """Logarithm `(N,)` float32 of an operator's strength in face widths."""
+    sigma = max(strength_in_pixels(operator), 1e-3)
+    return np.log(sigma / np.asarray(face_widths)).astype(np.float32)
+
+
+def strength_in_pixels(operator: Operator) -> float:
+    """Standard deviation of the spread of a point: sigma of a Gaussian, and what a box or block has
+    in its place; of anything else that of a Gaussian as destructive as we can tell, else 0.
+
+    >>> from attacks.operators import parse
+    >>> round(strength_in_pixels(parse("gaussian:sigma=7.8")), 1)
+    7.8
+    >>> round(strength_in_pixels(parse("pixelate:b=12")), 2)
+    3.46
+    """
+    transfer = operator.transfer(PROBE_SIDE, PROBE_SIDE)
+    if transfer is not None:
+        # The curvature of the response at frequency 0 is the variance of the kernel.
+        step = math.pi / (PROBE_SIDE - 1)
+        lost = [-2 * math.log(max(abs(float(h)), 1e-12)) for h in (transfer[0, 1], transfer[1, 0])]
+        return math.sqrt(max(0.0, sum(lost) / 2)) / step
+    samples = operator.samples(PROBE_SIDE, PROBE_SIDE)
+    if samples is not None:
+        return PROBE_SIDE / math.sqrt(samples[0] * samples[1]) / math.sqrt(12)
+    length = operator.parameters.get("k") or operator.parameters.get("b") or 0
+    return float(length) / math.sqrt(12)
