@@ -308,8 +308,9 @@ def _refuse_other_config(path: Path, config: AuditConfig) -> None:
 
 def _drop_leftovers(path: Path) -> None:
     """Remove half-written files of a killed run; under the lock they can be nobody else's."""
-    for temporary in path.rglob(".*.tmp"):
-        temporary.unlink()
+    for pattern in (".*.tmp", "*.partial"):
+        for temporary in path.rglob(pattern):
+            temporary.unlink()
 
 
 def _files(run: Path) -> list[str]:
