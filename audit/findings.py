@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from attacks.residue import Residue
 from audit.config import AuditConfig
 from audit.data import Item
-from audit.schema import Condition, Finding, Results
+from audit.schema import Condition, Estimate, Finding, Results
 from metrics.errors import InputError
 from metrics.stats import identities_needed
 
@@ -61,13 +62,9 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
     assert verdict is not None
     name = f"reidentification.{condition.id}"
     tau = f"{verdict.threshold:.1%}"
+    values = {"condition": condition.title}
+    worst = _worst(condition, results)
     if verdict.outcome == "LEAK_DEMONSTRATED":
-        worst = next(
-            a
-            for a in results.attacks
-            if (a.name, a.recognizer, a.condition)
-            == (verdict.worst_attack, verdict.worst_recognizer, verdict.worst_condition)
-        ).metrics["ira"]
         return Finding(
             id=name,
             severity="critical" if (worst.value or 0) >= verdict.threshold else "high",
@@ -77,11 +74,8 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
                 f"{verdict.worst_attack} with {verdict.worst_recognizer}: rank-1 {worst.value:.1%} "
                 f"(95 % CI {worst.low:.1%} to {worst.high:.1%}, {worst.n_identities} people)."
             ),
-            recommendation=(
-                "Do not release these pictures as they are. Replace the faces by a solid fill, or "
-                "re-anonymise with a setting under the target resolution (see the finding on "
-                "effective resolution) and audit again."
-            ),
+            recommendation=f"Do not release these pictures as they are. {_instead(condition)}",
+            values={**values, **_setting(condition)},
         )
     if verdict.outcome == "BOUNDED":
         return Finding(
@@ -94,7 +88,11 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
                 "controls show that the suite works."
             ),
             recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
+            values=values,
         )
+    # With more hits than the threshold allows, no number of people of this kind would bound it.
+    hits = _hits(worst) if (worst.value or 0) < verdict.threshold else 0
+    people = identities_needed(verdict.threshold, hits=hits)
     return Finding(
         id=name,
         severity="medium",
@@ -102,11 +100,29 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
         title=f"No conclusion: {condition.title}",
         evidence=" ".join(verdict.reasons),
         recommendation=(
-            f"Give more people (at least {identities_needed(verdict.threshold)} to bound the rate "
-            f"under {tau}), originals or several reference pictures a person, and a recogniser "
-            "that passes the controls; then audit again."
+            f"Audit at least {people} people, which bounds the rate under {tau} if no more are hit "
+            "than in this run; give originals or several reference pictures a person, and a "
+            "recogniser that passes the controls. Then audit again."
         ),
+        values={**values, "people": str(people)},
     )
+
+
+def _worst(condition: Condition, results: Results) -> Estimate:
+    """Rate of the attack that the condition's verdict names."""
+    verdict = condition.verdict
+    assert verdict is not None
+    named = (verdict.worst_attack, verdict.worst_recognizer, verdict.worst_condition)
+    rates = (
+        attack.metrics["ira"]
+        for attack in results.attacks
+        if (attack.name, attack.recognizer, attack.condition) == named
+    )
+    return max(rates, key=lambda rate: rate.value or 0.0, default=Estimate())
+
+
+def _hits(rate: Estimate) -> int:
+    return math.ceil((rate.value or 0.0) * rate.n_identities - 1e-6)
 
 
 def _effective_resolution(condition: Condition) -> Finding | None:
@@ -114,10 +130,15 @@ def _effective_resolution(condition: Condition) -> Finding | None:
     resolution = anonymizer.effective_resolution
     if resolution is None:
         return None
-    side = round(resolution)
-    detail = f"As much detail is left as in a picture of {side} x {side} pixels"
+    side = f"{resolution:.1f}" if resolution < TARGET_RESOLUTION else f"{resolution:.0f}"
+    detail = (
+        f"As much detail is left as in a picture of {side} x {side} pixels"
+        if resolution
+        else "No detail is left"
+    )
     bits = anonymizer.bits_per_channel
     told = f"{detail} ({bits:,.0f} bits per colour channel)." if bits else f"{detail}."
+    values = {"condition": condition.title}
     if resolution < TARGET_RESOLUTION:
         return Finding(
             id=f"resolution.{condition.id}",
@@ -126,6 +147,7 @@ def _effective_resolution(condition: Condition) -> Finding | None:
             title=f"Little detail is left: {condition.title}",
             evidence=told,
             recommendation="Keep the setting; smaller faces in other pictures keep even less.",
+            values=values,
         )
     return Finding(
         id=f"resolution.{condition.id}",
@@ -133,23 +155,33 @@ def _effective_resolution(condition: Condition) -> Finding | None:
         status="fail" if resolution >= 2 * TARGET_RESOLUTION else "warn",
         title=f"Detail that identifies is left: {condition.title}",
         evidence=told,
-        recommendation=_weaker_setting(condition),
+        recommendation=_instead(condition),
+        values={**values, **_setting(condition)},
     )
 
 
-def _weaker_setting(condition: Condition) -> str:
-    """The weakest setting of the same tool that leaves too little, or solid fill."""
+def _setting(condition: Condition) -> dict[str, str]:
+    """The weakest setting of the same tool under the target resolution, where there is one."""
     from attacks.operators import parse
     from attacks.operators.leakage import weakest_setting
 
     spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
     setting = weakest_setting(parse(spec), TARGET_RESOLUTION, width) if spec and width else None
-    solid = "A solid fill leaves nothing."
-    if setting is None:
-        return f"No setting of this tool brings the detail under the target. {solid}"
+    return {"target": f"{TARGET_RESOLUTION:g}"} | ({"setting": str(setting)} if setting else {})
+
+
+def _instead(condition: Condition) -> str:
+    """What to use instead: a fill, or this tool at a setting that leaves too little."""
+    found = _setting(condition)
+    fill = "Fill the faces with one colour (solid): that leaves nothing to restore."
+    if "setting" not in found:
+        return f"{fill} No setting of this tool leaves less than the target; audit again."
+    target = found["target"]
     return (
-        f"The weakest setting of this tool under {TARGET_RESOLUTION:.0f} x "
-        f"{TARGET_RESOLUTION:.0f} pixels of detail at this face width is {setting}. {solid}"
+        f"{fill} Or use this tool at {found['setting']} or stronger, the weakest setting that "
+        f"leaves less than {target} x {target} pixels of detail in a face of "
+        f"{condition.anonymizer.face_width:.0f} pixels' width; audit again, since a setting is no "
+        "proof."
     )
 
 
@@ -173,7 +205,9 @@ def _residues(leaks: Leaks) -> list[Finding]:
             status="fail" if example.severity.value == "high" else "warn",
             title=f"The files give away more than their pixels: {kind.replace('-', ' ')}",
             evidence=f"{count} of {leaks.files} files; for example: {example.evidence}",
-            recommendation="Write the pictures anew without metadata (reid-audit anonymize does).",
+            recommendation="Strip everything beside the pixels: write the files anew "
+            "(reid-audit anonymize does), or run exiftool -all= on them.",
+            values={"kind": kind.replace("-", " "), "count": str(count), "files": str(leaks.files)},
         )
         for kind, (count, example) in leaks.by_kind.items()
     ]
@@ -200,6 +234,7 @@ def _adequacy(results: Results) -> Finding | None:
         evidence=" ".join(f"{check.name}: {check.evidence}." for check in unmet),
         recommendation="Use a stronger recogniser or better reference pictures; a failed attack of "
         "such a suite says nothing.",
+        values={"checks": "; ".join(check.name for check in unmet)},
     )
 
 
@@ -215,6 +250,7 @@ def _sample(results: Results) -> Finding:
         evidence=f"{people} people could be identified; a bound under the threshold needs at least "
         f"{needed} with no hit.",
         recommendation="None." if enough else f"Audit at least {needed} people.",
+        values={"people": str(needed)},
     )
 
 

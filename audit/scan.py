@@ -100,6 +100,8 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     device = resolve_device(config.device)
+    for name in config.attacks:
+        attack_class(name)  # a misspelt name is refused even where nothing can be attacked
     material = read_material(dataset, config, store, device, progress)
     notes = Notes()
     conditions: list[schema.Condition] = []
@@ -519,7 +521,7 @@ def _assemble(
             [p.identity for p in material.dataset.probes], material.gallery_people, material.failed
         ),
         background=_count(material, material.background),
-        stages=list(material.stages),
+        stages=[*material.stages, *_scored(conditions, notes)],
         excluded=[
             schema.Excluded(image=material.names.image(e.image_id), role=e.role, reason=e.reason)
             for e in material.dataset.excluded
@@ -556,6 +558,22 @@ def _assemble(
             "untested": untested(config),
         }
     )
+
+
+def _scored(conditions: Sequence[schema.Condition], notes: Notes) -> list[schema.Stage]:
+    """The last steps of the attrition: probes that can be hit, people that were."""
+    people = max((len(found.attacked) for found in notes.evidence), default=0)
+    return [
+        schema.Stage(
+            name="probes of people in the gallery",
+            count=sum(condition.probes.mated_images for condition in conditions),
+        ),
+        schema.Stage(
+            name="people scored",
+            count=people,
+            note="one random probe of each person, in every condition",
+        ),
+    ]
 
 
 def _overall(conditions: Sequence[schema.Condition], config: AuditConfig) -> schema.Verdict:

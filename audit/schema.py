@@ -212,6 +212,8 @@ class Finding(Record):
     title: str
     evidence: str
     recommendation: str
+    values: dict[str, str] = Field(default_factory=dict)
+    """What the sentences are about, for translations: condition, setting, people, kind ..."""
     waiver: Waiver | None = None
 
 

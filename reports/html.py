@@ -36,6 +36,7 @@ def environment() -> Environment:
     )
     found.filters |= {"clean": clean, "recognizer": summary.recognizer}
     found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
+    found.filters["heading"] = lambda name: _heading(name, load("en"))
     found.filters["control"] = lambda key: load("en")(f"controls.{key}")
     found.globals |= {"figure_of": figure_of, "parameters": _parameters}
     return found
@@ -79,12 +80,28 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
             longest=_LONGEST_LIST,
+            absent=_by_reason(figures.absent),
+            shown_people=_strongest_each(results),
             attackers=list({summary.title(a): a for a in reversed(results.attacks)}.values())[::-1],
             control_reasons=_control_reasons(results, english),
             legend=[measure(name, english) for name in _measures(results)],
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
         )
     )
+
+
+def _by_reason(figures: list[Absent]) -> list[tuple[str, list[str]]]:
+    """Figures that could not be drawn, one line for each reason."""
+    grouped: dict[str, list[str]] = {}
+    for figure in figures:
+        grouped.setdefault(figure.reason, []).append(figure.title)
+    return list(grouped.items())
+
+
+def _strongest_each(results: Results) -> list[AttackResult]:
+    """The strongest attack on each condition; of a run without a rate, every attack."""
+    found = [row.attack for row in summary.per_condition(results) if row.attack is not None]
+    return found or results.attacks
 
 
 def _measures(results: Results) -> list[str]:
@@ -131,7 +148,7 @@ def _figures(results: Results, language: Language) -> Figures:
     across = [
         planes.strength(results, language, "strength"),
         planes.cost(results, language, "cost"),
-        curves.estimator(results, language, "estimator"),
+        planes.estimator(results, language, "estimator"),
     ]
     absent += [figure for figure in (*single, *across) if isinstance(figure, Absent)]
     controls, attrition = ([f] if isinstance(f, Drawing) else [] for f in single)
@@ -179,9 +196,10 @@ class _Tables:
         )
 
     def holding(self, names: list[str]) -> Iterator[AttackResult]:
-        """The attacks that hold at least one of the measures."""
+        """The attacks that have a value of at least one of the measures."""
         for attack in self.attacks:
-            if any(name in attack.metrics for name in names):
+            held = (attack.metrics.get(name, Estimate()) for name in names)
+            if any(estimate.value is not None for estimate in held):
                 yield attack
 
 
@@ -205,6 +223,14 @@ def measure(name: str, language: Language) -> dict[str, str | bool | None]:
     """Label, unit, direction and meaning of a measure; its bare name when it is not catalogued."""
     known: dict[str, str | bool | None] = language.raw("metrics").get(name, {})
     return {"label": clean(name), "unit": "", "up": None, "meaning": "", **known}
+
+
+def _heading(name: str, language: Language) -> str:
+    """A measure as a column's heading: `PSNR, dB ↑`; the arrow points where more is revealed."""
+    known = measure(name, language)
+    unit = f", {known['unit']}" if known["unit"] else ""
+    arrow = "" if known["up"] is None else " ↑" if known["up"] else " ↓"
+    return f"{known['label']}{unit}{arrow}"
 
 
 def figure_of(name: str, estimate: Estimate | None, language: Language) -> str:

@@ -76,11 +76,12 @@ class Language:
         return self._point(_percent(fraction)) + (f"{_SPACE}%" if unit else "")
 
     def whole_percent(self, fraction: float) -> str:
-        """People in a hundred, with `<1` and `>99` where rounding would feign none or all."""
+        """People in a hundred, in words where rounding would feign none or all."""
         hundredth = 100 * fraction
         if 0 < hundredth < 0.5:
-            return "<1"
-        return ">99" if 99.5 <= hundredth < 100 else self.count(hundredth)
+            return self("page.less_than_one")
+        all_but = 99.5 <= hundredth < 100
+        return self("page.more_than_99") if all_but else self.count(hundredth)
 
     def declared(self, fraction: float) -> str:
         """A fraction that somebody chose, such as a limit or a level, without forced decimals."""

@@ -146,21 +146,31 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "kind": _KINDS[finding.status],
         "level": _LEVELS[finding.severity] if failed else "none",
         "message": {"text": text},
+        "suppressions": _suppressions(finding),
         "locations": [{"logicalLocations": [{"name": clean(finding.id), "kind": "resource"}]}],
         "partialFingerprints": {"findingId/v1": sha256(finding.id.encode()).hexdigest()},
     }
 
 
+def _suppressions(finding: Finding) -> list[dict[str, str]]:
+    """A waiver in SARIF's words; an empty list says that there is none."""
+    if finding.waiver is None:
+        return []
+    until = f"{clean(finding.waiver.reason, 1000)} (until {clean(finding.waiver.expires, 20)})"
+    return [{"kind": "external", "status": "accepted", "justification": until}]
+
+
 def render_junit(results: Results) -> str:
-    """The findings as a JUnit test suite: failures fail, open questions are skipped."""
-    statuses = [finding.status for finding in results.findings]
+    """The findings as a JUnit test suite: failures fail; open questions and waived findings are
+    skipped."""
+    statuses = ["waived" if f.waiver else f.status for f in results.findings]
     suite = ElementTree.Element(
         "testsuite",
         name=clean(results.title),
         tests=str(len(statuses)),
         failures=str(statuses.count("fail")),
         errors="0",
-        skipped=str(statuses.count("manual")),
+        skipped=str(statuses.count("manual") + statuses.count("waived")),
         time=f"{results.run.seconds or 0:.3f}",
     )
     for finding in results.findings:
@@ -171,7 +181,10 @@ def render_junit(results: Results) -> str:
             name=f"{clean(finding.id)}: {clean(finding.title)}",
         )
         text = f"{clean(finding.evidence, 2000)} {clean(finding.recommendation, 2000)}"
-        if finding.status == "fail":
+        if finding.waiver is not None:
+            waiver = f"waived until {finding.waiver.expires}: {finding.waiver.reason}"
+            ElementTree.SubElement(case, "skipped", message=clean(waiver, 1000))
+        elif finding.status == "fail":
             failure = ElementTree.SubElement(case, "failure", message=clean(finding.title))
             failure.text = text
         elif finding.status == "manual":

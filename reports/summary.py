@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from audit.schema import AttackResult, Condition, Controls, Estimate, Finding, Results, Verdict
-from reports.language import Language
+from reports.language import Language, load
 from reports.names import clean
 
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -78,13 +80,47 @@ def controls_of(results: Results, attack: AttackResult) -> Controls:
     return controls.get(attack.recognizer or "", results.controls)
 
 
-_WORLDS = ("open world", "closed world")
+_APART = "open world"
 
 
-def title(attack: AttackResult) -> str:
-    """The attack's name, with its world where the same attack can run in two."""
-    name = clean(attack.title or attack.name, 80)
-    return f"{name}, {attack.knowledge}" if attack.knowledge in _WORLDS else name
+def title(attack: AttackResult, language: Language | None = None) -> str:
+    """The attack's name, marked where it learnt from other people than the usual one did."""
+    named: Mapping[str, str] = (language or load("en")).raw("attacks")
+    name = named.get(attack.name) or clean(attack.title or attack.name, 80)
+    return f"{name}, {_APART}" if attack.knowledge == _APART else name
+
+
+def knowledge(attack: AttackResult, language: Language) -> str | None:
+    """What the attacker knows, in words where the catalogue has them."""
+    words: Mapping[str, str] = language.raw("knowledge")
+    return words.get(attack.knowledge or "") or (attack.knowledge and clean(attack.knowledge))
+
+
+def condition_title(condition: Condition, language: Language, longest: int = 80) -> str:
+    """A condition's title; its first and last words, which the tool chose, in the language."""
+    text = clean(condition.title, longest)
+    english = load("en")
+    for key in ("families", "regions"):
+        own, known = language.raw(f"decision.{key}"), english.raw(f"decision.{key}")
+        for name, word in known.items():
+            place = rf"^{word}\b" if key == "families" else rf"\b{word}\)$"
+            text = re.sub(place, own[name] + (")" if key == "regions" else ""), text)
+    return text
+
+
+def listed(found: list[Condition], language: Language) -> str:
+    """The titles of conditions in one line."""
+    return "; ".join(condition_title(condition, language) for condition in found)
+
+
+def untested(results: Results, language: Language) -> list[tuple[str, bool]]:
+    """What the suite leaves out, and whether it is told in the language."""
+    known = {text: key for key, text in load("en").raw("untested").items()}
+    own = language.raw("untested")
+    return [
+        (own[known[item]], True) if item in known else (clean(item), language.code == "en")
+        for item in results.untested
+    ]
 
 
 def recognizer(name: str | None) -> str:
@@ -108,13 +144,80 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
     )
 
 
-def actions(findings: list[Finding], most: int = 5) -> list[tuple[str, str]]:
-    """What to do, gravest first: each recommendation once, under all the findings it answers."""
-    grouped: dict[str, list[str]] = {}
-    for finding in worst_first(findings):
-        if finding.status != "pass":
-            grouped.setdefault(finding.recommendation, []).append(clean(finding.title, 160))
-    return [("; ".join(titles), advice) for advice, titles in list(grouped.items())[:most]]
+_ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("reidentification.", ("fail",), "release"),
+    ("reidentification.", ("warn",), "conclude"),
+    ("resolution.", ("fail", "warn"), "detail"),
+    ("residue.", ("fail", "warn"), "strip"),
+    ("controls.adequacy", ("fail", "warn"), "checks"),
+    ("sample.size", ("fail", "warn"), "people"),
+    ("authorization.missing", ("manual",), "authorisation"),
+    ("linkage.context", ("manual",), "surroundings"),
+    ("waivers.stale", ("warn",), "waivers"),
+)
+"""Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
+
+
+def actions(results: Results, language: Language) -> list[tuple[str, bool]]:
+    """What to do, gravest first, one item for all findings that ask for the same; and whether it
+    is told in the language. Waived findings ask for nothing."""
+    open_ones = [f for f in worst_first(results.findings) if f.status != "pass" and not f.waiver]
+    grouped: dict[str, list[Finding]] = {}
+    for finding in open_ones:
+        grouped.setdefault(_action(finding), []).append(finding)
+    released = {f.values.get("condition") for f in grouped.get("release", [])}
+    items = []
+    for key, group in grouped.items():
+        if key == "detail":
+            group = [f for f in group if f.values.get("condition") not in released]
+        if group:
+            text = _advice(key, group, results, language)
+            told = _in_english(group) if text is None else [text]
+            items += [(item, text is not None or language.code == "en") for item in told]
+    return items
+
+
+def _in_english(group: list[Finding]) -> list[str]:
+    """The findings' own recommendations, each once under all the titles that share it."""
+    titles: dict[str, list[str]] = {}
+    for finding in group:
+        titles.setdefault(clean(finding.recommendation, 400), []).append(clean(finding.title, 160))
+    return [f"{'; '.join(named)}. {advice}" for advice, named in titles.items()]
+
+
+def _action(finding: Finding) -> str:
+    for start, statuses, key in _ACTIONS:
+        if finding.id.startswith(start) and finding.status in statuses:
+            return key
+    return finding.id
+
+
+def _advice(key: str, group: list[Finding], results: Results, language: Language) -> str | None:
+    """The catalogue's sentence about a group; None where a finding lacks what it speaks of."""
+    sentences = language.raw("decision.actions")
+    values = [finding.values for finding in group]
+    needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
+    if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
+        return None
+    titles = {condition.title: condition for condition in conditions(results)}
+
+    def named(title: str) -> str:
+        known = titles.get(title)
+        return condition_title(known, language) if known else clean(title, 80)
+
+    text = language(
+        f"decision.actions.{key}",
+        conditions="; ".join(named(v["condition"]) for v in values if "condition" in v),
+        people=language.count(max(int(v.get("people", "0")) for v in values)),
+        kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
+        target=values[0].get("target", ""),
+    )
+    settings = dict.fromkeys(clean(v["setting"], 60) for v in values if "setting" in v)
+    if settings:
+        listed = "; ".join(settings)
+        target = next(v["target"] for v in values if "setting" in v)
+        text += " " + language("decision.actions.weakest", settings=listed, target=target)
+    return text
 
 
 def level(results: Results, language: Language) -> str:
@@ -129,13 +232,13 @@ def sentence(results: Results, attack: AttackResult | None, language: Language) 
     found = rate(attack)
     if found.value is None:
         reason = clean(attack.reason or language.missing(found))
-        return language("decision.sentence.missing", attack=title(attack), reason=reason)
+        return language("decision.sentence.missing", attack=title(attack, language), reason=reason)
     hits = found.value * found.n_identities
     by_person = found.n == found.n_identities and abs(hits - round(hits)) < 1e-6
     kind = "pictures" if not by_person else "people" if hits else "none"
     return language(
         f"decision.sentence.{kind}",
-        attack=title(attack),
+        attack=title(attack, language),
         hits=language.count(hits),
         n=language.count(found.n),
         people=language.count(found.n_identities),
@@ -146,6 +249,22 @@ def sentence(results: Results, attack: AttackResult | None, language: Language) 
         gallery=language.count(results.data.gallery.identities),
         level=level(results, language),
     )
+
+
+def beside(results: Results, attack: AttackResult, language: Language) -> str:
+    """The reference rates of an attack's own recogniser, in a sentence; empty without any."""
+    controls = controls_of(results, attack)
+    known = {
+        "ceiling": controls.clear_ceiling,
+        "naive": controls.naive if attack.name != "naive" else Estimate(),
+        "context": attack.metrics.get("context_only", controls.context_only),
+    }
+    parts = [
+        language(f"decision.beside_{key}", rate=language.percent(rate.value))
+        for key, rate in known.items()
+        if rate.value is not None
+    ]
+    return language("decision.beside", list="; ".join(parts)) if parts else ""
 
 
 def weakest_bounded(results: Results) -> Condition | None:

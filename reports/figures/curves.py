@@ -1,4 +1,4 @@
-"""Figures of recorded curves: CMC, open-set DET, identity distances, the kernel-size estimator."""
+"""Figures of recorded curves: CMC, open-set DET, identity distances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from audit.schema import AttackResult, Condition, Curve, Results
 from reports.figures.canvas import (
     DASHES,
     MARKS,
-    MUTED,
     SERIES,
     Absent,
     Drawing,
@@ -162,30 +161,6 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
         inline(figure, name, heading, about),
         columns(language, "series", "radians", "density"),
         table,
-    )
-
-
-def estimator(results: Results, language: Language, name: str) -> Drawing | Absent:
-    """Estimated against true kernel size."""
-    heading = language("figures.estimator.title")
-    found = [a.curves["estimator"] for a in results.attacks if "estimator" in a.curves]
-    if not found or not found[0].x:
-        return Absent(heading, language("figures.estimator.missing"))
-    curve = thinned(found[0], most=200)
-    figure, axes = panel(3.2)
-    ends = [min(curve.x), max(curve.x)]
-    axes.plot(ends, ends, color=MUTED, linewidth=1)
-    axes.plot(curve.x, curve.y, color=SERIES[0], marker="o", markersize=4, linestyle="none")
-    axes.set_xlabel(language("figures.estimator.x"))
-    axes.set_ylabel(language("figures.estimator.y"))
-    about = language("figures.estimator.about")
-    return Drawing(
-        name,
-        heading,
-        about,
-        inline(figure, name, heading, about),
-        columns(language, "true", "estimated"),
-        [[language.decimal(x), language.decimal(y)] for x, y in zip(curve.x, curve.y, strict=True)],
     )
 
 

@@ -1,4 +1,5 @@
-"""Figures over two quantities: strength of the blur, and cost, against identification."""
+"""Figures over two quantities: strength of the blur, and cost, against identification; estimated
+against true size."""
 
 from __future__ import annotations
 
@@ -187,5 +188,48 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
         about,
         inline(figure, name, heading, about),
         columns(language, "attack", "recognizer", "condition", "seconds", "rate"),
+        table,
+    )
+
+
+def estimator(results: Results, language: Language, name: str) -> Drawing | Absent:
+    """Sizes estimated from the pixels alone against those a record states."""
+    heading = language("figures.estimator.title")
+    known = [
+        (condition, condition.unaided.true_size, condition.unaided.sizes)
+        for condition in conditions(results)
+        if condition.unaided and condition.unaided.true_size is not None
+    ]
+    pairs = [(true, size) for _, true, sizes in known for size in sizes]
+    if not pairs:
+        return Absent(heading, language("figures.estimator.missing"))
+    figure, axes = panel(2.9, above=0.3 + 0.2 * ((len(known) + 1) // 2))
+    low, high = min(map(min, pairs)) - 1, max(map(max, pairs)) + 1
+    axes.plot([low, high], [low, high], color=MUTED, linewidth=1)
+    table = []
+    for index, (condition, true, sizes) in enumerate(known):
+        axes.plot(
+            [true] * len(sizes),
+            sizes,
+            color=SERIES[index % len(SERIES)],
+            marker=MARKS[index % len(MARKS)],
+            markersize=4,
+            linestyle="none",
+            label=clean(condition.title, 28),
+        )
+        table += [
+            [clean(condition.title, 80), language.decimal(true), language.decimal(size)]
+            for size in sizes
+        ]
+    axes.set_xlabel(language("figures.estimator.x"))
+    axes.set_ylabel(language("figures.estimator.y"))
+    legend(axes)
+    about = language("figures.estimator.about")
+    return Drawing(
+        name,
+        heading,
+        about,
+        inline(figure, name, heading, about),
+        columns(language, "condition", "true_size", "estimated"),
         table,
     )

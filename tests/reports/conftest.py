@@ -28,7 +28,9 @@ from audit.schema import (
     Run,
     Stage,
     Stratum,
+    Unaided,
     Verdict,
+    Waiver,
 )
 
 PEOPLE, GALLERY = 97, 6084
@@ -147,7 +149,9 @@ def attack(condition: str, name: str, recognizer: str, hits: int) -> AttackResul
     )
 
 
-def condition(key: str, title: str, anonymizer: Anonymizer) -> Condition:
+def condition(
+    key: str, title: str, anonymizer: Anonymizer, unaided: Unaided | None = None
+) -> Condition:
     leak = key != "solid"
     return Condition(
         id=key,
@@ -166,6 +170,7 @@ def condition(key: str, title: str, anonymizer: Anonymizer) -> Condition:
             upper_bound=None if leak else 0.048,
             detectable_risk=0.0304,
         ),
+        unaided=unaided,
     )
 
 
@@ -177,13 +182,14 @@ CONDITIONS = [
             family="gaussian",
             parameters={"sigma": 5.9, "kernel_size": 37},
             spec="gaussian:k=37",
-            source="sidecar",
+            source="identified",
             region="face",
             sigma_over_face_width=0.039,
             face_width=94.0,
             effective_resolution=38.0,
             bits_per_channel=4100.0,
             predicted_psnr=27.4,
+            confidence=0.97,
         ),
     ),
     condition(
@@ -193,15 +199,15 @@ CONDITIONS = [
             family="gaussian",
             parameters={"sigma": 12.5, "kernel_size": 81},
             spec="gaussian:k=81",
-            source="identified",
+            source="sidecar",
             region="face",
             sigma_over_face_width=0.083,
             face_width=94.0,
             effective_resolution=20.0,
             bits_per_channel=2500.0,
             predicted_psnr=24.0,
-            confidence=0.97,
         ),
+        Unaided(tried=8, right=7, true_size=81, sizes=[77, 79, 79, 81, 81, 83, 85]),
     ),
     condition(
         "mosaic",
@@ -234,6 +240,11 @@ FINDINGS = [
         evidence="The distilled student identified 96 of 97 people; the naive attack 92 of 97.",
         recommendation="Replace gaussian:k=37 (effective resolution 38 pixels per side) with a "
         "solid fill of the face; no blur kernel tested here stayed below the declared limit.",
+        values={
+            "condition": "Gaussian blur, kernel 37",
+            "target": "6",
+            "setting": "gaussian:k=205",
+        },
     ),
     Finding(
         id="reidentification.mosaic",
@@ -242,6 +253,7 @@ FINDINGS = [
         title="People are identifiable after pixelation to 12 blocks",
         evidence="The distilled student identified 52 of 97 people.",
         recommendation="Use solid fill, or at most 4 blocks per face and audit again.",
+        values={"condition": "Pixelation, 12 blocks", "target": "6", "setting": "pixelate:b=27"},
     ),
     Finding(
         id="residue.metadata",
@@ -250,6 +262,21 @@ FINDINGS = [
         title="7 anonymised files carry an EXIF thumbnail",
         evidence="The thumbnail was made before the blur in 7 of 97 files.",
         recommendation="Strip all metadata after anonymising, for example with exiftool -all=.",
+        values={"kind": "exif thumbnail", "count": "7", "files": "97"},
+    ),
+    Finding(
+        id="sample.size",
+        severity="low",
+        status="warn",
+        title="Few people for the threshold",
+        evidence="97 people could be identified.",
+        recommendation="Audit at least 299 people.",
+        values={"people": "299"},
+        waiver=Waiver(
+            reason="The archive holds no more people.",
+            expires="2027-03-31",
+            approved_by="Data protection officer",
+        ),
     ),
     Finding(
         id="authorization.missing",

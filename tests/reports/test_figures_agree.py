@@ -74,7 +74,11 @@ def test_a_wrong_number_would_be_noticed(html, read_page, results):
 
 def test_the_attack_tables_hold_each_result_in_its_own_row(page, results):
     conditions = {c.title: c.id for c in results.conditions}
-    wanted = {(a.condition, a.title, a.recognizer): a for a in results.attacks if a.status == "ok"}
+    wanted = {
+        (a.condition, summary.title(a), a.recognizer): a
+        for a in results.attacks
+        if a.status == "ok"
+    }
     for table in page.all("table"):
         caption = "".join(c.text() for c in table.all("caption"))
         title, mark, _ = caption.partition(": every attack by recogniser")
@@ -103,7 +107,7 @@ def test_the_data_tables_of_figures_hold_the_results(page, results):
         for row in figure.all("tbody")[0].all("tr")
     ]
     expected = [
-        (a.title, a.recognizer, *(percent(getattr(a.metrics["ira"], end)) for end in ENDS))
+        (summary.title(a), a.recognizer, *(percent(getattr(a.metrics["ira"], end)) for end in ENDS))
         for a in results.attacks
         if a.status == "ok"
     ]
