@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 
+from attacks.recognition.recognizers import load_recognizer
 from attacks.restoration.frame import WIDER, cut
+from attacks.restoration.networks import preset
+from attacks.training.card import Checkpoint
+from attacks.training.loop import Settings, Trained, train
+from attacks.training.observe import OperatorRange
 from attacks.training.pack import MARGIN, Pack, open_pack, side_of, write_pack
 from audit.data import Item, decode
 from audit.data.decode import PICTURE_ENDINGS
@@ -29,9 +36,50 @@ Picture = NDArray[np.uint8]
 OBJECTIVES: Mapping[str, str] = {
     "fantomas": "attacks.restoration.fantomas:FantomasObjective",
     "mmse": "attacks.restoration.mmse:MmseObjective",
-    "flow": "attacks.restoration.flow:from_shipped",
+    "flow": "attacks.restoration.flow:objective",
 }
-"""What the loop can train, by the attack's name; each takes (size, recognizer)."""
+"""What the loop can train, by the attack's name; each takes the network's size and a recogniser."""
+
+
+def run(
+    kind: str,
+    request: Request,
+    output: Path,
+    progress: Progress,
+    command: str | None = None,
+    start: Path | None = None,
+    recognizer: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Trained:
+    """`reid-audit train`: pack the faces in `output/pack`, then train there.
+
+    Args:
+        kind: attack to train. command: program that anonymises the data, a black box. start:
+            checkpoint that a flow goes on from. recognizer: spec, for the identity loss and
+            validation. settings: fields of `Settings` by name, and `sigma`; None is the default.
+
+    Raises:
+        InputError: anything of it cannot be used.
+    """
+    make = objective_class(kind)
+    given = {name: value for name, value in (settings or {}).items() if value is not None}
+    if "sigma" in given:
+        given["operators"] = OperatorRange(sigma=tuple(given.pop("sigma")))
+    chosen = Settings(**given)
+    state = PartialState(cpu=chosen.device == "cpu")
+    with state.main_process_first():
+        if command is not None:
+            if not request.data.is_dir():
+                raise InputError(f"{request.data}: --command anonymises a folder; name a folder.")
+            made = anonymize_by_command(command, request.data, output / "anonymized")
+            request = replace(request, anonymized=made)
+        pack = build_pack(request, output / "pack", str(state.device), progress)
+    loaded = load_recognizer(recognizer, state.device) if recognizer else None
+    torch.manual_seed(chosen.seed)  # the network's first weights
+    more: dict[str, Any] = {"start": Checkpoint.open(start, "mmse")} if start else {}
+    objective = make(request.size, loaded, **more)
+    silent = progress if state.is_main_process else lambda what, done, total: None
+    return train(objective, pack, chosen, output, silent, loaded)
 
 
 def objective_class(name: str) -> Callable[..., Any]:
@@ -50,11 +98,12 @@ def objective_class(name: str) -> Callable[..., Any]:
 @dataclass(frozen=True)
 class Request:
     """Which faces to pack: `data` is a folder of `<person>/<picture>`, one with `background/`, or a
-    manifest whose rows of these roles are taken; `anonymized` holds the same pictures through a
-    black box, under the same relative names whatever their ending."""
+    manifest whose rows of these roles are taken; `size` names the network that they are cut for;
+    `anonymized` holds the same pictures through a black box, under the same relative names whatever
+    their ending; `source` says on the model card what the faces are."""
 
     data: Path
-    size: int
+    size: str
     roles: tuple[str, ...] = ("background",)
     anonymized: Path | None = None
     source: str = ""
@@ -73,7 +122,7 @@ def build_pack(request: Request, folder: Path, device: str, progress: Progress) 
     if marker.is_file() and marker.read_text() == key:
         return open_pack(folder)
     digests = {hashlib.sha256(item.path.read_bytes()).hexdigest(): item for item in items}
-    finder = FaceFinder(None, 1, device)
+    finder = FaceFinder(folder / "found", 1, device)
     found = finder.find({d: i.path for d, i in digests.items()}, progress, "finding faces")
     kept: list[tuple[Item, NDArray[np.float32]]] = []
     for digest, item in digests.items():
@@ -90,7 +139,8 @@ def build_pack(request: Request, folder: Path, device: str, progress: Progress) 
                 f"{request.anonymized}: holds no anonymised copy of a picture of {request.data}; "
                 "name the copies as the originals."
             )
-    side = side_of(request.size)
+    frame = preset(request.size).size
+    side = side_of(frame)
 
     def crops(path_of: Callable[[Item], Path], what: str) -> Iterator[Picture]:
         for done, (item, landmarks) in enumerate(kept, start=1):
@@ -102,7 +152,7 @@ def build_pack(request: Request, folder: Path, device: str, progress: Progress) 
         folder,
         crops(lambda item: item.path, "packing faces"),
         [item.identity or item.image_id for item, _ in kept],
-        request.size,
+        frame,
         request.source or f"{len(kept)} faces of the user's own data",
         None if pairs is None else crops(lambda i: pairs[i.path], "packing anonymised faces"),
     )

@@ -118,6 +118,8 @@ class Flow(RestoringAttack):
         return made
 
 
-def from_shipped(size: str = "small", recognizer: Recognizer | None = None) -> FlowObjective:
-    """To train from the regression that comes with the program."""
-    return FlowObjective(size, recognizer, find("mmse"))
+def objective(
+    size: str = "small", recognizer: Recognizer | None = None, start: Checkpoint | None = None
+) -> FlowObjective:
+    """For training: from the regression given, else from the one that comes with the program."""
+    return FlowObjective(size, recognizer, start or find("mmse"))
