@@ -7,13 +7,16 @@ from them (priors, linear maps, students) is learnt through the very same operat
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from attacks.operators import Operator
+from attacks.operators import Chain, Operator
 from attacks.operators.base import apply_to_box
+from attacks.operators.codec import Codec
+from attacks.operators.move import Rotate
+from attacks.operators.ranged import Ranged
 from attacks.recognition.align import face_width
 
 Picture = np.ndarray
@@ -100,3 +103,39 @@ class ForwardModel:
         picture, landmarks = self.match_scale(picture, landmarks, rng)
         region = self.region(picture, landmarks)
         return apply_to_box(self.operator, picture, region, rng), landmarks, region
+
+
+def straightened(operator: Operator, picture: Picture) -> Picture:
+    """An anonymised region `(H, W, 3)` turned back by the rotations of `operator`.
+
+    What they cost is their interpolation and the corners: blur is the same in every direction, so
+    that it does not matter what came first.
+    """
+    for step in reversed(_steps(operator)):
+        if isinstance(step, Rotate) and step.deg:
+            picture = replace(step, deg=-step.deg).apply(picture, np.random.default_rng(0))
+    return picture
+
+
+def settings(operator: Operator, count: int) -> tuple[Operator, ...]:
+    """`count` settings, from weakest to strongest, of the first step that is drawn anew for every
+    picture; nothing where all pictures are treated alike. Codecs stay as they are: their files
+    and pixels tell the quality, and what they cost is nearly the same over their usual range.
+
+    >>> from attacks.operators import parse
+    >>> [str(o) for o in settings(parse("box:k=3..7|noise:sigma=2"), 3)]
+    ['box:k=3|noise:sigma=2', 'box:k=5|noise:sigma=2', 'box:k=7|noise:sigma=2']
+    """
+    steps = _steps(operator)
+    for place, step in enumerate(steps):
+        if isinstance(step, Ranged) and not isinstance(step.low, Codec):
+            fixed = dict.fromkeys(step.at(float(share)) for share in np.linspace(0, 1, count))
+            return tuple(
+                Chain((*steps[:place], one, *steps[place + 1 :])) if len(steps) > 1 else one
+                for one in fixed
+            )
+    return ()
+
+
+def _steps(operator: Operator) -> tuple[Operator, ...]:
+    return operator.steps if isinstance(operator, Chain) else (operator,)

@@ -41,7 +41,10 @@ class Ranged(Operator):
 
     def draw(self, rng: np.random.Generator) -> Operator:
         """The operator that one picture gets."""
-        share = rng.random()
+        return self.at(rng.random())
+
+    def at(self, share: float) -> Operator:
+        """The setting at a share in [0, 1] of the way from low to high."""
         low, high = self._settings()
         return self.factory(**{key: _between(low[key], high[key], share) for key in low})
 

@@ -89,9 +89,11 @@ class Spectra:
     def prior(self, height: int, width: int) -> np.ndarray:
         """Smoothed clear power `(3, height, width)`; the logarithm is smoothed and resampled, since
         power falls over five decades."""
-        smooth = np.stack([gaussian_filter(np.log(p + 1e-6), 1.0) for p in self.clear])
-        smooth[:, :2, :2] = np.log(self.clear[:, :2, :2] + 1e-6)  # the mean level stands alone
-        return np.exp(resample_modes(smooth, height, width))
+        return _smoothed(self.clear, height, width)
+
+    def left(self, height: int, width: int) -> np.ndarray:
+        """Smoothed power after anonymisation `(3, height, width)`."""
+        return _smoothed(self.anonymized, height, width)
 
     def regression(self, height: int, width: int) -> np.ndarray:
         """Best linear estimate of x from y per mode, E[xy] / E[y^2] `(3, height, width)`.
@@ -100,3 +102,9 @@ class Spectra:
         power falls so steeply that smoothing it would carry the mean level into its neighbours.
         """
         return resample_modes(self.cross / (self.anonymized + NOTHING), height, width)
+
+
+def _smoothed(power: np.ndarray, height: int, width: int) -> np.ndarray:
+    smooth = np.stack([gaussian_filter(np.log(p + 1e-6), 1.0) for p in power])
+    smooth[:, :2, :2] = np.log(power[:, :2, :2] + 1e-6)  # the mean level stands alone
+    return np.exp(resample_modes(smooth, height, width))

@@ -3,20 +3,26 @@
 For y = H x + n with independent modes, x^ = P H / (P H^2 + N) y (Wiener). With whole-sample
 symmetric borders a blur is exactly diagonal in DCT-I, so this is the exact estimate and takes two
 matrix products a picture. Operators without eigenvalues get the same estimate from the measured
-moments of reference faces.
+moments of reference faces. For JPEG after blur that is as good as linear restoration gets: a
+conjugate-gradient posterior mean with step^2 / 12 for every coefficient of every 8 x 8 block is
+.06 dB better (LFW, sigma 7.8, quality 75), clipping to the coefficients' intervals likewise.
+
+Two things are undone first. What an operator turns is turned back. Where a setting is drawn anew
+for every picture, the likeliest of some settings is found by Whittle's likelihood of the picture's
+own spectrum, and its filter used.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar, Self
 
 import numpy as np
 
-from attacks.forward import ForwardModel
+from attacks.forward import ForwardModel, settings, straightened
 from attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
@@ -27,38 +33,46 @@ from attacks.interface import (
     Reference,
 )
 from attacks.operators import Nature
+from attacks.operators.base import ROUNDING_VARIANCE
 from attacks.restoration.spectra import Spectra, from_modes, to_modes
 
 PRIOR_FACES = 400
 """More faces change restoration by less than .01 dB."""
+DRAWS = 16
+"""Settings of a range that are told apart."""
+MEASURED_DRAWS, DRAW_FACES = 8, 60
+"""The same without eigenvalues, when each has to be measured, and on how many faces."""
+CONTRASTS = (0.5, 0.7, 1.0, 1.4, 2.0)
+"""Power of a face relative to the mean face, tried for the likelihood."""
 
 
 @dataclass(frozen=True, eq=False)
 class Restorer:
-    """Wiener restoration of a region that went through `forward`."""
+    """Wiener restoration of a region that went through `forward`.
+
+    draws: restorers of single settings, where the operator draws one for every picture.
+    """
 
     forward: ForwardModel
     spectra: Spectra
+    draws: tuple[Restorer, ...] = ()
 
     @classmethod
     def fit(cls, forward: ForwardModel, faces: ClearFaces, context: Context) -> Self:
         """Measure the spectra on up to PRIOR_FACES reference faces, evenly picked."""
-        chosen = np.unique(np.linspace(0, len(faces) - 1, min(PRIOR_FACES, len(faces))).astype(int))
-
-        def pairs() -> Iterator[tuple[Picture, Picture]]:
-            for done, index in enumerate(chosen):
-                rng = context.rng(faces.ids[index])
-                clear, points = forward.match_scale(faces.load(index), faces.landmarks[index], rng)
-                x0, y0, x1, y1 = forward.region(clear, points)
-                if min(x1 - x0, y1 - y0) >= 8:
-                    region = np.ascontiguousarray(clear[y0:y1, x0:x1])
-                    yield region, forward.operator.apply(region, rng)
-                context.progress("measuring face spectra", done + 1, len(chosen))
-
-        return cls(forward, Spectra.measure(pairs()))
+        spectra = _measure(forward, faces, context, PRIOR_FACES)
+        ends = settings(forward.operator, 2)
+        linear = all(end.nature is Nature.LINEAR for end in ends)
+        draws = []
+        for operator in settings(forward.operator, DRAWS if linear else MEASURED_DRAWS):
+            one = replace(forward, operator=operator)
+            own = spectra if linear else _measure(one, faces, context, DRAW_FACES)
+            draws.append(cls(one, own))
+        return cls(forward, spectra, tuple(draws))
 
     def filter(self, height: int, width: int) -> np.ndarray:
-        """Gain per opponent colour and DCT-I mode, `(3, height, width)`."""
+        """Gain per opponent colour and DCT-I mode, `(3, height, width)`; of a range, one for all
+        its settings."""
         return _filter(self, height, width)
 
     def restore(self, picture: Picture, region: np.ndarray) -> Picture:
@@ -67,19 +81,78 @@ class Restorer:
         if min(x1 - x0, y1 - y0) < 8:
             return picture
         out = picture.copy()
-        modes = to_modes(picture[y0:y1, x0:x1])
-        out[y0:y1, x0:x1] = from_modes(modes * self.filter(y1 - y0, x1 - x0))
+        modes = to_modes(straightened(self.forward.operator, picture[y0:y1, x0:x1]))
+        chosen = self.likeliest(modes)
+        out[y0:y1, x0:x1] = from_modes(modes * chosen.filter(y1 - y0, x1 - x0))
         return out
+
+    def likeliest(self, modes: np.ndarray) -> Restorer:
+        """The restorer of the setting that explains a region's `modes (3, H, W)` best; itself
+        where there is one setting only."""
+        if not self.draws:
+            return self
+        power = _low(modes[0]) ** 2
+        return min(self.draws, key=lambda draw: _surprise(draw, power, modes.shape[1:]))
 
     @property
     def key(self) -> str:
         """Digest of everything that `restore` depends on, for caches."""
         moments = (self.spectra.clear, self.spectra.anonymized, self.spectra.cross)
         content = self.forward.key.encode() + b"".join(m.tobytes() for m in moments)
+        content += "".join(draw.key for draw in self.draws).encode()
         return hashlib.sha256(content).hexdigest()[:16]
 
 
-@lru_cache(maxsize=32)
+def _measure(forward: ForwardModel, faces: ClearFaces, context: Context, most: int) -> Spectra:
+    chosen = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).astype(int))
+
+    def pairs() -> Iterator[tuple[Picture, Picture]]:
+        for done, index in enumerate(chosen):
+            rng = context.rng(faces.ids[index])
+            clear, points = forward.match_scale(faces.load(index), faces.landmarks[index], rng)
+            x0, y0, x1, y1 = forward.region(clear, points)
+            if min(x1 - x0, y1 - y0) >= 8:
+                region = np.ascontiguousarray(clear[y0:y1, x0:x1])
+                anonymized = forward.operator.apply(region, rng)
+                yield region, straightened(forward.operator, anonymized)
+            context.progress("measuring face spectra", done + 1, len(chosen))
+
+    return Spectra.measure(pairs())
+
+
+def _low(modes: np.ndarray) -> np.ndarray:
+    """The quarter of a region's modes `(H, W)` that are slower than 1/4 cycle a pixel, but for the
+    mean level: faces have no power to speak of beyond."""
+    height, width = modes.shape
+    return modes[: height // 2, : width // 2].reshape(-1)[1:]
+
+
+def _surprise(restorer: Restorer, power: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Negative log-likelihood, but for a constant, of luminance `power` per low mode (Whittle:
+    independent modes, Gaussian), at the contrast that suits it best."""
+    signal, noise = _expected(restorer, *shape)
+    found = np.inf
+    for contrast in CONTRASTS:
+        expected = contrast * signal + noise
+        found = min(found, float(np.sum(np.log(expected) + power / expected)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _expected(restorer: Restorer, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Expected luminance power per low mode: what comes from the face, and what the operator
+    adds."""
+    operator = restorer.forward.operator
+    transfer = operator.transfer(height, width)
+    if operator.nature is Nature.LINEAR and transfer is not None:
+        signal = restorer.spectra.prior(height, width)[0] * transfer**2
+        noise = np.broadcast_to(operator.noise(height, width), (height, width))
+        return _low(signal), _low(np.asarray(noise))
+    total = _low(restorer.spectra.left(height, width)[0])
+    return total, np.full_like(total, ROUNDING_VARIANCE)
+
+
+@lru_cache(maxsize=128)
 def _filter(restorer: Restorer, height: int, width: int) -> np.ndarray:
     operator = restorer.forward.operator
     transfer = operator.transfer(height, width)
@@ -105,7 +178,7 @@ class Wiener:
     info: ClassVar[AttackInfo] = AttackInfo(
         name="wiener",
         title="Wiener restoration",
-        version=1,
+        version=2,
         needs=frozenset({"background", "operator"}),
         yields=frozenset({"restored"}),
         paper="N. Wiener 1949; linear minimum mean square error in DCT-I",

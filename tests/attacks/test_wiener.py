@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.fft import dctn
 from skimage import data as samples
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
-from attacks.operators import parse
+from attacks.forward import settings
+from attacks.operators import Chain, parse
 from attacks.registry import attack_class
 from attacks.restoration.spectra import (
     GRID,
@@ -152,3 +156,44 @@ def test_the_key_of_a_restorer_names_what_it_depends_on(scene: Make) -> None:
         made = scene(spec)
         keys.append(attack_class("wiener")().fit(made.reference, made.context).restorer_.key)
     assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("spec", ["gaussian:sigma=1.5..4.5", "gaussian:sigma=1.5..4.5|jpeg:q=85"])
+def test_the_setting_drawn_for_a_picture_is_found(scene: Make, spec: str) -> None:
+    made = scene(spec)
+    restorer = attack_class("wiener")().fit(made.reference, made.context).restorer_
+    range_ = made.context.forward.operator
+    first = range_.steps[0] if isinstance(range_, Chain) else range_
+    drawn, found = [], []
+    for name, picture in zip(made.probes.ids, made.probes.pictures, strict=True):
+        drawn.append(first.draw(made.context.rng(name)).parameters["sigma_x"])
+        likeliest = restorer.likeliest(to_modes(picture)).forward.operator
+        found.append(likeliest.parameters["sigma_x"])
+    assert np.abs(np.subtract(drawn, found)).mean() < 0.3 < np.ptp(drawn)
+    restored = [
+        tuple(r.restore(p, np.array([0, 0, 96, 96])) for p in made.probes.pictures)
+        for r in (restorer, replace(restorer, draws=()))
+    ]
+    ours, one_for_all = (gained(made, pictures).mean() for pictures in restored)
+    assert ours > one_for_all + 0.3
+
+
+def test_what_was_turned_is_turned_back(scene: Make) -> None:
+    straight, turned = scene("gaussian:sigma=3"), scene("gaussian:sigma=3|rotate:deg=10")
+    middle = np.s_[20:76, 20:76]
+    quality = []
+    for made in (straight, turned):
+        attack = attack_class("wiener")().fit(made.reference, made.context)
+        restored = attack.run(made.probes, made.context).restored
+        pairs = zip(made.originals, restored, strict=True)
+        quality.append(np.mean([psnr(a[middle], b[middle]) for a, b in pairs]))
+    assert quality[1] > quality[0] - 1.5
+
+
+@given(st.sampled_from(["box:k=3..9", "gaussian:sigma=2..5"]), st.floats(0, 1))
+def test_settings_lie_within_their_range(spec: str, share: float) -> None:
+    operator = parse(spec)
+    lengths = [one.transfer(33, 33)[1, 0] for one in settings(operator, 5)]
+    assert lengths == sorted(lengths, reverse=True)  # stronger blur, smaller eigenvalue
+    assert lengths[-1] <= operator.at(share).transfer(33, 33)[1, 0] <= lengths[0]
+    assert settings(operator.low, 5) == ()
