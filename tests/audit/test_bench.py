@@ -371,7 +371,10 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int,
     yield call
 
 
-def test_the_command(cli: Any, data: Path, plumbing: None, tmp_path: Path) -> None:
+def test_the_command(
+    cli: Any, data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     code, out, _ = cli("bench", "--preset", "list")
     assert code == 0 and "closed-world: " in out and len(out.splitlines()) == len(presets())
     file = grid(tmp_path, data, defences=["gaussian:sigma=.05w"], worlds=["closed"])
