@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from attacks.interface import AttackInfo
 from attacks.registry import attack_class
 from audit import schema
 from audit.curves import det_curve, idd_curves
@@ -109,7 +110,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         "reason": outcome.reason,
         "title": info.title,
         "paper": info.paper,
-        "knowledge": f"{world} world" if info.trained else "gallery only",
+        "knowledge": _knowledge(info, world),
     }
     nothing = np.zeros(0)
     if outcome.status != "ok":
@@ -150,6 +151,12 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         cost=cost,
     )
     return Assessed(result, upper, attacked, context)
+
+
+def _knowledge(info: AttackInfo, world: str) -> str:
+    if info.trained:
+        return f"{world} world"
+    return "gallery and setting" if "operator" in info.needs else "gallery only"
 
 
 def _identification(trials: pd.DataFrame, settings: Settings) -> dict[str, schema.Estimate]:
