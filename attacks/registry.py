@@ -17,6 +17,7 @@ _BUILT_IN = {
     "parrot": "attacks.direct.parrot:Parrot",
     "ridge": "attacks.direct.ridge:Ridge",
     "student": "attacks.direct.student:Student",
+    "fusion": "attacks.direct.fusion:Fusion",
 }
 GROUP = "reid_audit.attacks"
 

@@ -16,7 +16,7 @@ from metrics.errors import InputError
 
 NEEDS = {"gallery", "background", "operator", "trainable"}
 YIELDS = {"restored", "embeddings", "scores", "estimates"}
-BUILT_IN = ("naive", "degraded-gallery", "wiener", "parrot", "ridge", "student")
+BUILT_IN = ("naive", "degraded-gallery", "wiener", "parrot", "ridge", "student", "fusion")
 Make = Callable[..., Any]
 
 
