@@ -1,0 +1,1 @@
+"""Revelio, "Restoring Gaussian Blurred Face Images for Deanonymization Attacks", in every stage."""

@@ -1,0 +1,279 @@
+"""Revelio from end to end: N rounds of sampling, retrieval, the decision whether anybody of the
+gallery is shown, and the fidelity stage.
+
+kernel estimate (`attacks.identify`, in `context.forward`) -> base model -> rounds -> nearest
+reference of each round -> vote or mean embedding -> threshold on the lowest distance -> reference
+pictures of the retrieved person -> fine-tuning of the attention layers -> final restoration.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    ClearFaces,
+    Context,
+    Reference,
+)
+from attacks.recognition.gallery import identity_templates
+from attacks.restoration.frame import cut
+from attacks.restoration.restorer import degraded
+from attacks.restoration.revelio.diffusion import Diffusion, load
+from attacks.restoration.revelio.rounds import Plan, Studio, tensor
+from attacks.restoration.revelio.stranger import Threshold, choose_threshold
+from attacks.restoration.revelio.tuning import fine_tuned
+from attacks.restoration.revelio.vote import by_person, tally
+from attacks.restoration.wiener import prior_restorer
+from attacks.vectors import unit
+from attacks.views import embed_clear
+
+DEVELOPMENT = 24
+"""People on whom the threshold is chosen, at most."""
+FEWEST = 6
+"""With fewer, none is chosen."""
+PAPER = "Revelio: Restoring Gaussian Blurred Face Images for Deanonymization Attacks"
+NEEDS = frozenset({"gallery", "background", "operator"})
+YIELDS = frozenset({"restored", "embeddings", "scores", "estimates"})
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieval:
+    """What the rounds say of N probes.
+
+    scores: `(N, G)`. round: `(N,)` the round that is shown, -1 for their mean. embeddings:
+    `(N, d)` that go with it. votes: `(N,)` rounds that named the person retrieved.
+    """
+
+    scores: np.ndarray
+    round: np.ndarray
+    embeddings: np.ndarray
+    votes: np.ndarray
+
+    @property
+    def nearest(self) -> np.ndarray:
+        """`(N,)` minus the lowest distance."""
+        return self.scores.max(axis=1)
+
+
+class Revelio:
+    """The paper's attack with the mean embedding of its rounds: the least-squares estimate of the
+    clear embedding, where the paper counts votes (`revelio-vote`).
+
+    Options: `revelio_rounds`, `revelio_steps`, `revelio_sampler` (ddim or dpm++),
+    `revelio_finetune` (steps of the fidelity stage for each person retrieved, 0 for none; the paper
+    takes 200), `revelio_checkpoint`.
+    """
+
+    info: ClassVar[AttackInfo] = AttackInfo(
+        "revelio", "Revelio, mean embedding", 1, NEEDS, YIELDS, paper=PAPER
+    )
+
+    def fit(self, reference: Reference, context: Context) -> Self:
+        base, key = load(context)
+        linear = prior_restorer(reference, context)
+        self.studio_ = Studio(base, linear, context, Plan.of(context), key)
+        self.reference_ = reference
+        gallery = list(reference.gallery)
+        self.clear_ = embed_clear(reference.faces, context)
+        self.gallery_ = Gallery(
+            self.clear_[gallery], reference.gallery_identities, reference.people, context
+        )
+        self.threshold_ = self._threshold(context)
+        return self
+
+    def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        studio = self.studio_
+        frames = studio.sample(probes)
+        found = self.retrieve(studio.embed(probes, frames), self.gallery_)
+        known = np.ones(len(probes), bool)
+        if self.threshold_ is not None:
+            known = self.threshold_.accepts(found.nearest)
+        final, embeddings = frames, found.embeddings
+        steps = int(context.options.get("revelio_finetune", 0))
+        if steps:
+            final = self._finish(probes, frames, found, known, steps)
+            embeddings = self.retrieve(studio.embed(probes, final), self.gallery_).embeddings
+        restored = [
+            studio.picture(face, own.mean(axis=0) if place < 0 else own[place])
+            for face, own, place in zip(probes.batches(1), final, found.round, strict=True)
+        ]
+        return AttackOutput(
+            restored=tuple(restored),
+            embeddings=embeddings,
+            scores=found.scores.astype(np.float32),
+            estimates=tuple(self._estimate(found, known, row) for row in range(len(probes))),
+            network_evaluations=studio.plan.evaluations * len(probes),
+        )
+
+    def retrieve(self, embeddings: np.ndarray, gallery: Gallery) -> Retrieval:
+        """Whom `(N, R, d)` embeddings show: the template nearest to their mean."""
+        mean = gallery.normal(embeddings).mean(axis=1).astype(np.float32)
+        scores = gallery.to_templates(mean)
+        votes = gallery.to_templates(embeddings).argmax(axis=2) == scores.argmax(axis=1)[:, None]
+        return Retrieval(scores, np.full(len(mean), -1), mean, votes.sum(axis=1))
+
+    def _threshold(self, context: Context) -> Threshold | None:
+        """From development people, each looked up in a gallery with and without them."""
+        rows, others = development(self.reference_)
+        if len(rows) < FEWEST:
+            return None
+        faces = self.reference_.faces
+        inside, outside = [], []
+        for part in degraded(faces.select(rows), context):
+            embeddings = self.studio_.embed(part, self.studio_.sample(part))
+            for own in embeddings:
+                row = len(inside)
+                person = faces.identities[rows[row]]
+                without = self.gallery_.without(person)
+                outside.append(self.retrieve(own[None], without).nearest[0])
+                with_ = without.joined(self.clear_[others[row]], person)
+                inside.append(self.retrieve(own[None], with_).nearest[0])
+        return choose_threshold(np.array(inside), np.array(outside))
+
+    def _finish(
+        self,
+        probes: AnonymizedFaces,
+        frames: np.ndarray,
+        found: Retrieval,
+        known: np.ndarray,
+        steps: int,
+    ) -> np.ndarray:
+        """The rounds sampled again by networks tuned to each person retrieved; probes of people
+        outside the gallery stay as they are."""
+        people = found.scores.argmax(axis=1)
+        shown: dict[int, list[int]] = defaultdict(list)
+        for row in np.flatnonzero(known):
+            shown[int(people[row])].append(int(row))
+        final = frames.copy()
+        for done, (column, rows) in enumerate(sorted(shown.items()), start=1):
+            tuned = self._tuned(self.reference_.people[column], steps)
+            part = AnonymizedFaces(
+                tuple(probes.ids[row] for row in rows),
+                tuple(probes.pictures[row] for row in rows),
+                probes.landmarks[rows],
+                probes.regions[rows],
+            )
+            final[rows] = self.studio_.sample(part, tuned)
+            self.studio_.context.progress("fine-tuning to people", done, len(shown))
+        return final
+
+    def _tuned(self, person: str, steps: int) -> Diffusion:
+        """The base model after the fidelity stage on a person's reference pictures."""
+        studio, reference = self.studio_, self.reference_
+        rows = [
+            row
+            for row, who in zip(reference.gallery, reference.gallery_identities, strict=True)
+            if who == person
+        ]
+        faces: ClearFaces = reference.faces.select(rows)
+        (seen,) = degraded(faces, studio.context)
+        windows = [faces.load(row) for row in range(len(faces))]
+        clear = tensor(cut(windows, faces.landmarks, studio.base.size)).to(studio.context.device)
+        name = f"fidelity/{'/'.join(faces.ids)}"
+        return fine_tuned(
+            studio.base, clear, studio.observe(seen), studio.context.seed, name, steps
+        )
+
+    def _estimate(self, found: Retrieval, known: np.ndarray, row: int) -> dict[str, Any]:
+        threshold = self.threshold_
+        return {
+            "rounds": self.studio_.plan.rounds,
+            "votes": int(found.votes[row]),
+            "nearest": float(found.nearest[row]),
+            "threshold": None if threshold is None else threshold.similarity,
+            "in_gallery": None if threshold is None else bool(known[row]),
+        }
+
+
+class RevelioVote(Revelio):
+    """The paper's attack as it is written: every round names its nearest reference picture, the
+    person named most often is retrieved, the shortest distance settles a tie; shown is the round
+    that came nearest to them. Options as for `revelio`, whose rounds it shares."""
+
+    info: ClassVar[AttackInfo] = AttackInfo(
+        "revelio-vote", "Revelio, vote", 1, NEEDS, YIELDS, paper=PAPER
+    )
+
+    def retrieve(self, embeddings: np.ndarray, gallery: Gallery) -> Retrieval:
+        found = tally(gallery.to_people(embeddings))
+        rows = np.arange(len(embeddings))
+        return Retrieval(
+            found.scores,
+            found.round,
+            embeddings[rows, found.round],
+            found.votes[rows, found.retrieved],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Clear embeddings `(M, d)` of known people, whom each shows, and the people in order."""
+
+    embeddings: np.ndarray
+    identities: tuple[str, ...]
+    people: tuple[str, ...]
+    context: Context
+
+    def normal(self, embeddings: np.ndarray) -> np.ndarray:
+        """As they may be averaged: of unit length where the recogniser compares angles."""
+        if self.context.recognizer.distance != "cosine":
+            return embeddings
+        return unit(embeddings.reshape(-1, embeddings.shape[-1])).reshape(embeddings.shape)
+
+    def to_people(self, embeddings: np.ndarray) -> np.ndarray:
+        """Similarity `(..., G)` to the nearest picture of each person."""
+        return by_person(
+            self._similarity(embeddings, self.embeddings), self.identities, self.people
+        )
+
+    def to_templates(self, embeddings: np.ndarray) -> np.ndarray:
+        """Similarity `(..., G)` to the mean of each person's pictures."""
+        distance = self.context.recognizer.distance
+        templates, _ = identity_templates(self.embeddings, self.identities, distance)
+        return self._similarity(embeddings, templates)
+
+    def _similarity(self, embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
+        flat = embeddings.reshape(-1, embeddings.shape[-1])
+        found = self.context.recognizer.similarity(flat, others)
+        return found.reshape(*embeddings.shape[:-1], len(others))
+
+    def without(self, person: str) -> Gallery:
+        """Everybody else."""
+        kept = [row for row, who in enumerate(self.identities) if who != person]
+        people = tuple(who for who in self.people if who != person)
+        who = tuple(self.identities[row] for row in kept)
+        return Gallery(self.embeddings[kept], who, people, self.context)
+
+    def joined(self, embeddings: np.ndarray, person: str) -> Gallery:
+        """With pictures of one more person."""
+        return Gallery(
+            np.concatenate([self.embeddings, embeddings]),
+            (*self.identities, *[person] * len(embeddings)),
+            tuple(sorted((*self.people, person))),
+            self.context,
+        )
+
+
+def development(reference: Reference) -> tuple[list[int], list[list[int]]]:
+    """Rows of development faces, one of each person who has more, and the person's other rows.
+
+    Background people, and where too few of them have two pictures and the world is closed, the
+    gallery's own.
+    """
+    for rows in (reference.background, reference.training):
+        of_person: dict[str, list[int]] = defaultdict(list)
+        for row in rows:
+            of_person[reference.faces.identities[row]].append(row)
+        several = [own for _, own in sorted(of_person.items()) if len(own) > 1]
+        if len(several) >= FEWEST:
+            break
+    picks = np.linspace(0, len(several) - 1, min(DEVELOPMENT, len(several))).round().astype(int)
+    chosen = [several[pick] for pick in np.unique(picks)]
+    return [own[0] for own in chosen], [own[1:] for own in chosen]

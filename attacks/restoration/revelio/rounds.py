@@ -1,0 +1,164 @@
+"""N restorations of every probe: sampled in the frame, seeded by picture, kept for the next attack.
+
+The two aggregations (vote and mean embedding) need the same rounds, which are by far the most
+expensive part; so they are kept on disk by content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from attacks.interface import AnonymizedFaces, Context, Picture
+from attacks.recognition.align import crop, face_width
+from attacks.restoration.consistency import backproject
+from attacks.restoration.frame import cut, paste
+from attacks.restoration.restorer import log_sigmas
+from attacks.restoration.revelio.diffusion import SAMPLER, SAMPLING_STEPS, Diffusion
+from attacks.restoration.wiener import Restorer
+from attacks.training.noise import Noise
+from attacks.training.observe import Observed
+
+ROUNDS = 10
+"""The paper's number."""
+FACES_ON_GPU = 16
+"""Faces sampled together, all rounds of each; on a CPU one, which is no slower."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often and how finely a face is sampled."""
+
+    rounds: int = ROUNDS
+    steps: int = SAMPLING_STEPS
+    sampler: str = SAMPLER
+
+    @classmethod
+    def of(cls, context: Context) -> Plan:
+        """From the options `revelio_rounds`, `revelio_steps`, `revelio_sampler`."""
+        asked = context.options
+        return cls(
+            int(asked.get("revelio_rounds", ROUNDS)),
+            int(asked.get("revelio_steps", SAMPLING_STEPS)),
+            str(asked.get("revelio_sampler", SAMPLER)),
+        )
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations a face."""
+        return self.rounds * self.steps
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """A base model with all that turns windows into its frames and back.
+
+    key: digest of the checkpoint, for the cache.
+    """
+
+    base: Diffusion
+    linear: Restorer
+    context: Context
+    plan: Plan
+    key: str
+
+    def observe(self, faces: AnonymizedFaces) -> Observed:
+        """Windows as the network takes them, `(N, 3, S, S)` on the context's device."""
+        size = self.base.size
+        seen = cut(faces.pictures, faces.landmarks, size)
+        restored = cut(self._linear(faces), faces.landmarks, size)
+        strengths = log_sigmas(self.linear.forward.operator, face_width(faces.landmarks))
+        device = self.context.device
+        return Observed(
+            tensor(seen).to(device), tensor(restored).to(device), torch.from_numpy(strengths)
+        )
+
+    def sample(self, faces: AnonymizedFaces, base: Diffusion | None = None) -> np.ndarray:
+        """Frames `(N, R, S, S, 3)` uint8, R restorations of each window; by the base model from
+        disk where they were made before, by another `base` anew."""
+        path = self._path(faces) if base is None else None
+        if path is not None and path.exists():
+            return np.load(path, allow_pickle=False)
+        made = list(self._sample(faces, base or self.base))
+        frames = np.stack(made) if made else np.zeros((0, self.plan.rounds, 1, 1, 3), np.uint8)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+            with temporary.open("wb") as file:
+                np.save(file, frames, allow_pickle=False)
+            temporary.replace(path)
+        return frames
+
+    def _sample(self, faces: AnonymizedFaces, base: Diffusion) -> Iterator[np.ndarray]:
+        together = 1 if self.context.device == "cpu" else FACES_ON_GPU
+        done = 0
+        for batch in faces.batches(together):
+            seen = self.observe(batch)
+            rows = [min(row, len(batch) - 1) for row in range(together)]
+            filled = Observed(seen.anonymized[rows], seen.restored[rows], seen.log_sigma[rows])
+            names = [batch.ids[row] for row in rows]
+            plan = self.plan
+            with torch.inference_mode():
+                noise = Noise.of(self.context.seed, names, self.context.device)
+                found = base.restore(filled, noise, plan.sampler, plan.steps, plan.rounds)
+            levels = (found * 255).round().byte().cpu().permute(0, 2, 3, 1).numpy()
+            yield from levels.reshape(together, plan.rounds, *levels.shape[1:])[: len(batch)]
+            done += len(batch)
+            self.context.progress("sampling restorations", done, len(faces))
+
+    def embed(self, faces: AnonymizedFaces, frames: np.ndarray) -> np.ndarray:
+        """The recogniser's embeddings `(N, R, d)` of every round."""
+        recognizer = self.context.recognizer
+        rounds = frames.shape[1]
+        crops = [
+            crop(windows, np.stack([points] * rounds), recognizer.template)
+            for windows, points in zip(self._windows(faces, frames), faces.landmarks, strict=True)
+        ]
+        side = recognizer.template.size
+        found = recognizer.embed(np.stack(crops).reshape(-1, side, side, 3))
+        return found.reshape(len(frames), rounds, -1)
+
+    def picture(self, face: AnonymizedFaces, frame: np.ndarray) -> Picture:
+        """The window of one face with a restored `frame (S, S, 3)`, consistent with the evidence
+        where the linear estimate was gone on from."""
+        (window,) = self._windows(face, frame[None, None])
+        if self.base.process.about == "picture":
+            return window[0]
+        return backproject(window[0], face.pictures[0], face.regions[0], self.linear)
+
+    def _windows(self, faces: AnonymizedFaces, frames: np.ndarray) -> Iterator[list[Picture]]:
+        """Whole windows, uint8, of every face's frames."""
+        started = self._linear(faces) if self.base.process.about == "residual" else faces.pictures
+        bases = cut(started, faces.landmarks, self.base.size)
+        for start, base, points, own in zip(started, bases, faces.landmarks, frames, strict=True):
+            changes = own.astype(np.float32) - base
+            yield [
+                np.rint(paste(start, change, points)).clip(0, 255).astype(np.uint8)
+                for change in changes
+            ]
+
+    def _linear(self, faces: AnonymizedFaces) -> list[Picture]:
+        pairs = zip(faces.pictures, faces.regions, strict=True)
+        return [self.linear.restore(*pair) for pair in pairs]
+
+    def _path(self, faces: AnonymizedFaces) -> Path | None:
+        if self.context.cache is None or not len(faces):
+            return None
+        digest = hashlib.sha256(
+            repr((self.key, self.linear.key, self.plan, self.context.seed, faces.ids)).encode()
+        )
+        for picture in faces.pictures:
+            digest.update(picture.tobytes())
+        digest.update(faces.landmarks.tobytes())
+        return self.context.cache / f"rounds-{digest.hexdigest()[:24]}.npy"
+
+
+def tensor(frames: np.ndarray) -> torch.Tensor:
+    """`(N, S, S, 3)` uint8 to `(N, 3, S, S)` in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255

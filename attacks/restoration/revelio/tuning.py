@@ -1,0 +1,57 @@
+"""The fidelity stage: only the attention layers learn, from pictures of the retrieved person."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import fields
+
+import torch
+from torch import Tensor, nn
+
+from attacks.restoration.revelio.diffusion import Diffusion
+from attacks.training.noise import Noise
+from attacks.training.observe import Observed
+
+STEPS, RATE, BATCH = 200, 1e-5, 8
+
+
+def attention_only(network: nn.Module) -> list[nn.Parameter]:
+    """Freeze everything whose name does not contain `attentions`; returns what may learn."""
+    for name, value in network.named_parameters():
+        value.requires_grad_("attentions" in name)
+    return [value for value in network.parameters() if value.requires_grad]
+
+
+def fine_tuned(
+    base: Diffusion,
+    clear: Tensor,
+    observed: Observed,
+    seed: int,
+    name: str,
+    steps: int = STEPS,
+    rate: float = RATE,
+) -> Diffusion:
+    """A copy of the base model whose attention layers learnt from one person's pictures.
+
+    Args:
+        clear: `(B, 3, S, S)` in [0, 1], the person's reference faces.
+        observed: the same through the anonymisation.
+        name: from which the random numbers follow, beside `seed`.
+    """
+    tuned = copy.copy(base)
+    tuned.network = copy.deepcopy(base.network)
+    optimizer = torch.optim.AdamW(attention_only(tuned.network), lr=rate, weight_decay=0.0)
+    tuned.network.train()
+    with torch.enable_grad():
+        for step in range(steps):
+            places = [(step * BATCH + place) % len(clear) for place in range(BATCH)]
+            noise = Noise.of(
+                seed, [f"{name}/{step}/{place}" for place in range(BATCH)], clear.device
+            )
+            seen = Observed(*(getattr(observed, part.name)[places] for part in fields(Observed)))
+            loss = tuned.loss(clear[places], seen, noise)["loss"]
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+    tuned.network.eval().requires_grad_(False)
+    return tuned
