@@ -32,6 +32,8 @@ MANIFEST = "manifest.json"
 TRIALS = "trials.parquet"
 RESULTS = "results.json"
 SUMS = "SHA256SUMS"
+SIGNATURES = (f"{SUMS}.minisig", f"{SUMS}.sig")
+"""Detached signatures of the list, by minisign or `ssh-keygen -Y sign`."""
 LOCK = ".lock"
 WORK = "work"
 EVIDENCE = "evidence"
@@ -314,11 +316,14 @@ def _drop_leftovers(path: Path) -> None:
 
 
 def _files(run: Path) -> list[str]:
-    """Every file of a run that stays, by relative path: not the list of digests, not the lock, and
-    not the work folder, whose embeddings and crops are deleted when the audit is done."""
+    """Every file of a run that stays, by relative path: not the list of digests or its signatures,
+    not the lock, and not the work folder, whose embeddings and crops are deleted when the audit is
+    done."""
     names = (p.relative_to(run).as_posix() for p in run.rglob("*") if not p.is_dir())
     return sorted(
-        name for name in names if name not in (SUMS, LOCK) and not name.startswith(f"{WORK}/")
+        name
+        for name in names
+        if name not in (SUMS, *SIGNATURES, LOCK) and not name.startswith(f"{WORK}/")
     )
 
 

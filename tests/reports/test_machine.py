@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
@@ -77,6 +79,19 @@ def test_sarif_has_the_required_shape(run):
     assert len(accepted) == 1 and accepted[0][0]["status"] == "accepted"
     for result in only["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+
+
+@pytest.fixture(scope="module")
+def sarif_standard():
+    """The standard's own schema, from the npm package @microsoft/jest-sarif on NODE_PATH."""
+    for folder in filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep)):
+        for path in Path(folder).glob("@microsoft/jest-sarif/lib/schemas/sarif-2.1.0*.json"):
+            return json.loads(path.read_text(encoding="utf-8"))
+    pytest.skip("the schema of SARIF 2.1.0 (npm: @microsoft/jest-sarif) is not on NODE_PATH")
+
+
+def test_sarif_validates_against_the_schema_of_the_standard(run, sarif_standard):
+    jsonschema.Draft4Validator(sarif_standard).validate(json.loads(render(run, "sarif")))
 
 
 def test_csv_holds_every_estimate_and_no_formula(run):
