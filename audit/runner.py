@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attacks.interface import Attack, AttackOutput, Context, Reference, World
+from attacks.recognition.interface import Recognizer
 from attacks.registry import attack_class
 from audit.perception import FEATURES, Perception
 from audit.probes import Group, solid, without_faces
@@ -67,6 +68,7 @@ class Outcome:
     inception: NDArray[np.float64] | None = None
     seconds: float = 0.0
     network_evaluations: int | None = None
+    parameters: int | None = None
 
 
 def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
@@ -90,7 +92,7 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
 def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
     group = bench.group
     done: list[_Shard] = []
-    seconds, fitted = 0.0, False
+    seconds, fitted, parameters = 0.0, False, 0
     shards = list(group.shards(bench.batch_size))
     for number, indices in enumerate(shards):
         key = _key(attack, bench, indices)
@@ -104,9 +106,14 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
             with atomic(features) as temporary, temporary.open("wb") as file:
                 np.savez(file, found=shard.found, inception=shard.inception)
             took = time.perf_counter() - started
-            store.save(key, shard.trials, {"seconds": took, "evaluations": shard.evaluations})
+            parameters = count_parameters(attack)
+            store.save(
+                key,
+                shard.trials,
+                {"seconds": took, "evaluations": shard.evaluations, "parameters": parameters},
+            )
         else:
-            took = unit.facts["seconds"]
+            took, parameters = unit.facts["seconds"], unit.facts.get("parameters", 0)
             with np.load(features) as kept:
                 shard = _Shard(
                     unit.trials, kept["found"], kept["inception"], unit.facts["evaluations"]
@@ -127,7 +134,31 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
         inception if inception.shape[1] else None,
         seconds,
         sum(shard.evaluations for shard in done) or None,
+        parameters or None,
     )
+
+
+def count_parameters(attack: object) -> int:
+    """Weights of the networks that an attack holds, the recogniser that scores not counted."""
+    from torch import nn
+
+    modules: dict[int, nn.Module] = {}
+
+    def search(thing: object, depth: int) -> None:
+        if isinstance(thing, nn.Module):
+            modules[id(thing)] = thing
+        elif isinstance(thing, Recognizer | Context) or depth == 0:
+            return
+        elif isinstance(thing, list | tuple):
+            for part in thing:
+                search(part, depth - 1)
+        elif hasattr(thing, "__dict__"):
+            for part in vars(thing).values():
+                search(part, depth - 1)
+
+    search(attack, 3)
+    weights = {id(w): w.numel() for m in modules.values() for w in m.parameters()}
+    return sum(weights.values())
 
 
 @dataclass(frozen=True, eq=False)

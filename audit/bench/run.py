@@ -93,7 +93,7 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
             Cell(drawn[sample], setting, belief, seed)
             for sample, setting, belief, seed in plan.grid(config)
         ]
-        planned = sum(len(_jobs(config, recognizers)) for _ in cells)
+        planned = sum(len(_jobs(config, recognizers, cell)) for cell in cells)
         measured = _Measured(config, recognizers, Perception.installed(device), store, progress)
         rows: list[Row] = []
         for done, cell in enumerate(cells, start=1):
@@ -116,7 +116,7 @@ class _Measured:
     def rows(self, cell: Cell) -> list[Row]:
         """The rows of a cell, from the folder where they are known. What failed is not kept, so
         that repeating the command tries it again."""
-        jobs = _jobs(self.config, self.recognizers)
+        jobs = _jobs(self.config, self.recognizers, cell)
         paths = {job: self.store.path / ROWS / f"{self._key(cell, job)}.json" for job in jobs}
         found = {job: _read(path) for job, path in paths.items()}
         missing = [job for job in jobs if found[job] is None]
@@ -185,14 +185,21 @@ class _Measured:
         )
 
 
-def _jobs(config: BenchConfig, recognizers: Sequence[Recognizer]) -> list[Job]:
-    """Attacks that do not learn from people are run in the first world only."""
+def _jobs(config: BenchConfig, recognizers: Sequence[Recognizer], cell: Cell) -> list[Job]:
+    """What is measured in a cell: attacks that do not learn from people in the first world only,
+    those that believe nothing about the method with the first belief only."""
+
+    def differs(attack: str, world: str) -> bool:
+        info = attack_class(attack).info
+        told = "operator" in info.needs or cell.belief == cell.setting.beliefs[0]
+        return told and (info.trained or world == config.worlds[0])
+
     return [
         Job(attack, recognizer, world)
         for recognizer in recognizers
         for world in config.worlds
         for attack in config.attacks
-        if world == config.worlds[0] or attack_class(attack).info.trained
+        if differs(attack, world)
     ]
 
 
@@ -233,7 +240,7 @@ def _named(outcome: Outcome, bench: Bench) -> Outcome:
     )
     return Outcome(
         *(outcome.name, outcome.status, outcome.reason, trials, outcome.found),
-        *(outcome.inception, outcome.seconds, outcome.network_evaluations),
+        *(outcome.inception, outcome.seconds, outcome.network_evaluations, outcome.parameters),
     )
 
 
@@ -300,7 +307,7 @@ def _row(
         },
         seconds=result.cost.seconds if ok else None,
         device=result.cost.device,
-        parameters=result.cost.parameters,
+        parameters=outcome.parameters,
         network_evaluations=result.cost.network_evaluations,
         seed=cell.seed,
     )

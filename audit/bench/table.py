@@ -222,13 +222,13 @@ def sections(rows: Sequence[Row]) -> list[Section]:
     varied = by_belief(rows)
     if varied:
         names = list(dict.fromkeys(name for _, found in varied for name in found))
-        headings = ("defence", "recogniser", "attack", "knowledge", *names)
+        headings = ("defence", "sample", "recogniser", "attack", "knowledge", *names)
         told.append(
             (
                 "Adaptivity: IRA by what the attacker believes",
                 headings,
                 [
-                    [row.method, recognizer_text(row), row.attack, row.knowledge]
+                    [*cells(row)[:1], *cells(row)[2:6]]
                     + [_number(found[n].ira, 3) if n in found else "" for n in names]
                     for row, found in varied
                 ],

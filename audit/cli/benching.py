@@ -69,18 +69,21 @@ def _summary(rows: list[Row]) -> None:
     """The strongest attack on every setting, on a terminal."""
     from audit.bench.table import leaders, recognizer_text, sample_text
 
+    best = leaders(rows)
+    samples = list(dict.fromkeys(map(sample_text, best)))
+    for number, sample in enumerate(samples, start=1):
+        people().print(f"Sample {number}: {sample}", markup=False)
     table = Table(title="Strongest attack, best defence first", title_justify="left")
     for heading in ("defence", "sample", "recogniser", "attack", "IRA", "95 % CI", "of ceiling"):
-        table.add_column(heading)
-    for row in leaders(rows):
-        interval = f"{row.low:.1%} - {row.high:.1%}" if row.low is not None else ""
+        table.add_column(heading, overflow="fold")
+    for row in best:
         table.add_row(
             escape(row.method),
-            sample_text(row),
+            str(samples.index(sample_text(row)) + 1),
             escape(recognizer_text(row)),
             f"{row.attack} ({row.knowledge})",
             f"{row.ira:.1%}",
-            interval,
+            f"{row.low:.1%} - {row.high:.1%}" if row.low is not None else "",
             f"{row.of_ceiling:.3f}" if row.of_ceiling is not None else "-",
         )
     people().print(table)
