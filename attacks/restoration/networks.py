@@ -35,6 +35,7 @@ PRESETS = {
     # Twice as fast again; diffusion takes many evaluations.
     "light": Preset(64, (64, 96), 1, patch=4),
     "large": Preset(128, (64, 128, 256, 256), 2, head=32, groups=32),
+    "paper": Preset(128, (64, 128, 256, 512), 2, head=32, groups=32),  # Palette's widths
     "tiny": Preset(32, (8, 16), 1, patch=2, head=8, groups=4),  # for tests
 }
 

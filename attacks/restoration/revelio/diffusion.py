@@ -71,7 +71,7 @@ class Diffusion:
     """The base model as an objective of the training loop.
 
     Args:
-        size: of the network, by name; "paper" is the large one with the paper's process.
+        size: of the network, by name; "paper" comes with the paper's process.
         recognizer: as every objective is offered one; diffusion needs none.
         process: "ours" or "paper", where the size does not say it.
 
@@ -90,7 +90,6 @@ class Diffusion:
         process = process or ("paper" if size == "paper" else "ours")
         if process not in PROCESSES:
             raise InputError(f"no diffusion process {process!r}: choose {', '.join(PROCESSES)}.")
-        size = "large" if size == "paper" else size
         self.config: Mapping[str, Any] = {"size": size, "process": process}
         self.process: Process = PROCESSES[process]
         residual = self.process.about == "residual"
