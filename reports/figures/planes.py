@@ -4,7 +4,7 @@ against true size."""
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from audit.schema import AttackResult, Condition, Results
 from reports.figures.canvas import (
@@ -160,7 +160,7 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
             color=SERIES[index % len(SERIES)],
             marker=MARKS[index % len(MARKS)],
             linestyle="none",
-            label=clean(condition.title, 28),
+            label=clean(condition.anonymizer.spec or condition.title, 28),
             clip_on=False,
         )
         table += [
@@ -176,6 +176,7 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
     if not table:
         return Absent(heading, language("figures.cost.missing"))
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(language("figures.cost.x"))
@@ -204,8 +205,8 @@ def estimator(results: Results, language: Language, name: str) -> Drawing | Abse
     if not pairs:
         return Absent(heading, language("figures.estimator.missing"))
     figure, axes = panel(2.9, above=0.3 + 0.2 * ((len(known) + 1) // 2))
-    low, high = min(map(min, pairs)) - 1, max(map(max, pairs)) + 1
-    axes.plot([low, high], [low, high], color=MUTED, linewidth=1)
+    high = 1.1 * max(map(max, pairs))
+    axes.plot([0, high], [0, high], color=MUTED, linewidth=1)
     table = []
     for index, (condition, true, sizes) in enumerate(known):
         axes.plot(
@@ -215,12 +216,14 @@ def estimator(results: Results, language: Language, name: str) -> Drawing | Abse
             marker=MARKS[index % len(MARKS)],
             markersize=4,
             linestyle="none",
-            label=clean(condition.title, 28),
+            label=clean(condition.anonymizer.spec or condition.title, 28),
         )
         table += [
             [clean(condition.title, 80), language.decimal(true), language.decimal(size)]
             for size in sizes
         ]
+    axes.set_xlim(0, high)
+    axes.set_ylim(0, high)
     axes.set_xlabel(language("figures.estimator.x"))
     axes.set_ylabel(language("figures.estimator.y"))
     legend(axes)

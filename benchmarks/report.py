@@ -1,0 +1,186 @@
+"""Size and opening time of the report of a large run, made up by the audit's own functions.
+
+    python benchmarks/report.py [--probes 10000] [--output FOLDER]
+
+Ranks and embeddings are drawn at random; everything after them (estimates, curves, verdict,
+findings, report) is what an audit does. Opening is timed in Chromium where node, Chromium and the
+npm packages playwright-core and axe-core are installed (see tests/reports/test_in_a_browser.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from audit.curves import det_curve, idd_curves
+from audit.estimates import Settings, _cmc, _identification, _strata, _worst_off, chance, rank_1
+from audit.schema import (
+    Anonymizer,
+    AttackResult,
+    Condition,
+    Controls,
+    Cost,
+    Count,
+    Data,
+    Excluded,
+    ProbeCount,
+    Results,
+    Run,
+    Stage,
+    Verdict,
+    dump_results,
+)
+from audit.scoring import identification_rows
+from reports.html import render_html
+
+CONDITIONS, ATTACKS, RECOGNIZERS, GALLERY = 4, 10, 2, 2000
+AXE = Path(__file__).parents[1] / "tests" / "reports" / "axe.cjs"
+
+
+def trials(probes: int, strength: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Trials of an attack; four probes of each person, every tenth person a stranger."""
+    people = np.arange(probes) // 4
+    mates = np.where(people % 10 == 9, -1, people % GALLERY)
+    parts = []
+    for start in range(0, probes, 1000):
+        own = mates[start : start + 1000]
+        scores = rng.standard_normal((len(own), GALLERY), dtype=np.float32)
+        known = np.flatnonzero(own >= 0)
+        scores[known, own[known]] += strength
+        parts.append(identification_rows(scores, own))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(
+        kind="attack",
+        image=[f"I-{number:012x}" for number in range(probes)],
+        identity=[f"P-{person:012x}" for person in people],
+        stratum=[f"group {person % 8}" for person in people],
+    )
+
+
+def attack(
+    name: str, recognizer: str, condition: str, probes: int, rng: np.random.Generator
+) -> AttackResult:
+    settings = Settings(0.05, 0, 10)
+    frame = trials(probes, float(rng.uniform(0, 6)), rng)
+    mated = frame[frame.mated]
+    both = pd.concat([frame, *(frame.assign(kind=k) for k in ("context-only", "solid-fill"))])
+    det = det_curve(frame)
+    clear = rng.standard_normal((probes, 128))
+    found = clear + rng.standard_normal(clear.shape)
+    return AttackResult(
+        name=name,
+        recognizer=recognizer,
+        condition=condition,
+        title=f"Attack {name}",
+        knowledge="gallery and setting",
+        metrics=_identification(both, settings),
+        curves={
+            "cmc": _cmc(mated),
+            **idd_curves(found, clear, frame.identity.tolist()),
+            **({"det": det} if det else {}),
+        },
+        strata=_strata(mated, settings),
+        worst_off=_worst_off(mated, settings),
+        cost=Cost(seconds=float(rng.uniform(1, 100))),
+    )
+
+
+def large_run(probes: int) -> Results:
+    rng = np.random.default_rng(0)
+    names = [f"a{number}" for number in range(ATTACKS)]
+    recognizers = [f"r{number}" for number in range(RECOGNIZERS)]
+    anonymizers = [
+        Anonymizer(family="gaussian", spec=f"gaussian:k={k}", sigma_over_face_width=k / 900)
+        for k in (21, 45, 81, 121)[:CONDITIONS]
+    ]
+    attacks, conditions = [], []
+    for number, anonymizer in enumerate(anonymizers, start=1):
+        place = f"c{number}"
+        mine = [
+            attack(name, recognizer, place, probes // CONDITIONS, rng)
+            for recognizer in recognizers
+            for name in names
+        ]
+        attacks += mine
+        blind = trials(400, 0.0, rng)
+        ceiling = rank_1(trials(400, 8.0, rng), Settings(0.05, 0, 10))
+        controls = Controls(
+            chance=chance(GALLERY),
+            clear_ceiling=ceiling,
+            known_weak=ceiling,
+            context_only=rank_1(blind, Settings(0.05, 0, 10)),
+        )
+        counted = ProbeCount(identities=probes // 16, images=probes // CONDITIONS)
+        conditions.append(
+            Condition(
+                id=place,
+                title=f"Gaussian blur ({anonymizer.spec}, whole picture)",
+                anonymizer=anonymizer,
+                probes=counted,
+                controls=dict.fromkeys(recognizers, controls),
+                verdict=Verdict(outcome="LEAK_DEMONSTRATED", threshold=0.05),
+            )
+        )
+    return Results(
+        verdict=Verdict(outcome="LEAK_DEMONSTRATED", threshold=0.05, worst_condition="c1"),
+        data=Data(
+            gallery=Count(identities=GALLERY, images=2 * GALLERY),
+            probes=ProbeCount(identities=probes // 4, images=probes),
+            background=Count(identities=1000, images=5000),
+            stages=[Stage(name="files found", count=probes)],
+            excluded=[
+                Excluded(image=f"I-{number:012x}", role="probe", reason="unreadable")
+                for number in range(probes // 10)
+            ],
+        ),
+        anonymizer=anonymizers[0],
+        controls=conditions[0].controls["r0"],
+        attacks=attacks,
+        findings=[],
+        conditions=conditions,
+        run=Run(version="benchmark"),
+    )
+
+
+def opening(page: Path) -> dict[str, float]:
+    """Milliseconds until the page is loaded, by look; empty without the tools."""
+    chromium, node = shutil.which("chromium"), shutil.which("node")
+    if not (chromium and node):
+        return {}
+    told = subprocess.run([node, AXE, page, chromium], capture_output=True, text=True)
+    if told.returncode:
+        return {}
+    return {look["name"]: look["milliseconds"] for look in json.loads(told.stdout)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--probes", type=int, default=10_000)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    results = large_run(options.probes)
+    started = time.process_time()
+    page = render_html(results)
+    seconds = time.process_time() - started
+    folder = options.output or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(dump_results(results), encoding="utf-8")
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    print(f"probes {options.probes}, results {len(results.attacks)}")
+    print(
+        f"report.html {len(page.encode()) / 1e6:.2f} MB, rendered in {seconds:.1f} s of processor"
+    )
+    for name, milliseconds in opening(folder / "report.html").items():
+        print(f"opened in Chromium, {name}: {milliseconds:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
