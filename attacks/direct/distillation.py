@@ -18,6 +18,8 @@ from torch.nn.functional import cross_entropy, normalize
 from attacks.interface import Context
 from attacks.recognition.interface import Recognizer, equal_batches
 
+VERSION = 2
+"""Counts changes after which equal data give another network."""
 EPOCHS = 3
 BATCH = 64
 RATE = 3e-4

@@ -12,7 +12,7 @@ class Naive:
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="naive",
-        title="No attack",
+        title="Bare recogniser",
         version=1,
         needs=frozenset({"gallery"}),
         yields=frozenset({"restored"}),

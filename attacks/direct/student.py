@@ -10,10 +10,15 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import Ridge as LeastSquares
 
-from attacks.direct.distillation import EPOCHS, Network, distill
+from attacks.direct.distillation import EPOCHS, VERSION, Network, distill
 from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
 from attacks.vectors import per_person, unit
 from attacks.views import View, Views
+
+CLEAR_SHARE = 0.6
+"""Of the score that comes from the clear gallery, the rest from the gallery as the student sees it:
+rank-1 .734 against .721 for halves, .681 and .624 for either alone (sigma / face width .128, 598
+probes of 299 development people of LFW; .7 is as good)."""
 
 
 class Student:
@@ -25,7 +30,7 @@ class Student:
     info: ClassVar[AttackInfo] = AttackInfo(
         name="student",
         title="Distilled student",
-        version=2,
+        version=3,
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"embeddings", "scores"}),
         trained=True,
@@ -58,7 +63,8 @@ class Student:
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
         found = self.network_.embed(self.views_.probe_crops(probes, View.RESTORED, self.start_))
-        scores = (found @ self.clear_templates_.T + found @ self.seen_templates_.T) / 2
+        clear, seen = found @ self.clear_templates_.T, found @ self.seen_templates_.T
+        scores = CLEAR_SHARE * clear + (1 - CLEAR_SHARE) * seen
         return AttackOutput(
             embeddings=found + self.centre_,
             scores=scores,
@@ -80,7 +86,7 @@ class Student:
             return None
         rows = ",".join(map(str, reference.training))
         parts = [reference.faces.key, rows, self.views_.restorer.key, str(context.seed)]
-        parts += [self.start_.digest, context.recognizer.digest, str(self.info.version)]
+        parts += [self.start_.digest, context.recognizer.digest, str(VERSION)]
         parts += [str(context.options.get("student_epochs", EPOCHS))]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
         return context.cache / f"student-{digest}.safetensors"
