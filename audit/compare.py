@@ -168,7 +168,7 @@ def _key(attack: AttackResult) -> Key:
 
 def _title(attack: AttackResult) -> str:
     name = attack.title or attack.name
-    return f"{name}, {attack.knowledge}" if _world(attack) else name
+    return f"{name}, {attack.knowledge}" if _world(attack) == "open" else name
 
 
 def _on(results: Results, condition: Condition) -> dict[Key, AttackResult]:

@@ -24,7 +24,7 @@ def render_compare(comparison: Comparison) -> str:
             c=comparison,
             t=language,
             css=stylesheet(),
-            label=figures.label,
+            attack_of=figures.attack_of,
             reading=reading,
             tallies=[
                 (

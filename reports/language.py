@@ -108,6 +108,12 @@ class Language:
             return text
         return f"{text} ({self.signed(difference.low)}…{self.signed(difference.high)})"
 
+    def chance_of(self, p_value: float | None) -> str:
+        """A p-value, to two digits and no further than one in a thousand."""
+        if p_value is None:
+            return "–"
+        return f"<{self._point('0.001')}" if p_value < 0.001 else self.decimal(p_value, 2)
+
     def duration(self, seconds: float) -> str:
         return f"{self.decimal(seconds)}{_SPACE}s"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from audit.schema_compare import Comparison, PairedDifference, Trend
@@ -20,16 +22,25 @@ from reports.figures.rows import ROW, caption, mark, row_axes
 from reports.figures.text import columns, rate_axis, rates
 from reports.language import Language
 from reports.names import clean
+from reports.summary import recognizer
 
 MOST_ROWS = 24
 
 
-def label(entry: PairedDifference | Trend) -> str:
-    """Attack, recogniser, condition and, of a difference, run in one line."""
-    parts = [entry.attack, entry.recognizer, entry.condition]
-    if isinstance(entry, PairedDifference):
-        parts.append(entry.run)
-    return " · ".join(clean(part, 40) for part in parts if part)
+def attack_of(entry: PairedDifference | Trend) -> str:
+    """The attack with its recogniser."""
+    attack = clean(entry.attack, 80)
+    return f"{attack} ({recognizer(entry.recognizer)})" if entry.recognizer else attack
+
+
+def label(entry: PairedDifference, among: Sequence[PairedDifference]) -> str:
+    """What tells a difference from the others in one line: attack, and where they vary, recogniser,
+    condition and run."""
+    parts = [entry.attack]
+    for name in ("recognizer", "condition", "run"):
+        if len({getattr(other, name) for other in among}) > 1:
+            parts.append(getattr(entry, name) or "–")
+    return " · ".join(clean(part, 40) for part in parts)
 
 
 def differences(comparison: Comparison, language: Language, name: str) -> Drawing | Absent:
@@ -43,7 +54,7 @@ def differences(comparison: Comparison, language: Language, name: str) -> Drawin
     figure, axes = panel(ROW * len(shown), left=0.2)
     for y, entry in enumerate(shown):
         mark(axes, y, entry.difference, 0)
-        caption(axes, y, label(entry), language.points(entry.difference))
+        caption(axes, y, label(entry, known), language.points(entry.difference))
     row_axes(axes, len(shown))
     ends = [e for d in shown for e in (d.difference.low, d.difference.high, d.difference.value)]
     reach = max(0.1, *(abs(end) for end in ends if end is not None)) * 1.1
@@ -58,7 +69,7 @@ def differences(comparison: Comparison, language: Language, name: str) -> Drawin
         about,
         inline(figure, name, heading, about),
         [language("compare.what"), language("compare.difference")],
-        [[label(entry), language.points(entry.difference)] for entry in shown],
+        [[label(entry, known), language.points(entry.difference)] for entry in shown],
     )
 
 
