@@ -15,7 +15,10 @@ _BUILT_IN = {
     "degraded-gallery": "attacks.direct.degraded_gallery:DegradedGallery",
     "wiener": "attacks.restoration.wiener:Wiener",
     "parrot": "attacks.direct.parrot:Parrot",
+    "fantomas": "attacks.restoration.fantomas:Fantomas",
     "ridge": "attacks.direct.ridge:Ridge",
+    "mmse": "attacks.restoration.mmse:Mmse",
+    "flow": "attacks.restoration.flow:Flow",
     "student": "attacks.direct.student:Student",
     "fusion": "attacks.direct.fusion:Fusion",
 }

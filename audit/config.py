@@ -70,6 +70,8 @@ class AuditConfig(BaseModel):
     cache: str | None = None
     """Folder for intermediate arrays that several runs may share; None keeps them in the run."""
     student_epochs: int = Field(3, ge=1)
+    checkpoints: dict[str, str] = Field(default_factory=dict)
+    """Folders of trained attackers by attack, instead of the shipped ones."""
 
     authorization: str | None = None
     """Basis on which the audit is made, in the auditor's words."""
@@ -84,6 +86,21 @@ class AuditConfig(BaseModel):
         """A list may be written as `naive,ridge`, as on the command line."""
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("checkpoints", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: object) -> object:
+        """On the command line and in the environment checkpoints are `name=folder,...`."""
+        if isinstance(value, str):
+            value = tuple(part for part in value.split(",") if part.strip())
+        if isinstance(value, tuple | list):
+            if not all("=" in str(part) for part in value):
+                raise ValueError("write NAME=FOLDER")
+            return {
+                name.strip(): folder.strip()
+                for name, _, folder in (str(part).partition("=") for part in value)
+            }
         return value
 
     @field_validator("attacks", "recognizers", "worlds")

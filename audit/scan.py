@@ -21,6 +21,7 @@ from attacks.recognition.interface import Recognizer
 from attacks.recognition.recognizers import load_recognizer
 from attacks.registry import attack_class
 from attacks.residue import inspect
+from attacks.training.card import Checkpoint
 from attacks.views import embed_clear
 from audit import schema
 from audit.conditions import examine_probe, group_probes, place_faces, probe_face
@@ -102,6 +103,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     device = resolve_device(config.device)
     for name in config.attacks:
         attack_class(name)  # a misspelt name is refused even where nothing can be attacked
+    checkpoints(config)
     material = read_material(dataset, config, store, device, progress)
     notes = Notes()
     conditions: list[schema.Condition] = []
@@ -166,6 +168,19 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
             "reassess_by": reassess_by(started),
         }
     )
+
+
+def checkpoints(config: AuditConfig) -> dict[str, Checkpoint]:
+    """The trained attackers that were given, as attacks' options; a work unit's key holds their
+    digests.
+
+    Raises:
+        InputError: a folder holds no checkpoint of that attack.
+    """
+    return {
+        f"{name}_checkpoint": Checkpoint.open(Path(folder), name)
+        for name, folder in sorted(config.checkpoints.items())
+    }
 
 
 def resolve_device(wanted: str) -> str:
@@ -387,7 +402,7 @@ def make_bench(
         perception.device,
         cache_folder(config, store),
         progress,
-        {"student_epochs": config.student_epochs},
+        {"student_epochs": config.student_epochs, **checkpoints(config)},
     )
     clear = embed_clear(faces, context)
     scorer = Scorer.of(recognizer, clear[list(material.gallery)], reference.gallery_identities)

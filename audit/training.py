@@ -37,6 +37,8 @@ OBJECTIVES: Mapping[str, str] = {
     "fantomas": "attacks.restoration.fantomas:FantomasObjective",
     "mmse": "attacks.restoration.mmse:MmseObjective",
     "flow": "attacks.restoration.flow:objective",
+    "student": "attacks.training.student:StudentObjective",
+    "kernel": "attacks.training.kernel:KernelObjective",
     "revelio": "attacks.restoration.revelio.diffusion:Diffusion",
 }
 """What the loop can train, by the attack's name; each takes the network's size and a recogniser."""

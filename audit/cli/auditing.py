@@ -53,6 +53,14 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")
 @click.option("--student-epochs", type=int)
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    callback=lambda context, option, value: value or None,
+    metavar="NAME=FOLDER",
+    help="What `reid-audit train` made, for an attack; may be repeated.",
+)
 @click.option("--authorization", help="Basis on which the audit is made.")
 @click.option("--evidence", type=click.Choice(["none", "restricted"]))
 @click.option("--cache", help="Folder for intermediate arrays that several runs may share.")

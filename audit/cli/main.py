@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from audit.cli import anonymizing, auditing, benching, installing, reporting
+from audit.cli import anonymizing, auditing, benching, installing, reporting, training
 from audit.store import tool_version
 from metrics.errors import ReidAuditError
 
@@ -26,7 +26,7 @@ def cli() -> None:
     """
 
 
-for module in (auditing, anonymizing, benching, reporting, installing):
+for module in (auditing, anonymizing, training, benching, reporting, installing):
     for command in module.COMMANDS:
         cli.add_command(command)
 

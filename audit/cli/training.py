@@ -12,7 +12,7 @@ from audit.cli.console import out, people, progress
 from metrics.errors import InputError
 
 EXISTING = click.Path(path_type=Path)
-KINDS = ("student", "parrot", "fantomas", "mmse", "revelio", "flow", "kernel")
+KINDS = ("student", "fantomas", "mmse", "flow", "revelio", "kernel")
 
 
 @click.command()

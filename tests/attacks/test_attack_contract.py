@@ -16,7 +16,10 @@ from metrics.errors import InputError
 
 NEEDS = {"gallery", "background", "operator", "trainable"}
 YIELDS = {"restored", "embeddings", "scores", "estimates"}
-BUILT_IN = ("naive", "degraded-gallery", "wiener", "parrot", "ridge", "student", "fusion")
+BUILT_IN = (
+    "naive", "degraded-gallery", "wiener", "parrot", "fantomas",
+    "ridge", "mmse", "flow", "student", "fusion",
+)  # fmt: skip
 Make = Callable[..., Any]
 
 
