@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from attacks.recognition.interface import Recognizer
+    from attacks.training.card import Checkpoint
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -73,3 +74,26 @@ def stand_in() -> Recognizer:
         forward=build(),
         build=build,
     )
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
+    """Tiny restorers with random weights by attack: they check that parts fit together."""
+    import torch
+
+    from attacks.restoration.fantomas import FantomasObjective
+    from attacks.restoration.flow import FlowObjective
+    from attacks.restoration.mmse import MmseObjective
+    from attacks.training.card import Card, write_checkpoint
+
+    made = {}
+    for objective in (MmseObjective, FantomasObjective, FlowObjective):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            built = objective("tiny")
+            for parameter in built.network.parameters():
+                torch.nn.init.normal_(parameter, std=0.02)  # its last layer starts at zero
+        card = Card(built.name, dict(built.config), {}, {}, {}, {}, "none", 0)
+        folder = tmp_path_factory.mktemp(built.name)
+        made[built.name] = write_checkpoint(folder, built.network.state_dict(), card)
+    return made

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from attacks.forward import ForwardModel, RelativeBox
 from attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
 from attacks.operators import parse
 from attacks.recognition.align import face_width
 from attacks.recognition.interface import Recognizer
-from attacks.restoration.fantomas import FantomasObjective
-from attacks.restoration.flow import FlowObjective
-from attacks.restoration.mmse import MmseObjective
-from attacks.training.card import Card, Checkpoint, write_checkpoint
+from attacks.training.card import Checkpoint
 from audit.data import decode
 
 LANDMARKS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
@@ -64,22 +60,6 @@ def clear(pictures: dict[tuple[str, int], np.ndarray]) -> ClearFaces:
 
 
 @pytest.fixture(scope="session")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
-    """Tiny restorers with random weights, as options of attacks: they check that parts fit."""
-    made = {}
-    for objective in (MmseObjective, FantomasObjective, FlowObjective):
-        torch.manual_seed(0)
-        built = objective("tiny")
-        for parameter in built.network.parameters():
-            torch.nn.init.normal_(parameter, std=0.02)  # its last layer starts at zero
-        card = Card(built.name, dict(built.config), {}, {}, {}, {}, "none", 0)
-        folder = tmp_path_factory.mktemp(built.name)
-        weights = built.network.state_dict()
-        made[f"{built.name}_checkpoint"] = write_checkpoint(folder, weights, card)
-    return made
-
-
-@pytest.fixture(scope="session")
 def scene(
     clear: ClearFaces, stand_in: Recognizer, untrained: dict[str, Checkpoint]
 ) -> Callable[..., Scene]:
@@ -99,7 +79,8 @@ def scene(
         forward = ForwardModel(
             parse(spec), (float(face_width(LANDMARKS)),), None if whole else FACE
         )
-        options = {"student_epochs": 1, "flow_steps": 2, **untrained}
+        given = {f"{name}_checkpoint": checkpoint for name, checkpoint in untrained.items()}
+        options = {"student_epochs": 1, "flow_steps": 2, **given}
         settings = Context(forward, recognizer, recognizer, seed=3, options=options)
         chosen = np.flatnonzero(~first & known)
         originals = tuple(clear.load(int(row)) for row in chosen)

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from attacks.registry import names
+from attacks.training.card import Checkpoint
 from audit.config import AuditConfig, resolve
 from audit.data import load
 from audit.publish import publish
@@ -247,9 +248,16 @@ def test_an_attack_that_breaks_is_reported_and_gives_nothing_away(
     assert failed.metrics["ira"].value is None
 
 
-def test_every_attack_runs_in_both_worlds(data: Path, plumbing: None, tmp_path: Path) -> None:
+def test_every_attack_runs_in_both_worlds(
+    data: Path, plumbing: None, untrained: dict[str, Checkpoint], tmp_path: Path
+) -> None:
     results = audit(
-        data, tmp_path / "run", attacks=",".join(names()), worlds="closed,open", student_epochs=1
+        data,
+        tmp_path / "run",
+        attacks=",".join(names()),
+        worlds="closed,open",
+        student_epochs=1,
+        checkpoints={name: str(checkpoint.folder) for name, checkpoint in untrained.items()},
     )
     assert {(a.name, a.status) for a in results.attacks} == {(name, "ok") for name in names()}
     told = [a.knowledge for a in results.attacks if a.name == "student"]
