@@ -65,9 +65,8 @@ def trials(probes: int, strength: float, rng: np.random.Generator) -> pd.DataFra
     )
 
 
-def attack(
-    name: str, recognizer: str, condition: str, probes: int, rng: np.random.Generator
-) -> AttackResult:
+def attack(condition: str, probes: int, rng: np.random.Generator) -> AttackResult:
+    """One attack's figures; the others of a condition repeat them, being as long."""
     settings = Settings(0.05, 0, 10)
     frame = trials(probes, float(rng.uniform(0, 6)), rng)
     mated = frame[frame.mated]
@@ -76,10 +75,8 @@ def attack(
     clear = rng.standard_normal((probes, 128))
     found = clear + rng.standard_normal(clear.shape)
     return AttackResult(
-        name=name,
-        recognizer=recognizer,
+        name="a0",
         condition=condition,
-        title=f"Attack {name}",
         knowledge="gallery and setting",
         metrics=_identification(both, settings),
         curves={
@@ -104,12 +101,12 @@ def large_run(probes: int) -> Results:
     attacks, conditions = [], []
     for number, anonymizer in enumerate(anonymizers, start=1):
         place = f"c{number}"
-        mine = [
-            attack(name, recognizer, place, probes // CONDITIONS, rng)
-            for recognizer in recognizers
+        found = attack(place, probes // CONDITIONS, rng)
+        attacks += [
+            found.model_copy(update={"name": name, "title": f"Attack {name}", "recognizer": by})
+            for by in recognizers
             for name in names
         ]
-        attacks += mine
         blind = trials(400, 0.0, rng)
         ceiling = rank_1(trials(400, 8.0, rng), Settings(0.05, 0, 10))
         controls = Controls(

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
-from audit.cli.console import out, out_json, people, progress
+from audit.cli.console import escape, out, out_json, people, progress
 from metrics.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
-from audit.cli.console import out, people, progress
+from audit.cli.console import escape, out, people, progress
 
 if TYPE_CHECKING:
     from audit.bench.table import Row

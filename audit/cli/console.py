@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape as rich_escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,6 +25,30 @@ from rich.progress import (
 Report = Callable[[str, int, int], None]
 
 
+_MISLEADING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that turn the direction of what follows."""
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters and turns of direction spelt out: a file's name may hold
+    them, and a terminal would obey.
+
+    >>> visible("a\x1b[31mb\u202e\tc")
+    'a\\u001b[31mb\\u202e\tc'
+    """
+    return "".join(
+        f"\\u{ord(char):04x}"
+        if char in _MISLEADING or (unicodedata.category(char) == "Cc" and char not in "\n\t")
+        else char
+        for char in text
+    )
+
+
+def escape(text: str) -> str:
+    """A text as it stands, for places where rich reads mark-up."""
+    return rich_escape(visible(text))
+
+
 def people() -> Console:
     """Console for people; plain text where stderr is no terminal."""
     return Console(stderr=True, highlight=False)
@@ -30,12 +56,12 @@ def people() -> Console:
 
 def out(text: str) -> None:
     """One line of output for programs or pipes."""
-    click.echo(text)
+    click.echo(visible(text))
 
 
 def out_json(value: Any) -> None:
     """A JSON value on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(visible(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 @contextmanager

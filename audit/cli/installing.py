@@ -6,10 +6,9 @@ from functools import partial
 from typing import Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
-from audit.cli.console import Report, out, out_json, people, progress
+from audit.cli.console import Report, escape, out, out_json, people, progress
 from metrics.errors import InputError, IntegrityError
 
 

@@ -11,6 +11,7 @@ import sys
 import click
 
 from audit.cli import anonymizing, auditing, benching, installing, reporting, training
+from audit.cli.console import visible
 from audit.store import tool_version
 from metrics.errors import ReidAuditError
 
@@ -51,5 +52,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"reid-audit: {message}", err=True)
+    click.echo(visible(f"reid-audit: {message}"), err=True)
     sys.exit(code)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from audit.cli.console import out, people
+from audit.cli.console import out, people, visible
 from metrics.errors import IntegrityError
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -65,7 +65,7 @@ def verify(run: Path) -> int:
 
     problems = problems_of(run)
     for problem in problems:
-        people().print(problem, markup=False)
+        people().print(visible(problem), markup=False)
     if problems:
         raise IntegrityError(f"{run}: {len(problems)} file(s) differ from the sealed run.")
     out(f"{run}: every file is as it was sealed.")
