@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import yaml
 
+from attacks.operators import parse
 from audit.bench import plan
 from audit.bench.config import Sample, presets, resolve
-from audit.bench.run import run_bench
+from audit.bench.run import consensus, run_bench
 from audit.bench.sample import Probe, draw
 from audit.bench.table import Row, by_belief, leaders, read_rows
 from audit.data import Dataset, Item
@@ -223,10 +224,28 @@ def test_an_estimated_method_is_used(data: Path, plumbing: None, tmp_path: Path)
     assert rows[2].ira == rows[1].ira
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], None),
+        (["solid", "box:k=9", "box:k=11", "box:k=13"], "box:k=11"),
+        (
+            ["gaussian:sigma=4", "gaussian:sigma=4.4", "gaussian:sigma=4.2"],
+            "gaussian:k=25,sigma=4.2",
+        ),
+        ([f"gaussian:sigma={s}|jpeg:q=75" for s in (3, 4.5, 6)], "gaussian:k=19..37,sigma=3.15"),
+        (["gaussian:sigma=3|jpeg:q=60", "solid"], "gaussian:k=17,sigma=3|jpeg:q=60"),
+    ],
+)
+def test_pictures_agree_on_a_method(found: list[str], expected: str | None) -> None:
+    operator = consensus([parse(spec) for spec in found])
+    assert operator is None if expected is None else str(operator).startswith(expected)
+
+
 def test_a_method_that_cannot_be_identified_is_said(
     data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audit.bench.run._median", lambda found: None)
+    monkeypatch.setattr("audit.bench.run.consensus", lambda found: None)
     rows = measure(
         tmp_path,
         data,
