@@ -4,6 +4,9 @@
     python benchmarks/identify.py region   --data ../shared/data --pictures 50
     python benchmarks/identify.py families --data ../shared/data --pictures 100
 
+People: those of London and of LFW's gallery and probes whose name's SHA-256 starts with an odd
+byte, less the people of London that were seen in development (`attacks.identify.training_widths`).
+
 `kernel`: every odd size from 1 to 81, each on `--pictures` other pictures, per picture: LFW at its
 native 250 px and London reduced to 256 px. `region`: face boxes with a random shift. `families`:
 ten families with random settings, the settings of `attacks.identify.training`.
@@ -23,6 +26,7 @@ import numpy as np
 
 from attacks.identify import Identification, identify
 from attacks.identify.training import draw_spec
+from attacks.identify.training_widths import development, first_byte
 from attacks.operators import parse
 from attacks.operators.base import apply_to_box
 
@@ -42,10 +46,13 @@ FAMILIES = (
 )
 
 
-def faces(data: Path, name: str, roles: tuple[str, ...], size: int | None) -> list[np.ndarray]:
-    """RGB pictures of a table's roles, reduced to `size` pixels, in a fixed random order."""
+def faces(data: Path, name: str, size: int | None) -> list[np.ndarray]:
+    """RGB pictures of a table's people for testing, reduced to `size` pixels, in a fixed random
+    order."""
     with (data / f"{name}.csv").open(newline="") as file:
-        paths = [data / row["path"] for row in csv.DictReader(file) if row["role"] in roles]
+        rows = [row for row in csv.DictReader(file) if row["role"] in ("gallery", "probe")]
+    held = development if name == "london" else lambda person: first_byte(person) % 2 == 0
+    paths = [data / row["path"] for row in rows if not held(row["identity"])]
     order = np.random.default_rng(0).permutation(len(paths))[:400]
     pictures = [cv2.imread(str(paths[i]))[..., ::-1] for i in order]
     if size is not None:
@@ -58,12 +65,16 @@ def kernel_errors(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Sizes, errors in size, and CPU seconds per picture."""
     sizes, errors = [], []
-    start, rng = time.process_time(), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
+    seconds = 0.0
     for index, size in enumerate(np.repeat(np.arange(1, 82, 2), each)):
-        blurred = parse(spec(int(size), rng)).apply(pictures[index % len(pictures)], rng)
-        sizes.append(int(size))
+        text = spec(int(size), rng)
+        blurred = parse(text).apply(pictures[index % len(pictures)], rng)
+        start = time.process_time()
         errors.append(_size(identify(blurred)) - int(size))
-    return np.array(sizes), np.array(errors), (time.process_time() - start) / len(sizes)
+        seconds += time.process_time() - start
+        sizes.append(int(size))
+    return np.array(sizes), np.array(errors), seconds / len(sizes)
 
 
 def _size(answer: Identification) -> int:
@@ -73,8 +84,8 @@ def _size(answer: Identification) -> int:
 
 def kernel(data: Path, each: int) -> None:
     sets = {
-        "london 256 px": faces(data, "london", ("gallery", "probe"), 256),
-        "lfw 250 px": faces(data, "lfw", ("gallery", "probe"), None),
+        "london 256 px": faces(data, "london", 256),
+        "lfw 250 px": faces(data, "lfw", None),
     }
     tools: dict[str, Callable[[int, np.random.Generator], str]] = {
         "torchvision": lambda k, rng: f"gaussian:k={k}",
@@ -124,7 +135,7 @@ def overlap(a: Box, b: Box) -> float:
 
 def region(data: Path, count: int) -> None:
     rng = np.random.default_rng(0)
-    pictures = faces(data, "lfw", ("gallery", "probe"), None)[:count]
+    pictures = faces(data, "lfw", None)[:count]
     for spec in (*REGION_TOOLS, "none"):
         found = []
         for picture in pictures:
@@ -137,7 +148,7 @@ def region(data: Path, count: int) -> None:
 
 def families(data: Path, count: int) -> None:
     rng = np.random.default_rng(0)
-    pictures = faces(data, "lfw", ("gallery", "probe"), None)
+    pictures = faces(data, "lfw", None)
     right = total = 0
     for family in FAMILIES:
         answers: Counter[str] = Counter()

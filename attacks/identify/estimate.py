@@ -8,22 +8,31 @@ from typing import Any
 import numpy as np
 
 from attacks.identify import responses
+from attacks.identify.compression import jpeg_quality_of
+from attacks.identify.enlarged import Enlargement, enlargement
 from attacks.identify.evidence import Evidence, measure
-from attacks.identify.learned import classify, correct_half
-from attacks.identify.likelihood import fit, scan
+from attacks.identify.learned import classify
+from attacks.identify.likelihood import scan
 from attacks.identify.prior import face_prior
-from attacks.identify.region import Region, find_region
+from attacks.identify.region import find_region
 from attacks.identify.result import EncodedInfo, Identification
+from attacks.identify.spectra import Spectrum
 from attacks.identify.structure import block_grid, solid_colour
 from attacks.identify.traces import comb_size, line_direction
-from attacks.operators.blur import rule_kernel
+from attacks.identify.widths import gaussian_widths
+from attacks.operators.blur import rule_kernel, rule_sigma
 from metrics.errors import InputError
 
 SMALLEST = 8
 """Sides in pixels under which a spectrum says nothing."""
-RECTANGULAR = 25.0
-"""Gain in log posterior from which a Gaussian's two axes are taken to differ."""
-OPENCV = 4.0
+RECTANGULAR = 4.0
+"""Standard deviations from which a Gaussian's two axes are taken to differ, if also by more than
+`STRETCH`."""
+STRETCH = 0.05
+"""Log ratio of two sigmas."""
+EXPLAINED = 0.9
+"""Confidence from which one operator on the whole picture is preferred to one on a part."""
+OPENCV = 8.0
 """Gain in log posterior from which the kernel is taken to be OpenCV's."""
 
 
@@ -45,26 +54,41 @@ def identify(
             f"identify takes RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}; convert it."
         )
     height, width = picture.shape[:2]
+    stored = None if encoded is None else encoded.quality
     if region is None:
-        found = find_region(picture)
+        answer = _search(picture, stored)
     else:
         x0, y0, x1, y1 = region
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise InputError(f"region {region} does not lie in a picture of {width} x {height}.")
-        found = Region((x0, y0, x1, y1))
-    x0, y0, x1, y1 = found.box
-    answer = _identify_region(np.ascontiguousarray(picture[y0:y1, x0:x1]))
-    answer = replace(answer, region=found.box, region_shape=found.shape)
+        answer = _identify_region(picture, region, stored)
     if encoded is None:
         return answer
-    return replace(
-        answer, codec=encoded.codec, quality=encoded.quality, bit_depth=encoded.bit_depth
-    )
+    return replace(answer, codec=encoded.codec, bit_depth=encoded.bit_depth)
 
 
-def _identify_region(region: np.ndarray) -> Identification:
+def _search(picture: np.ndarray, stored: int | None) -> Identification:
+    """The answer for the part that was processed, if one stands out and the whole picture has no
+    better explanation: blocks and enlarged samples have straight edges too."""
+    height, width = picture.shape[:2]
+    found = find_region(picture)
+    box = (0, 0, width, height)
+    part = replace(_identify_region(picture, found.box, stored), region_shape=found.shape)
+    if found.box == box or part.family in ("solid", "pixelate"):
+        return part
+    whole = _identify_region(picture, box, stored)
+    explained = whole.family not in ("none", "unknown") and whole.confidence > EXPLAINED
+    return whole if explained or part.family in ("none", "unknown") else part
+
+
+def _identify_region(
+    picture: np.ndarray, box: tuple[int, int, int, int], stored: int | None
+) -> Identification:
+    """`stored`: quality of the JPEG file, None where it is none."""
+    x0, y0, x1, y1 = box
+    region = np.ascontiguousarray(picture[y0:y1, x0:x1])
     height, width = region.shape[:2]
-    answer = Identification((0, 0, width, height), "unknown")
+    answer = Identification(box, "unknown", quality=stored)
     colour = solid_colour(region)
     if colour is not None:
         return replace(
@@ -93,19 +117,36 @@ def _identify_region(region: np.ndarray) -> Identification:
             confidence=grid.share,
             spec=f"pixelate:b={block}",
         )
+    # Blocks that lie in the region as a whole: what is outside may have been stored before.
+    quality = stored or jpeg_quality_of(picture[-(-y0 // 8) * 8 : y1, -(-x0 // 8) * 8 : x1])
     evidence = measure(region)
-    family, confidence = classify(evidence.features)
-    describe = {"none": _none, "gaussian": _gaussian, "box": _box, "motion": _motion}
-    describe |= {"permute": _permute, "noise": _noise}
-    parameters, spec = describe.get(family, _nothing)(evidence, region)
+    enlarged = enlargement(region)
+    family, confidence = classify(evidence.features, *_excluded(enlarged, quality))
+    describe = {"none": _none, "box": _box, "motion": _motion, "permute": _permute, "noise": _noise}
+    scrambled = family in ("permute", "noise") and confidence > EXPLAINED
+    if enlarged.certain and not scrambled:
+        family, confidence = "downscale", 1.0
+    if family == "downscale" and enlarged.factor_x > 1:
+        parameters, spec = _downscale(enlarged)
+    elif family == "gaussian":
+        parameters, spec = _gaussian(evidence, quality)
+    else:
+        parameters, spec = describe.get(family, _nothing)(evidence, region)
     return replace(
         answer,
         family=family,
         parameters=parameters,
         noise=float(np.sqrt(evidence.gaussian.noise)),
+        codec=None if quality is None else "jpeg",
+        quality=quality,
         confidence=confidence,
         spec=spec,
     )
+
+
+def _excluded(enlarged: Enlargement, quality: int | None) -> tuple[str, ...]:
+    """Families that cannot be: what was enlarged and not stored as JPEG since is known for sure."""
+    return ("downscale",) if quality is None and not enlarged.certain else ()
 
 
 Description = tuple[dict[str, Any], str | None]
@@ -119,47 +160,50 @@ def _none(evidence: Evidence, region: np.ndarray) -> Description:
     return {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}, "none"
 
 
-def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
-    """Square unless two axes explain the spectrum much better; square sigmas are corrected by
-    what was learnt from whitened spectra."""
-    square = evidence.gaussian
-    start = np.repeat(square.shape, 2)
-    limits = (0.0, float(min(region.shape[:2])))
-    both = fit(evidence.fine, face_prior(), responses.gaussian, start, limits)
-    stretch = abs(np.log((both.shape[0] + 1) / (both.shape[1] + 1)))
-    tool = "gaussian"
-    if square.cost - both.cost > RECTANGULAR and stretch > 0.1:
-        halves, sds = both.shape, both.sd
+def _gaussian(evidence: Evidence, quality: int | None) -> Description:
+    """Square unless the axes differ by much more than their uncertainty."""
+    found = gaussian_widths(evidence.power, quality)
+    stretch = abs(np.log(found.x / found.y))
+    if stretch > max(STRETCH, RECTANGULAR * np.hypot(found.sd_x, found.sd_y)):
+        sigma_x, sigma_y, sd_x, sd_y = found.x, found.y, found.sd_x, found.sd_y
+        spec = f"gaussian:sx={sigma_x:.4g},sy={sigma_y:.4g}"
+        kernel = max(3, rule_kernel(float(np.sqrt(sigma_x * sigma_y))))
     else:
-        half, sd = correct_half(float(square.shape[0]), evidence.features)
-        opencv = _opencv_half(evidence, half)
+        sigma_x = sigma_y = found.square
+        sd_x = sd_y = found.sd_square
+        kernel = max(3, rule_kernel(found.square))
+        spec = f"gaussian:k={kernel}"
+        opencv = None if quality else _opencv_kernel(evidence.fine, kernel)
         if opencv is not None:
-            tool, half = "cv-gaussian", opencv
-        halves, sds = np.array([half, half]), np.array([sd, sd])
-    sigma_x, sigma_y = (max(0.1, responses.rule_sigma(float(h))) for h in halves)
-    kernel = max(3, rule_kernel(float(np.sqrt(sigma_x * sigma_y))))
+            kernel, spec = opencv, f"cv-gaussian:k={opencv}"
+            sigma_x = sigma_y = rule_sigma(opencv)
     parameters = {
         "sigma_x": sigma_x,
         "sigma_y": sigma_y,
-        "sigma_x_sd": 0.3 * float(sds[0]),
-        "sigma_y_sd": 0.3 * float(sds[1]),
+        "sigma_x_sd": sd_x * sigma_x,
+        "sigma_y_sd": sd_y * sigma_y,
         "kernel_size": kernel,
     }
-    if sigma_x == sigma_y:
-        return parameters, f"{tool}:k={kernel}"
-    return parameters, f"gaussian:sx={sigma_x:.4g},sy={sigma_y:.4g}"
+    return parameters, spec
 
 
-def _opencv_half(evidence: Evidence, half: float) -> float | None:
-    """Half width of the OpenCV kernel near `half` that explains the spectrum better than any of
-    torchvision's, if one does: OpenCV rounds the weights to 1/256."""
-    reach = max(3, round(0.2 * half))
-    halves = np.arange(max(2, round(half) - reach), round(half) + reach + 1)
-    banks = [model.bank(halves, evidence.fine) for model in (responses.gaussian, responses.opencv)]
-    smooth, rounded = np.split(scan(evidence.fine, face_prior(), np.vstack(banks)), 2)
+def _downscale(enlarged: Enlargement) -> Description:
+    factor = float(np.sqrt(enlarged.factor_x * enlarged.factor_y))
+    parameters = {"factor_x": enlarged.factor_x, "factor_y": enlarged.factor_y}
+    return parameters, f"downscale:f={factor:.4g},up={enlarged.interpolation}"
+
+
+def _opencv_kernel(fine: Spectrum, kernel: int) -> int | None:
+    """OpenCV kernel near `kernel` that explains the spectrum better than any of torchvision's, if
+    one does: OpenCV rounds the weights to 1/256."""
+    half = kernel // 2
+    reach = max(2, round(0.1 * half))
+    halves = np.arange(max(2, half - reach), half + reach + 1)
+    banks = [model.bank(halves, fine) for model in (responses.gaussian, responses.opencv)]
+    smooth, rounded = np.split(scan(fine, face_prior(), np.vstack(banks)), 2)
     if smooth.min() - rounded.min() < OPENCV:
         return None
-    return float(halves[np.argmin(rounded)])
+    return int(2 * halves[np.argmin(rounded)] + 1)
 
 
 def _box(evidence: Evidence, region: np.ndarray) -> Description:

@@ -32,12 +32,13 @@ RINGS = len(ABSOLUTE) + len(RELATIVE) - 2
 class Evidence:
     """gaussian, box: best fits of square kernels, their shape the half width. margin: by how much
     the box's cost lies under the Gaussian's. features `(F,)`: NaN where a grey region has none.
-    fine: the spectrum the fits saw."""
+    power `(P, H, W)` of every mode; fine: the spectrum the fits saw."""
 
     gaussian: Fit
     box_half: float
     margin: float
     features: np.ndarray
+    power: np.ndarray
     fine: Spectrum
 
 
@@ -79,7 +80,7 @@ def measure(region: np.ndarray) -> Evidence:
         np.log(height / width),
     ]
     features = np.concatenate([summary, _radial(fine, best), traces(region)])
-    return Evidence(best, box_half, margin, features, fine)
+    return Evidence(best, box_half, margin, features, power, fine)
 
 
 def _radial(fine: Spectrum, found: Fit) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Small networks on top of the closed form: which family, and how far the closed form is off.
+"""A small network on top of the closed form: which family.
 
-Their weights are plain numbers in `learned.json`, trained on background people alone by
+Its weights are plain numbers in `learned.json`, trained on background people alone by
 `training.py`.
 """
 
@@ -38,33 +38,21 @@ class Network:
 
 
 @cache
-def _networks() -> tuple[Network, tuple[str, ...], Network, float]:
-    stored = json.loads(resources.files(__package__).joinpath("learned.json").read_text())
-
-    def network(part: dict[str, list]) -> Network:
-        layers = tuple((np.array(w), np.array(b)) for w, b in part["layers"])
-        return Network(np.array(part["mean"]), np.array(part["scale"]), layers)
-
-    family, correction = stored["family"], stored["correction"]
-    return network(family), tuple(family["classes"]), network(correction), correction["sd"]
+def _network() -> tuple[Network, tuple[str, ...]]:
+    stored = json.loads(resources.files(__package__).joinpath("learned.json").read_text())["family"]
+    layers = tuple((np.array(w), np.array(b)) for w, b in stored["layers"])
+    network = Network(np.array(stored["mean"]), np.array(stored["scale"]), layers)
+    return network, tuple(stored["classes"])
 
 
-def classify(features: np.ndarray) -> tuple[str, float]:
-    """Most probable family and its probability; `unknown` when nothing is probable."""
-    network, classes, _, _ = _networks()
+def classify(features: np.ndarray, *excluded: str) -> tuple[str, float]:
+    """Most probable family but the excluded ones, and its probability; `unknown` when nothing is
+    probable."""
+    network, classes = _network()
     logits = network(features)
+    logits[[c in excluded for c in classes]] = -np.inf
     probability = np.exp(logits - logits.max())
     probability /= probability.sum()
     best = int(np.argmax(probability))
     confidence = float(probability[best])
     return (classes[best] if confidence >= UNSURE else "unknown"), confidence
-
-
-def correct_half(half: float, features: np.ndarray) -> tuple[float, float]:
-    """Half width of a Gaussian kernel after the learned correction, and its standard deviation.
-
-    The network predicts log((true + 1) / (fitted + 1)).
-    """
-    _, _, network, sd = _networks()
-    corrected = (half + 1) * float(np.exp(np.clip(network(features)[0], -0.3, 0.3))) - 1
-    return max(corrected, 0.0), sd * (corrected + 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from attacks.identify.estimate import identify
 from attacks.identify.result import Identification, PooledIdentification
+from attacks.operators.blur import rule_kernel
 from metrics.errors import InputError
 
 TOLERANCE = 0.2
@@ -73,7 +74,8 @@ def _clusters(members: Sequence[Identification]) -> tuple[tuple[int, ...], ...]:
 
 
 def _consensus(members: Sequence[Identification]) -> Identification:
-    """The first member with its numbers replaced by inverse-variance means or medians."""
+    """The first member with its numbers replaced: means weighted by inverse variance, which is
+    where the sum of the members' log likelihoods is largest, or medians."""
     first = members[0]
     parameters: dict[str, Any] = dict(first.parameters)
     for name in _LENGTHS.get(first.family, ()):
@@ -84,5 +86,19 @@ def _consensus(members: Sequence[Identification]) -> Identification:
             parameters[f"{name}_sd"] = float(weights.sum() ** -0.5)
         else:
             parameters[name] = type(first.parameters[name])(np.median(values))
+    if first.family == "gaussian":
+        parameters["kernel_size"] = max(3, rule_kernel(_geometric(parameters)))
     confidence = float(np.mean([m.confidence for m in members]))
-    return replace(first, parameters=parameters, confidence=confidence)
+    spec = first.spec
+    if first.family == "gaussian" and first.spec and not first.spec.startswith("cv-"):
+        same = parameters["sigma_x"] == parameters["sigma_y"]
+        spec = (
+            f"gaussian:k={parameters['kernel_size']}"
+            if same
+            else f"gaussian:sx={parameters['sigma_x']:.4g},sy={parameters['sigma_y']:.4g}"
+        )
+    return replace(first, parameters=parameters, confidence=confidence, spec=spec)
+
+
+def _geometric(parameters: dict[str, Any]) -> float:
+    return float(np.sqrt(parameters["sigma_x"] * parameters["sigma_y"]))

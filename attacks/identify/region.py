@@ -21,6 +21,8 @@ OFFSET = 0.3
 """Evidence a line needs per pixel, so that longer is not better on ordinary content."""
 SMALLEST = 12
 """Sides of a region in pixels below which nothing is looked for."""
+SLENDER = 3.0
+"""Longest ratio of a region's sides."""
 BAND = 14
 """Width in pixels of the bands whose detail is compared."""
 CONTRAST = 0.15
@@ -170,6 +172,7 @@ def _plausible_boxes(
     y0, y1 = _lines(sums[2], 0), _lines(sums[3], height)
     a, b, c, d = (m.ravel() for m in np.meshgrid(x0, x1, y0, y1, indexing="ij"))
     fits = (b - a >= SMALLEST) & (d - c >= SMALLEST)
+    fits &= np.maximum(b - a, d - c) <= SLENDER * np.minimum(b - a, d - c)
     a, b, c, d = a[fits], b[fits], c[fits], d[fits]
     sides = np.stack(
         [

@@ -52,7 +52,8 @@ class Identification:
         Lengths are in pixels of the picture.
     noise: standard deviation in grey levels of what lies over the operator's output: rounding
         alone is 0.29.
-    codec, quality: from the file's header, else from the 8 x 8 grid in the pixels.
+    codec: from the file's header, else `jpeg` where the pixels show its grid.
+    quality: of the JPEG that the region went through, from the header, else from the pixels.
     confidence: in [0, 1].
     effective_resolution: pixels per side of what is left, None when it is not computed.
     """

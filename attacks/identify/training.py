@@ -2,9 +2,11 @@
 
     python -m attacks.identify.training prior FACES.csv
     python -m attacks.identify.training learned FACES.csv --samples 4000
+    python -m attacks.identify.training widths FACES.csv LONDON.csv PEOPLE --samples 12000
 
-FACES.csv has the columns `identity, role, path` (paths relative to it); only rows whose role is
-`background` are read, so nobody an audit is about takes part. Only aggregate numbers are written.
+`widths` stands in `training_widths`. FACES.csv has the columns `identity, role, path` (paths
+relative to it); only rows whose role is `background` are read, so nobody an audit is about takes
+part. Only aggregate numbers are written.
 """
 
 from __future__ import annotations
@@ -18,16 +20,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier
 
-from attacks.identify import responses
-from attacks.identify.evidence import ABSOLUTE, RINGS, SUMMARY, measure
+from attacks.identify import responses, training_widths
+from attacks.identify.evidence import measure
 from attacks.identify.likelihood import fit
 from attacks.identify.prior import SpectrumPrior, design
 from attacks.identify.spectra import power_of, spectrum
 from attacks.operators import Chain, Operator, parse
-from attacks.operators.blur import Gaussian
 
 SHARES = {
     "none": 0.12,
@@ -40,8 +40,6 @@ SHARES = {
     "permute": 0.05,
     "unknown": 0.04,
 }
-CREDIBLE = 0.3
-"""Log ratio of true to fitted width past which a fit found a wrong peak and teaches nothing."""
 
 
 def background(table: Path) -> list[Path]:
@@ -155,47 +153,17 @@ def simulate(
         yield family, operator, out
 
 
-def rule_half(operator: Operator | None) -> float:
-    """Half width of the rule's kernel with the operator's sigma; NaN unless it is torchvision's
-    square Gaussian alone."""
-    if not isinstance(operator, Gaussian) or operator.sigma_x != operator.sigma_y:
-        return float("nan")
-    return (operator.sigma_x - 0.8) / 0.3 + 1
-
-
-def train_learned(
-    features: np.ndarray, families: np.ndarray, fitted: np.ndarray, true: np.ndarray
-) -> dict[str, Any]:
-    """Fit both networks.
-
-    features `(N, F)`; families `(N,)`; fitted, true `(N,)`: half widths, true NaN where the sample
-    is no square Gaussian.
-    """
+def train_learned(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
+    """Fit the classifier of families: features `(N, F)`; families `(N,)`."""
     mean, scale = np.nanmean(features, axis=0), np.nanstd(features, axis=0) + 1e-6
     x = np.nan_to_num((features - mean) / scale).clip(-6, 6)
     classifier = MLPClassifier(
         hidden_layer_sizes=(48,), alpha=1.0, learning_rate_init=2e-3, max_iter=200, random_state=0
     ).fit(x, families)
-    target = np.log((true + 1) / (fitted + 1))
-    known = np.isfinite(target) & (np.abs(target) < CREDIBLE)
-    # Linear, so that it cannot do harm where few samples were seen; only what is comparable across
-    # sizes: the summary and luma's whitened rings.
-    used = np.r_[0:SUMMARY, SUMMARY + len(ABSOLUTE) - 1 : SUMMARY + RINGS]
-    ridge = Ridge(alpha=1.0).fit(x[known][:, used], target[known])
-    error = ridge.predict(x[known][:, used]) - target[known]
-    weight = np.zeros((features.shape[1], 1))
-    weight[used, 0] = ridge.coef_
     pairs = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     layers = [[weights.tolist(), bias.tolist()] for weights, bias in pairs]
     scaling = {"mean": mean.tolist(), "scale": scale.tolist()}
-    return {
-        "family": scaling | {"layers": layers, "classes": classifier.classes_.tolist()},
-        "correction": scaling
-        | {
-            "layers": [[weight.tolist(), [float(ridge.intercept_)]]],
-            "sd": float(np.sqrt((error**2).mean())),
-        },
-    }
+    return {"family": scaling | {"layers": layers, "classes": classifier.classes_.tolist()}}
 
 
 def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
@@ -243,21 +211,24 @@ def write(name: str, numbers: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["prior", "learned"])
-    parser.add_argument("faces", type=Path)
+    parser.add_argument("what", choices=["prior", "learned", "widths"])
+    parser.add_argument("faces", type=Path, nargs="+")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    files = background(options.faces)
+    if options.what == "widths":
+        training_widths.main(options.faces, options.samples, options.seed)
+        return
+    files = background(options.faces[0])
     if options.what == "prior":
         write("prior.json", measure_prior(files, options.samples, options.seed))
         return
-    rows = []
-    for family, operator, picture in simulate(files, options.samples, options.seed):
-        evidence = measure(picture)
-        rows.append((evidence.features, family, evidence.gaussian.shape[0], rule_half(operator)))
-    features, families, fitted, true = (np.array(column) for column in zip(*rows, strict=True))
-    write("learned.json", train_learned(features, families, fitted, true))
+    rows = [
+        (measure(picture).features, family)
+        for family, _, picture in simulate(files, options.samples, options.seed)
+    ]
+    features, families = (np.array(column) for column in zip(*rows, strict=True))
+    write("learned.json", train_learned(features, families))
 
 
 if __name__ == "__main__":
