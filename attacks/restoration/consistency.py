@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from attacks.forward import straightened
 from attacks.interface import Picture
 from attacks.operators.base import rounded
 from attacks.restoration.spectra import from_modes, to_modes
@@ -70,4 +71,17 @@ def _again(picture: np.ndarray, restorer: Restorer) -> np.ndarray | None:
         return to_modes(picture) * transfer.astype(np.float32)
     if operator.random:
         return None
-    return to_modes(operator.apply(rounded(picture), np.random.default_rng(0)))
+    seen = operator.apply(rounded(picture), np.random.default_rng(0))
+    return to_modes(straightened(operator, seen))
+
+
+def explained(window: Picture, region: np.ndarray, restorer: Restorer) -> tuple[Picture, Restorer]:
+    """The window with its region turned back, where the anonymiser turned it, and the restorer of
+    the setting that was drawn for this picture."""
+    x0, y0, x1, y1 = (int(v) for v in region)
+    if min(y1 - y0, x1 - x0) < SMALLEST:
+        return window, restorer
+    inside = straightened(restorer.forward.operator, window[y0:y1, x0:x1])
+    straight = window.copy()
+    straight[y0:y1, x0:x1] = inside
+    return straight, restorer.likeliest(to_modes(inside))

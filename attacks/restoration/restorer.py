@@ -26,7 +26,7 @@ from attacks.interface import (
 )
 from attacks.operators import Operator
 from attacks.recognition.align import crop, face_width
-from attacks.restoration.consistency import backproject, residual
+from attacks.restoration.consistency import backproject, explained, residual
 from attacks.restoration.frame import cut, paste
 from attacks.restoration.wiener import Restorer, prior_restorer
 from attacks.training.card import Checkpoint, find
@@ -163,27 +163,38 @@ def restore(
     pictures: list[Picture] = []
     residuals: list[float] = []
     for batch in faces.batches(BATCH):
-        pairs = list(zip(batch.pictures, batch.regions, strict=True))
-        started = [linear.restore(*pair) for pair in pairs] if after_linear else batch.pictures
-        anonymized = cut(batch.pictures, batch.landmarks, size)
+        evidence = [
+            explained(window, region, linear)
+            for window, region in zip(batch.pictures, batch.regions, strict=True)
+        ]
+        windows = [window for window, _ in evidence]
+        started = windows
+        if after_linear:
+            pairs = zip(batch.pictures, batch.regions, strict=True)
+            started = [linear.restore(window, region) for window, region in pairs]
         base = cut(started, batch.landmarks, size)
         widths = face_width(batch.landmarks)
-        observed = observe(anonymized, base, log_sigmas(linear.forward.operator, widths))
+        found = [
+            log_sigmas(setting.forward.operator, width)
+            for (_, setting), width in zip(evidence, widths, strict=True)
+        ]
+        observed = observe(cut(windows, batch.landmarks, size), base, np.array(found))
         names = [*batch.ids, *[""] * (BATCH - len(batch))]
         with torch.inference_mode():
             noise = Noise.of(context.seed, names, context.device)
-            found = objective.restore(_to(observed, context.device), noise).float().cpu()
-        frames = (found * 255).permute(0, 2, 3, 1).numpy()
-        for index, (window, region) in enumerate(pairs):
+            restored = objective.restore(_to(observed, context.device), noise).float().cpu()
+        frames = (restored * 255).permute(0, 2, 3, 1).numpy()
+        for index, (window, setting) in enumerate(evidence):
+            region = batch.regions[index]
             change = frames[index] - base[index]
             whole = paste(started[index], change, batch.landmarks[index])
             picture = (
-                backproject(whole, window, region, linear)
+                backproject(whole, window, region, setting)
                 if after_linear
                 else _inside(whole, window, region)
             )
             pictures.append(picture)
-            residuals.append(residual(picture, window, region, linear))
+            residuals.append(residual(picture, window, region, setting))
     return Restored(tuple(pictures), np.array(residuals))
 
 
@@ -238,7 +249,7 @@ def degraded(faces: ClearFaces, context: Context) -> Iterator[AnonymizedFaces]:
 
 
 def log_sigmas(operator: Operator, face_widths: np.ndarray) -> np.ndarray:
-    """Logarithm `(N,)` float32 of an operator's strength in face widths."""
+    """Logarithm float32 of an operator's strength in face widths, of their shape."""
     sigma = max(strength_in_pixels(operator), 1e-3)
     return np.log(sigma / np.asarray(face_widths)).astype(np.float32)
 
@@ -263,4 +274,4 @@ def strength_in_pixels(operator: Operator) -> float:
     if samples is not None:
         return PROBE_SIDE / math.sqrt(samples[0] * samples[1]) / math.sqrt(12)
     length = operator.parameters.get("k") or operator.parameters.get("b") or 0
-    return float(length) / math.sqrt(12)
+    return float(np.mean(length)) / math.sqrt(12)  # of a range, its middle

@@ -127,6 +127,13 @@ def test_a_restoring_attack_says_how_consistent_it_is(name: str, scene: Make) ->
     assert output.network_evaluations == (9 if name == "flow" else 3)
 
 
+def test_settings_drawn_for_each_picture_are_found(scene: Make) -> None:
+    made = scene("gaussian:sigma=2..5")
+    attack = attack_class("mmse")().fit(made.reference, made.context)
+    output = attack.run(next(made.probes.batches(4)), made.context)
+    assert all(estimate["consistency_residual"] < 1 for estimate in output.estimates)
+
+
 def test_a_gallery_is_restored_once(scene: Make, tmp_path: Path) -> None:
     made = scene("gaussian:sigma=3", cache=tmp_path)
     first = attack_class("mmse")().fit(made.reference, made.context)
