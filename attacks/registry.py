@@ -19,6 +19,9 @@ _BUILT_IN = {
     "ridge": "attacks.direct.ridge:Ridge",
     "mmse": "attacks.restoration.mmse:Mmse",
     "flow": "attacks.restoration.flow:Flow",
+    "posterior": "attacks.restoration.posterior:Posterior",
+    "revelio": "attacks.restoration.revelio.attack:Revelio",
+    "revelio-vote": "attacks.restoration.revelio.attack:RevelioVote",
     "student": "attacks.direct.student:Student",
     "fusion": "attacks.direct.fusion:Fusion",
 }

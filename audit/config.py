@@ -70,6 +70,8 @@ class AuditConfig(BaseModel):
     cache: str | None = None
     """Folder for intermediate arrays that several runs may share; None keeps them in the run."""
     student_epochs: int = Field(3, ge=1)
+    options: dict[str, int | float | str] = Field(default_factory=dict)
+    """Tuning of single attacks, such as `revelio_rounds: 3`; docs/attackers.md names them."""
     checkpoints: dict[str, str] = Field(default_factory=dict)
     """Folders of trained attackers by attack, instead of the shipped ones."""
 

@@ -402,7 +402,7 @@ def make_bench(
         perception.device,
         cache_folder(config, store),
         progress,
-        {"student_epochs": config.student_epochs, **checkpoints(config)},
+        {**config.options, "student_epochs": config.student_epochs, **checkpoints(config)},
     )
     clear = embed_clear(faces, context)
     scorer = Scorer.of(recognizer, clear[list(material.gallery)], reference.gallery_identities)

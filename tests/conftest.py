@@ -84,10 +84,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]
     from attacks.restoration.fantomas import FantomasObjective
     from attacks.restoration.flow import FlowObjective
     from attacks.restoration.mmse import MmseObjective
+    from attacks.restoration.revelio.diffusion import Diffusion
     from attacks.training.card import Card, write_checkpoint
 
     made = {}
-    for objective in (MmseObjective, FantomasObjective, FlowObjective):
+    for objective in (MmseObjective, FantomasObjective, FlowObjective, Diffusion):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             built = objective("tiny")

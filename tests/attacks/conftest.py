@@ -80,7 +80,8 @@ def scene(
             parse(spec), (float(face_width(LANDMARKS)),), None if whole else FACE
         )
         given = {f"{name}_checkpoint": checkpoint for name, checkpoint in untrained.items()}
-        options = {"student_epochs": 1, "flow_steps": 2, **given}
+        few = {"flow_steps": 2, "revelio_rounds": 2, "revelio_steps": 2, "posterior_steps": 3}
+        options = {"student_epochs": 1, **few, **given}
         settings = Context(forward, recognizer, recognizer, seed=3, options=options)
         chosen = np.flatnonzero(~first & known)
         originals = tuple(clear.load(int(row)) for row in chosen)

@@ -18,7 +18,7 @@ NEEDS = {"gallery", "background", "operator", "trainable"}
 YIELDS = {"restored", "embeddings", "scores", "estimates"}
 BUILT_IN = (
     "naive", "degraded-gallery", "wiener", "parrot", "fantomas",
-    "ridge", "mmse", "flow", "student", "fusion",
+    "ridge", "mmse", "flow", "posterior", "revelio", "revelio-vote", "student", "fusion",
 )  # fmt: skip
 Make = Callable[..., Any]
 

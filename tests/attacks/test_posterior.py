@@ -212,7 +212,7 @@ def test_samples_are_nearer_to_the_truth_than_blur(scene: Make) -> None:
     """With the shipped prior."""
     if not (SHIPPED / "revelio" / WEIGHTS).is_file():
         pytest.skip("no checkpoint of revelio is shipped yet")
-    made = scene("gaussian:sigma=4")
+    made = scene("gaussian:sigma=4", options={})
     few = next(made.probes.batches(4))
     output = Posterior().fit(made.reference, made.context).run(few, made.context)
     truth = np.stack(made.originals[:4])

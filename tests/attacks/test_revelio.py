@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from attacks.restoration.revelio.attack import Gallery, Revelio, RevelioVote, development
+from attacks.restoration.revelio.attack import Revelio, RevelioVote, development
 from attacks.restoration.revelio.diffusion import Diffusion
+from attacks.restoration.revelio.people import Gallery
 from attacks.restoration.revelio.process import OURS, PAPER, PROCESSES, sample
 from attacks.restoration.revelio.stranger import choose_threshold
 from attacks.restoration.revelio.tuning import attention_only, fine_tuned

@@ -258,6 +258,7 @@ def test_every_attack_runs_in_both_worlds(
         worlds="closed,open",
         student_epochs=1,
         checkpoints={name: str(checkpoint.folder) for name, checkpoint in untrained.items()},
+        options={"revelio_rounds": 2, "revelio_steps": 2, "posterior_steps": 2},
     )
     assert {(a.name, a.status) for a in results.attacks} == {(name, "ok") for name in names()}
     told = [a.knowledge for a in results.attacks if a.name == "student"]

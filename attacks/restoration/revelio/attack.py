@@ -22,16 +22,15 @@ from attacks.interface import (
     Context,
     Reference,
 )
-from attacks.recognition.gallery import identity_templates
 from attacks.restoration.frame import cut
 from attacks.restoration.restorer import degraded
 from attacks.restoration.revelio.diffusion import Diffusion, load
+from attacks.restoration.revelio.people import Gallery
 from attacks.restoration.revelio.rounds import Plan, Studio, tensor
 from attacks.restoration.revelio.stranger import Threshold, choose_threshold
 from attacks.restoration.revelio.tuning import fine_tuned
-from attacks.restoration.revelio.vote import by_person, tally
+from attacks.restoration.revelio.vote import tally
 from attacks.restoration.wiener import prior_restorer
-from attacks.vectors import unit
 from attacks.views import embed_clear
 
 DEVELOPMENT = 24
@@ -209,55 +208,6 @@ class RevelioVote(Revelio):
             found.round,
             embeddings[rows, found.round],
             found.votes[rows, found.retrieved],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Gallery:
-    """Clear embeddings `(M, d)` of known people, whom each shows, and the people in order."""
-
-    embeddings: np.ndarray
-    identities: tuple[str, ...]
-    people: tuple[str, ...]
-    context: Context
-
-    def normal(self, embeddings: np.ndarray) -> np.ndarray:
-        """As they may be averaged: of unit length where the recogniser compares angles."""
-        if self.context.recognizer.distance != "cosine":
-            return embeddings
-        return unit(embeddings.reshape(-1, embeddings.shape[-1])).reshape(embeddings.shape)
-
-    def to_people(self, embeddings: np.ndarray) -> np.ndarray:
-        """Similarity `(..., G)` to the nearest picture of each person."""
-        return by_person(
-            self._similarity(embeddings, self.embeddings), self.identities, self.people
-        )
-
-    def to_templates(self, embeddings: np.ndarray) -> np.ndarray:
-        """Similarity `(..., G)` to the mean of each person's pictures."""
-        distance = self.context.recognizer.distance
-        templates, _ = identity_templates(self.embeddings, self.identities, distance)
-        return self._similarity(embeddings, templates)
-
-    def _similarity(self, embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
-        flat = embeddings.reshape(-1, embeddings.shape[-1])
-        found = self.context.recognizer.similarity(flat, others)
-        return found.reshape(*embeddings.shape[:-1], len(others))
-
-    def without(self, person: str) -> Gallery:
-        """Everybody else."""
-        kept = [row for row, who in enumerate(self.identities) if who != person]
-        people = tuple(who for who in self.people if who != person)
-        who = tuple(self.identities[row] for row in kept)
-        return Gallery(self.embeddings[kept], who, people, self.context)
-
-    def joined(self, embeddings: np.ndarray, person: str) -> Gallery:
-        """With pictures of one more person."""
-        return Gallery(
-            np.concatenate([self.embeddings, embeddings]),
-            (*self.identities, *[person] * len(embeddings)),
-            tuple(sorted((*self.people, person))),
-            self.context,
         )
 
 

@@ -137,7 +137,8 @@ class Diffusion:
     def predict(self, state: Tensor, times: Tensor, condition: Condition) -> Tensor:
         """The network's answer to noisy `state (B, 3, S, S)` at times `(B,)`, whole numbers."""
         scaled = times.to(state) * (STEPS / self.process.steps)
-        return self.network(torch.cat([state, condition.planes], 1), scaled, condition.strength)
+        told = torch.cat([state, condition.planes], 1)
+        return self.network(told, scaled, condition.strength).float()
 
     def condition(self, observed: Observed, dropped: Tensor | None = None) -> Condition:
         """What the network is told; nothing of the faces that are `dropped (B,)`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from attacks.direct.distillation import half_precision
 from attacks.interface import AnonymizedFaces, Context, Picture
 from attacks.recognition.align import crop, face_width
 from attacks.restoration.consistency import backproject
@@ -104,7 +105,7 @@ class Studio:
             filled = Observed(seen.anonymized[rows], seen.restored[rows], seen.log_sigma[rows])
             names = [batch.ids[row] for row in rows]
             plan = self.plan
-            with torch.inference_mode():
+            with torch.inference_mode(), half_precision(torch.device(self.context.device)):
                 noise = Noise.of(self.context.seed, names, self.context.device)
                 found = base.restore(filled, noise, plan.sampler, plan.steps, plan.rounds)
             levels = (found * 255).round().byte().cpu().permute(0, 2, 3, 1).numpy()
