@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
 from matplotlib.axes import Axes
@@ -25,6 +25,8 @@ from reports.names import clean
 from reports.summary import attacks_on, strongest, title
 
 _probit = NormalDist().inv_cdf
+_TOLD_RANKS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
+"""Ranks in the data table of a CMC; the drawing shows those between."""
 _PROBIT_TICKS = [0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999]
 
 
@@ -56,6 +58,12 @@ def thinned(curve: Curve, most: int = 60, by_ratio: bool = False) -> Curve:
     return Curve(x=[curve.x[i] for i in kept], y=[curve.y[i] for i in kept])
 
 
+def _at(curve: Curve, places: Sequence[float]) -> Curve:
+    """The points of a curve at these places."""
+    kept = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if x in places]
+    return Curve(x=[x for x, _ in kept], y=[y for _, y in kept])
+
+
 def _points(label: str, curve: Curve, language: Language, share_x: bool = False) -> list[list[str]]:
     write = language.percent if share_x else language.decimal
     return [[label, write(x), language.percent(y)] for x, y in zip(curve.x, curve.y, strict=True)]
@@ -71,7 +79,7 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
     table = []
     for index, (attack, curve) in enumerate(found):
         _line(axes, curve.x, curve.y, index, title(attack))
-        table += _points(title(attack), curve, language)
+        table += _points(title(attack), _at(curve, _TOLD_RANKS), language)
     axes.set_xscale("log")
     ranks = sorted({rank for _, curve in found for rank in curve.x})
     axes.xaxis.set_major_locator(
@@ -171,6 +179,7 @@ def _line(axes: Axes, x: list[float], y: list[float], index: int, label: str) ->
         y,
         color=SERIES[series],
         marker=MARKS[series],
+        markevery=max(1, len(x) // 8),
         linestyle=DASHES[series],
         label=clean(label, 24),
         clip_on=False,
