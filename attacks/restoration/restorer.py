@@ -33,6 +33,7 @@ from attacks.training.card import Checkpoint, find
 from attacks.training.noise import Noise
 from attacks.training.objective import Objective
 from attacks.training.observe import Observed
+from attacks.training.source import UNKNOWN
 from attacks.vectors import per_person, unit
 from attacks.views import embed_clear, in_threads
 
@@ -106,7 +107,8 @@ class RestoringAttack:
 
     def restore(self, faces: AnonymizedFaces, context: Context) -> Restored:
         """Restore windows; what is random is seeded by run and picture."""
-        return restore(self.objective_, faces, self.linear_, context, self.after_linear)
+        blind = "kind" in self.checkpoint_.card.operators
+        return restore(self.objective_, faces, self.linear_, context, self.after_linear, blind)
 
     def embed_reference(self, faces: ClearFaces, context: Context) -> np.ndarray:
         """Embeddings `(N, d)` float32 of clear faces, anonymised and restored; kept on disk."""
@@ -156,9 +158,11 @@ def restore(
     linear: Restorer,
     context: Context,
     after_linear: bool = True,
+    blind: bool = False,
 ) -> Restored:
     """Restore windows with a network in the frame: its change of the starting picture is pasted
-    into the window, and where `after_linear` back-projected."""
+    into the window, and where `after_linear` back-projected. `blind`: the network was trained on
+    pairs from a black box and knows no strength."""
     size = frame_size(objective)
     pictures: list[Picture] = []
     residuals: list[float] = []
@@ -175,10 +179,10 @@ def restore(
         base = cut(started, batch.landmarks, size)
         widths = face_width(batch.landmarks)
         found = [
-            log_sigmas(setting.forward.operator, width)
+            UNKNOWN if blind else log_sigmas(setting.forward.operator, width)
             for (_, setting), width in zip(evidence, widths, strict=True)
         ]
-        observed = observe(cut(windows, batch.landmarks, size), base, np.array(found))
+        observed = observe(cut(windows, batch.landmarks, size), base, np.array(found, np.float32))
         names = [*batch.ids, *[""] * (BATCH - len(batch))]
         with torch.inference_mode():
             noise = Noise.of(context.seed, names, context.device)
