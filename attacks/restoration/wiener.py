@@ -112,9 +112,12 @@ def _measure(forward: ForwardModel, faces: ClearFaces, context: Context, most: i
             clear, points = forward.match_scale(faces.load(index), faces.landmarks[index], rng)
             x0, y0, x1, y1 = forward.region(clear, points)
             if min(x1 - x0, y1 - y0) >= 8:
-                region = np.ascontiguousarray(clear[y0:y1, x0:x1])
-                anonymized = forward.operator.apply(region, rng)
-                yield region, straightened(forward.operator, anonymized)
+                # In its picture: some tools look at the surroundings, or paint on them.
+                after = forward.operator.apply_in(clear, (x0, y0, x1, y1), rng)
+                yield (
+                    np.ascontiguousarray(clear[y0:y1, x0:x1]),
+                    straightened(forward.operator, np.ascontiguousarray(after[y0:y1, x0:x1])),
+                )
             context.progress("measuring face spectra", done + 1, len(chosen))
 
     return Spectra.measure(pairs())

@@ -197,3 +197,10 @@ def test_settings_lie_within_their_range(spec: str, share: float) -> None:
     assert lengths == sorted(lengths, reverse=True)  # stronger blur, smaller eigenvalue
     assert lengths[-1] <= operator.at(share).transfer(33, 33)[1, 0] <= lengths[0]
     assert settings(operator.low, 5) == ()
+
+
+@pytest.mark.parametrize("spec", ["imagenet", "deface-blur", "egoblur"])
+def test_tools_that_look_at_the_surroundings_are_not_made_worse(scene: Make, spec: str) -> None:
+    made = scene(spec, whole=False)
+    attack = attack_class("wiener")().fit(made.reference, made.context)
+    assert gained(made, attack.run(made.probes, made.context).restored).mean() > 0.2
