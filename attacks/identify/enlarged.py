@@ -19,8 +19,11 @@ MIRRORED = 24
 """Pairs of modes that are compared."""
 FEWEST = 6
 """Samples."""
-FACTOR = 1.5
-"""Smallest enlargement that is looked for."""
+FACTOR, FARTHEST = 1.5, 16.0
+"""Smallest and largest enlargement that is looked for: what is left of a heavy blur fits into fewer
+samples wherever they stand."""
+ALIKE = 0.1
+"""Largest log ratio of the factors along the two axes."""
 LARGE = 5.0
 """Enlargement from which every number of samples is tried."""
 CANDIDATES = 3
@@ -46,7 +49,8 @@ class Enlargement:
     @property
     def certain(self) -> bool:
         high, low = max(self.ratio_x, self.ratio_y), min(self.ratio_x, self.ratio_y)
-        return high > CLEARLY and low > AT_LEAST
+        alike = abs(np.log(self.factor_x / self.factor_y)) < ALIKE
+        return high > CLEARLY and low > AT_LEAST and bool(alike)
 
 
 def enlargement(region: np.ndarray) -> Enlargement:
@@ -87,7 +91,7 @@ def _by_mirrored_modes(plane: np.ndarray) -> list[int]:
     modes /= np.abs(modes) + 1  # what lies under the rounding counts little
     power = modes**2
     scores = {}
-    for count in range(FEWEST, int(width / FACTOR) + 1):
+    for count in range(_fewest(width), int(width / FACTOR) + 1):
         reach = min(count, width - count, MIRRORED + 1)
         left, right = slice(count - 1, count - reach, -1), slice(count + 1, count + reach)
         product = np.einsum("ij,ij->j", modes[:, left], modes[:, right])
@@ -100,12 +104,16 @@ def _by_mirrored_modes(plane: np.ndarray) -> list[int]:
 def _by_trying(lines: np.ndarray) -> list[int]:
     """The number of samples, few, at which linear interpolation leaves much less than with one
     more or one fewer."""
-    counts = range(FEWEST - 1, int(len(lines) / LARGE) + 2)
+    counts = range(_fewest(len(lines)) - 1, int(len(lines) / LARGE) + 2)
     if len(counts) < 3:
         return []
     rest = np.log([_residual(lines, count, LINEAR) for count in counts])
     dip = (rest[:-2] + rest[2:]) / 2 - rest[1:-1]
-    return [FEWEST + int(np.argmax(dip))]
+    return [counts[1 + int(np.argmax(dip))]]
+
+
+def _fewest(width: int) -> int:
+    return max(FEWEST, round(width / FARTHEST))
 
 
 def _residual(lines: np.ndarray, count: int, kind: int, aside: bool = False) -> float:

@@ -1,0 +1,77 @@
+"""What is read from the pixels besides the spectrum: JPEG's grid, samples that were enlarged."""
+
+import cv2
+import numpy as np
+import pytest
+
+from attacks.identify import Identification, identify
+from attacks.identify.compression import jpeg_quality_of
+from attacks.identify.enlarged import enlargement
+from attacks.identify.pooled import pool
+from attacks.identify.spectra import power_of
+from attacks.identify.widths import gaussian_widths
+from attacks.operators import parse
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """Colour noise with the 1 / f amplitude of natural pictures, `(128, 160, 3)`."""
+    rng = np.random.default_rng(4)
+    y, x = np.fft.fftfreq(128)[:, None], np.fft.fftfreq(160)
+    radius = np.hypot(y, x)
+    radius[0, 0] = 1
+    planes = np.fft.ifft2(np.fft.fft2(rng.normal(size=(3, 128, 160))) / radius).real
+    mixed = np.tensordot([[1, 0.2, 0], [1, 0, 0.2], [1, -0.2, 0.1]], planes, axes=1)
+    values = 120 + 40 * mixed / mixed.std()
+    return values.clip(0, 255).round().astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90])
+def test_quality_of_a_jpeg_saved_again(picture: np.ndarray, quality: int) -> None:
+    stored = parse(f"gaussian:k=9|jpeg:q={quality}").apply(picture, np.random.default_rng(0))
+    assert abs(jpeg_quality_of(stored) - quality) <= 1  # neighbours share their low steps
+    assert jpeg_quality_of(parse("gaussian:k=9").apply(picture, np.random.default_rng(0))) is None
+
+
+@pytest.mark.parametrize("factor", [2.3, 4, 9])
+@pytest.mark.parametrize("up", ["linear", "cubic"])
+def test_enlargement(picture: np.ndarray, factor: float, up: str) -> None:
+    operator = parse(f"downscale:f={factor},up={up}")
+    found = enlargement(operator.apply(picture, np.random.default_rng(0)))
+    assert found.certain
+    assert found.factor_x == pytest.approx(160 / round(160 / factor))
+    assert found.factor_y == pytest.approx(128 / round(128 / factor))
+
+
+@pytest.mark.parametrize("spec", ["none", "gaussian:k=15", "box:k=9", "median:k=7"])
+def test_nothing_was_enlarged(picture: np.ndarray, spec: str) -> None:
+    assert not enlargement(parse(spec).apply(picture, np.random.default_rng(0))).certain
+
+
+def test_axes_are_told_apart(picture: np.ndarray) -> None:
+    blurred = parse("gaussian:kx=9,ky=31").apply(picture, np.random.default_rng(0))
+    found = gaussian_widths(power_of(blurred), quality=None)
+    assert found.x == pytest.approx(1.7, rel=0.25)
+    assert found.y == pytest.approx(5.0, rel=0.25)
+
+
+def test_picture_smaller_than_the_kernel(picture: np.ndarray) -> None:
+    small = cv2.resize(picture, (24, 24), interpolation=cv2.INTER_AREA)
+    assert identify(parse("gaussian:k=81").apply(small, np.random.default_rng(0))).region
+
+
+def test_pooled_sizes_follow_the_surer_pictures() -> None:
+    def member(sigma: float, spread: float) -> Identification:
+        parameters = {
+            "sigma_x": sigma,
+            "sigma_y": sigma,
+            "sigma_x_sd": spread,
+            "sigma_y_sd": spread,
+            "kernel_size": 2 * round((sigma - 0.5) / 0.3) + 1,
+        }
+        return Identification((0, 0, 9, 9), "gaussian", parameters=parameters, spec="gaussian:k=1")
+
+    pooled = pool([member(12.2, 0.3), member(12.5, 0.05), member(12.8, 0.3)]).consensus
+    assert pooled.parameters["kernel_size"] == 81
+    assert pooled.parameters["sigma_x_sd"] < 0.05
+    assert pooled.spec == "gaussian:k=81"
