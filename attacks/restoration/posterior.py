@@ -29,9 +29,11 @@ from attacks.interface import (
     Picture,
     Reference,
 )
+from attacks.restoration.consistency import explained
 from attacks.restoration.frame import soft_mask, template
 from attacks.restoration.physics import LEVELS, Modes, dct_physics, linear_model, measure
 from attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion, load
+from attacks.restoration.spectra import from_modes, to_modes
 from attacks.restoration.wiener import Restorer, prior_restorer
 from metrics.errors import InputError
 
@@ -96,11 +98,12 @@ class Posterior:
         x0, y0, x1, y1 = (int(v) for v in region)
         if min(x1 - x0, y1 - y0) < SMALLEST:
             return window
-        part = np.ascontiguousarray(window[y0:y1, x0:x1])
+        straight, setting = explained(window, region, self.restorer_)
+        part = np.ascontiguousarray(straight[y0:y1, x0:x1])
         denoiser = region_denoiser(self.base_, self.restorer_, part.shape[:2], landmarks - [x0, y0])
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            found = sample_posterior(denoiser, self.restorer_, part, self.method_, steps)
+            found = sample_posterior(denoiser, setting, part, self.method_, steps)
         out = window.copy()
         out[y0:y1, x0:x1] = found
         return out
@@ -116,8 +119,7 @@ def sample_posterior(
     if method == "diffpir":
         # Measurements of unit variance: the noise of an operator differs from mode to mode.
         physics = dct_physics(gain, noise)
-        whole = np.array([0, 0, part.shape[1], part.shape[0]])
-        start = _tensor(restorer.restore(part, whole))
+        start = _tensor(from_modes(to_modes(part) * restorer.filter(*part.shape[:2])))
         power = torch.from_numpy(restorer.spectra.prior(*part.shape[:2])).float() / LEVELS**2
         with torch.no_grad():
             found = diffpir(denoiser, physics, measure(physics, anonymized), start, power, steps)

@@ -170,7 +170,7 @@ def test_the_prior_denoises_as_its_network_answers() -> None:
 
 
 @pytest.fixture
-def untrained(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
+def blank(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
     """A network that has learnt nothing, in the place of the shipped one."""
     torch.manual_seed(0)
     base = Diffusion("tiny")
@@ -179,12 +179,12 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
     return base
 
 
-def test_outside_the_face_the_denoiser_is_linear(scene: Make, untrained: Diffusion) -> None:
+def test_outside_the_face_the_denoiser_is_linear(scene: Make, blank: Diffusion) -> None:
     made = scene("gaussian:sigma=3")
     restorer = prior_restorer(made.reference, made.context)
     x = torch.from_numpy(made.originals[0]).permute(2, 0, 1)[None] / LEVELS
     small = (made.probes.landmarks[0] - 48) * 0.6 + 48
-    denoiser = region_denoiser(untrained, restorer, (96, 96), small)
+    denoiser = region_denoiser(blank, restorer, (96, 96), small)
     noisy = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     found = denoiser(noisy, torch.tensor(0.1))
     power = restorer.spectra.prior(96, 96) / LEVELS**2
@@ -197,7 +197,7 @@ def test_outside_the_face_the_denoiser_is_linear(scene: Make, untrained: Diffusi
 
 @pytest.mark.parametrize(("method", "steps"), [("diffpir", 8), ("dps", 6)])
 def test_samples_are_the_pictures_own_and_of_their_size(
-    method: str, steps: int, scene: Make, untrained: Diffusion
+    method: str, steps: int, scene: Make, blank: Diffusion
 ) -> None:
     made = scene("gaussian:sigma=4", options={"posterior_method": method, "posterior_steps": steps})
     attack = Posterior().fit(made.reference, made.context)
@@ -220,7 +220,7 @@ def test_samples_are_nearer_to_the_truth_than_blur(scene: Make) -> None:
     assert gained.mean() > 1
 
 
-def test_an_unknown_method_is_refused(scene: Make, untrained: Diffusion) -> None:
+def test_an_unknown_method_is_refused(scene: Make, blank: Diffusion) -> None:
     made = scene("gaussian:sigma=4", options={"posterior_method": "pigdm"})
     with pytest.raises(InputError, match="diffpir or dps"):
         Posterior().fit(made.reference, made.context)

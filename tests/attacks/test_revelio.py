@@ -229,7 +229,7 @@ def test_fine_tuning_brings_a_person_nearer() -> None:
 
 
 @pytest.fixture
-def untrained(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
+def blank(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
     """A tiny network that has learnt nothing, in the place of the shipped one."""
     torch.manual_seed(0)
     base = Diffusion("tiny")
@@ -245,7 +245,7 @@ SMALL = {"revelio_rounds": 3, "revelio_steps": 2}
 
 @pytest.mark.parametrize("attack", [Revelio, RevelioVote])
 def test_the_whole_attack_in_small(
-    attack: type[Revelio], scene: Make, untrained: Diffusion, tmp_path: Path
+    attack: type[Revelio], scene: Make, blank: Diffusion, tmp_path: Path
 ) -> None:
     made = scene("gaussian:sigma=2", options=SMALL, cache=tmp_path)
     fitted = attack().fit(made.reference, made.context)
@@ -265,10 +265,8 @@ def test_the_whole_attack_in_small(
     np.testing.assert_allclose(again.scores[0], output.scores[0], atol=1e-4)
 
 
-def test_the_fidelity_stage_changes_pictures_and_no_score(
-    scene: Make, untrained: Diffusion
-) -> None:
-    torch.nn.init.normal_(untrained.network.net.conv_out.weight, std=0.05)
+def test_the_fidelity_stage_changes_pictures_and_no_score(scene: Make, blank: Diffusion) -> None:
+    torch.nn.init.normal_(blank.network.net.conv_out.weight, std=0.05)
     made = scene("gaussian:sigma=2", options=SMALL)
     few = next(made.probes.batches(3))
     plain = RevelioVote().fit(made.reference, made.context).run(few, made.context)

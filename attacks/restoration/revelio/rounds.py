@@ -18,7 +18,7 @@ import torch
 from attacks.direct.distillation import half_precision
 from attacks.interface import AnonymizedFaces, Context, Picture
 from attacks.recognition.align import crop, face_width
-from attacks.restoration.consistency import backproject
+from attacks.restoration.consistency import backproject, explained
 from attacks.restoration.frame import cut, paste
 from attacks.restoration.restorer import log_sigmas
 from attacks.restoration.revelio.diffusion import SAMPLER, SAMPLING_STEPS, Diffusion
@@ -72,12 +72,19 @@ class Studio:
     def observe(self, faces: AnonymizedFaces) -> Observed:
         """Windows as the network takes them, `(N, 3, S, S)` on the context's device."""
         size = self.base.size
-        seen = cut(faces.pictures, faces.landmarks, size)
+        evidence = self._evidence(faces)
+        seen = cut([window for window, _ in evidence], faces.landmarks, size)
         restored = cut(self._linear(faces), faces.landmarks, size)
-        strengths = log_sigmas(self.linear.forward.operator, face_width(faces.landmarks))
+        widths = face_width(faces.landmarks)
+        strengths = [
+            log_sigmas(setting.forward.operator, width)
+            for (_, setting), width in zip(evidence, widths, strict=True)
+        ]
         device = self.context.device
         return Observed(
-            tensor(seen).to(device), tensor(restored).to(device), torch.from_numpy(strengths)
+            tensor(seen).to(device),
+            tensor(restored).to(device),
+            torch.from_numpy(np.array(strengths, np.float32)).to(device),
         )
 
     def sample(self, faces: AnonymizedFaces, base: Diffusion | None = None) -> np.ndarray:
@@ -131,11 +138,14 @@ class Studio:
         (window,) = self._windows(face, frame[None, None])
         if self.base.process.about == "picture":
             return window[0]
-        return backproject(window[0], face.pictures[0], face.regions[0], self.linear)
+        ((straight, setting),) = self._evidence(face)
+        return backproject(window[0], straight, face.regions[0], setting)
 
     def _windows(self, faces: AnonymizedFaces, frames: np.ndarray) -> Iterator[list[Picture]]:
         """Whole windows, uint8, of every face's frames."""
-        started = self._linear(faces) if self.base.process.about == "residual" else faces.pictures
+        started = self._linear(faces)
+        if self.base.process.about == "picture":
+            started = [window for window, _ in self._evidence(faces)]
         bases = cut(started, faces.landmarks, self.base.size)
         for start, base, points, own in zip(started, bases, faces.landmarks, frames, strict=True):
             changes = own.astype(np.float32) - base
@@ -143,6 +153,12 @@ class Studio:
                 np.rint(paste(start, change, points)).clip(0, 255).astype(np.uint8)
                 for change in changes
             ]
+
+    def _evidence(self, faces: AnonymizedFaces) -> list[tuple[Picture, Restorer]]:
+        """Windows turned back where they were turned, and the restorer of the setting that was
+        drawn for each."""
+        pairs = zip(faces.pictures, faces.regions, strict=True)
+        return [explained(window, region, self.linear) for window, region in pairs]
 
     def _linear(self, faces: AnonymizedFaces) -> list[Picture]:
         pairs = zip(faces.pictures, faces.regions, strict=True)
