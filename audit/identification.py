@@ -16,6 +16,9 @@ from metrics.leakage import FRAME
 SMALLEST_FACE = 8
 """Pixels; what is smaller identifies nobody, with or without anonymisation."""
 
+SPREAD = "_sd"
+"""Ending of a parameter's standard deviation."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -49,7 +52,10 @@ def identify_file(path: Path) -> dict[str, Any]:
         "region": [int(v) for v in found.region],
         "region_shape": found.region_shape,
         "family": found.family,
-        "parameters": found.parameters,
+        "parameters": {k: v for k, v in found.parameters.items() if not k.endswith(SPREAD)},
+        "uncertainty": {
+            k.removesuffix(SPREAD): v for k, v in found.parameters.items() if k.endswith(SPREAD)
+        },
         "noise": found.noise,
         "codec": {"name": found.codec, "quality": found.quality, "bit_depth": found.bit_depth},
         "effective_resolution": _resolution(found),

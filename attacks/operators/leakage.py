@@ -156,6 +156,7 @@ def curve(
     operator: Operator,
     face_width: float,
     strengths: Sequence[float] = tuple(np.geomspace(1 / 8, 8, 13)),
+    bit_depth: int = 8,
 ) -> list[CurvePoint]:
     """Settings of one tool, from weak to strong, against what they leave: the data of a chart.
 
@@ -167,7 +168,7 @@ def curve(
     for setting in settings.values():
         sigma = blur_sigma(setting, side, side)
         relative = None if sigma is None else sigma / face_width
-        points.append(CurvePoint(setting, relative, limit(setting, face_width)))
+        points.append(CurvePoint(setting, relative, limit(setting, face_width, bit_depth)))
     return points
 
 

@@ -259,23 +259,37 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+CHART_WIDTH = 40
+"""Characters that stand for a resolution of one face width."""
+
+
 @click.command()
 @click.option("--method", required=True, help="Anonymisation, e.g. gaussian:k=81|jpeg:q=75.")
 @click.option("--face-width", type=float, default=150.0, show_default=True, help="In pixels.")
+@click.option("--bit-depth", type=int, default=8, show_default=True, help="Bits per channel.")
 @click.option("--target-er", type=float, help="Find the weakest setting under this resolution.")
+@click.option("--chart", is_flag=True, help="Table of weaker and stronger settings as well.")
 @click.option("--json", "as_json", is_flag=True)
-def leakage(method: str, face_width: float, target_er: float | None, as_json: bool) -> int:
+def leakage(
+    method: str,
+    face_width: float,
+    bit_depth: int,
+    target_er: float | None,
+    chart: bool,
+    as_json: bool,
+) -> int:
     """The training-free limit of a setting: what physics leaves to any attacker."""
     from attacks.operators import parse
-    from attacks.operators.leakage import limit, weakest_setting
+    from attacks.operators.leakage import curve, limit, weakest_setting
 
     if face_width < 8:
         raise InputError(f"--face-width {face_width:g}: give at least 8 pixels.")
     operator = parse(method)
-    found = limit(operator, face_width)
+    found = limit(operator, face_width, bit_depth)
     answer: dict[str, Any] = {
         "method": str(operator),
         "face_width": face_width,
+        "bit_depth": bit_depth,
         "effective_resolution": found.effective_resolution,
         "bits_per_channel": found.bits_per_channel,
         "psnr": found.psnr,
@@ -286,7 +300,7 @@ def leakage(method: str, face_width: float, target_er: float | None, as_json: bo
         f"best linear restoration {found.psnr:.1f} dB."
     ]
     if target_er is not None:
-        setting = weakest_setting(operator, target_er, face_width)
+        setting = weakest_setting(operator, target_er, face_width, bit_depth)
         answer["target"] = target_er
         answer["weakest_setting"] = str(setting) if setting is not None else None
         lines.append(
@@ -294,6 +308,22 @@ def leakage(method: str, face_width: float, target_er: float | None, as_json: bo
             if setting is not None
             else f"No setting of this tool comes under {target_er:g} x {target_er:g}; use solid."
         )
+    if chart:
+        points = curve(operator, face_width, bit_depth=bit_depth)
+        answer["curve"] = [
+            {
+                "method": str(point.operator),
+                "sigma_over_face_width": point.sigma_over_face_width,
+                "effective_resolution": point.left.effective_resolution,
+                "psnr": point.left.psnr,
+            }
+            for point in points
+        ]
+        longest = max(len(str(point.operator)) for point in points)
+        for point in points:
+            side = point.left.effective_resolution
+            bar = "#" * round(side / face_width * CHART_WIDTH)
+            lines.append(f"{point.operator!s:{longest}}  {side:6.1f}  {bar}")
     if as_json:
         out_json(answer)
     else:
