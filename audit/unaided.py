@@ -40,7 +40,7 @@ def unaided(group: Group, progress: Progress) -> Unaided | None:
         progress(f"identifying without the record, {group.title}", done, len(picks))
         if found.family == operator.family:
             right += 1
-            if true is not None:
+            if true is not None and found.parameters.get(seen) is not None:
                 sizes.append(round(float(found.parameters[seen]), 2))
-    size = float(operator.parameters[true]) if true is not None else None
+    size = float(operator.parameters[true]) if true in operator.parameters else None
     return Unaided(tried=len(picks), right=right, true_size=size, sizes=sizes)
