@@ -91,6 +91,10 @@ class BenchConfig(_Settings):
     batch_size: int = Field(128, ge=1)
     workers: int | None = Field(None, ge=1)
     student_epochs: int = Field(AuditConfig.model_fields["student_epochs"].default, ge=1)
+    options: dict[str, int | float | str] = Field(default_factory=dict)
+    """Tuning of single attacks, as of a scan."""
+    checkpoints: dict[str, str] = Field(default_factory=dict)
+    """Folders of trained attackers by attack, instead of the shipped ones."""
     alpha: float = Field(0.05, gt=0, lt=1)
 
     @field_validator("defences", mode="before")

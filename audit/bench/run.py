@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from audit.estimates import Settings, assess, hits, record
 from audit.faces import FaceFinder
 from audit.perception import Perception
 from audit.runner import Bench, Outcome, run_attack
-from audit.scan import make_bench, read_material, resolve_device
+from audit.scan import checkpoints, make_bench, read_material, resolve_device
 from audit.schema import Estimate
 from audit.store import LOCK, WORK, Store, atomic, unit_key
 from metrics import stats
@@ -87,6 +87,7 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
     plan.check(config)
     device = resolve_device(config.device)
     recognizers = [load_recognizer(spec, device) for spec in config.recognizers]
+    tuning = {**config.options, **checkpoints(AuditConfig(checkpoints=config.checkpoints))}
     with _opened(out, config) as store:
         samples = plan.samples(config)
         people = read_people(config.data, samples, out, progress)
@@ -98,7 +99,8 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
             for sample, setting, belief, seed in plan.grid(config)
         ]
         planned = sum(len(_jobs(config, recognizers, cell)) for cell in cells)
-        measured = _Measured(config, recognizers, Perception.installed(device), store, progress)
+        perception = Perception.installed(device)
+        measured = _Measured(config, recognizers, perception, tuning, store, progress)
         rows: list[Row] = []
         for done, cell in enumerate(cells, start=1):
             rows += measured.rows(cell)
@@ -114,6 +116,7 @@ class _Measured:
     config: BenchConfig
     recognizers: Sequence[Recognizer]
     perception: Perception
+    tuning: Mapping[str, object]
     store: Store
     progress: Progress
 
@@ -146,6 +149,7 @@ class _Measured:
             trainable=[r.digest for r in self.recognizers if r.trainable],
             world=job.world,
             options=[self.config.student_epochs, self.config.alpha, self.perception.names],
+            tuning=sorted((name, repr(value)) for name, value in self.tuning.items()),
         )
 
     def _measure(self, cell: Cell, jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
@@ -186,6 +190,8 @@ class _Measured:
             region="image" if cell.setting.region == "image" else None,
             worlds=config.worlds,
             student_epochs=config.student_epochs,
+            options=config.options,
+            checkpoints=config.checkpoints,
         )
 
 

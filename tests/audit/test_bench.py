@@ -380,6 +380,14 @@ def test_mistakes_are_named(changes: dict[str, Any], told: str, data: Path, tmp_
     assert told in str(raised.value) and "\n" not in str(raised.value)
 
 
+def test_a_missing_checkpoint_is_named_before_anything_is_measured(
+    data: Path, plumbing: None, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="absent"):
+        measure(tmp_path, data, checkpoints={"student": str(tmp_path / "absent")})
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_changes_a_preset_and_the_command_line_both(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("sample: {pictures: 3}\nseeds: 5\ndata: people.csv\n")
