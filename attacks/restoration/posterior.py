@@ -47,7 +47,7 @@ NOISE = (0.5, 0.01)
 restoration is the start (DiffPIR starts from half-way as well, section 4.3)."""
 TRUST, FRESH = 2.0, 0.3
 """DiffPIR's lambda and zeta: how much more certain the denoised picture is taken to be than the
-linear estimate would be, and the share of fresh noise. Tuned on procedural people."""
+linear estimate would be, and the share of fresh noise. Not tuned."""
 DPS_STEPS, DPS_WEIGHT = 100, 1.0
 METHODS = ("diffpir", "dps")
 SMALLEST = 8
