@@ -24,7 +24,7 @@ PEOPLE = (*range(700_000, 700_105), *range(700_251, 700_400))
 """Seeds that neither the demo nor a test draws."""
 PICTURES = range(3)
 SIZE = "light"
-STEPS = {"mmse": 2000, "fantomas": 600, "flow": 1000, "revelio": 100}
+STEPS = {"mmse": 2000, "fantomas": 600, "flow": 1000, "revelio": 1500}
 LICENCE = "Apache-2.0 (trained on procedural people only)"
 
 
