@@ -153,7 +153,12 @@ def load_config(path: Path) -> AuditConfig:
 
 def dump_config(config: AuditConfig) -> str:
     """The resolved configuration as YAML, every field stated."""
-    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    values = config.model_dump(mode="json")
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    if (
+        yaml.safe_load(text) != values
+    ):  # Unicode's rarer line breaks are folded when left as they are
+        text = yaml.safe_dump(values, sort_keys=False)
     return text
 
 

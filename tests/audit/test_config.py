@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attacks.registry import names
@@ -31,7 +31,13 @@ def test_lists_as_on_the_command_line() -> None:
     assert resolve({"attacks": "naive, ridge,naive"}).attacks == ("naive", "ridge")
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.999), st.none() | st.text(), st.booleans())
+@example(seed=0, rate=0.5, basis="one\x85two\u2028three", closed=False)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rate=st.floats(0.001, 0.999),
+    basis=st.none() | st.text(),
+    closed=st.booleans(),
+)
 def test_yaml_round_trip(
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
