@@ -208,7 +208,9 @@ def test_samples_are_the_pictures_own_and_of_their_size(
     np.testing.assert_array_equal(single.restored[0], output.restored[0])
 
 
-@pytest.mark.xfail(reason="the shipped prior got 1,500 steps only: below the blurred picture")
+@pytest.mark.xfail(
+    strict=True, reason="the shipped prior got 1,500 steps only: below the blurred picture"
+)
 def test_samples_are_nearer_to_the_truth_than_blur(scene: Make) -> None:
     """With the shipped prior."""
     if not (SHIPPED / "revelio" / WEIGHTS).is_file():
