@@ -33,23 +33,28 @@ EULER = 6
 
 
 class FlowNetwork(nn.Module):
-    """The frozen regression that is started from, and the velocity of the flow."""
+    """The frozen regression that is started from, and where the flow from there leads."""
 
     def __init__(self, size: str = "small") -> None:
         super().__init__()
         self.start = Regression(size).requires_grad_(False)
-        self.velocity = UNet(size, inputs=9, conditions=2)
+        self.change = UNet(size, inputs=9, conditions=2)
 
     def forward(self, place: Tensor, start: Tensor, observed: Observed, left: Tensor) -> Tensor:
-        """Velocity `(B, 3, S, S)` from clear to start at `place`, with `left (B,)` in [0, 1] of the
-        way still to go."""
+        """The clear picture `(B, 3, S, S)` as far as known at `place`, with `left (B,)` in [0, 1]
+        of the way still to go; before any training the mean picture.
+
+        The velocity would hold the noise of every single pixel, for which a network that sees
+        patches has no path.
+        """
         seen = torch.cat([place, start, observed.anonymized * 2 - 1], dim=1)
-        return self.velocity(seen, STEPS * left, strength(observed.log_sigma))
+        return start + self.change(seen, STEPS * left, strength(observed.log_sigma)).float()
 
 
 class FlowObjective:
-    """Squared error of the velocity at a random point of the way. `start` is the checkpoint of the
-    regression; without one (when a trained flow is loaded) its weights come with the flow's."""
+    """Squared error of the clear picture seen from a random point of the way. `start` is the
+    checkpoint of the regression; without one (when a trained flow is loaded) its weights come with
+    the flow's."""
 
     name = "flow"
 
@@ -66,7 +71,7 @@ class FlowObjective:
             start.fill(made.start)
         self.network: nn.Module = made
         self.mean = made.start
-        self.size = made.velocity.size
+        self.size = made.change.size
         self.steps = steps
         self.config: Mapping[str, Any] = {"size": size, "start": start.digest if start else None}
 
@@ -74,9 +79,9 @@ class FlowObjective:
         start, begin = self._begin(observed, noise)
         left = noise.uniform()
         share = left[:, None, None, None]
-        wanted = begin - (clear * 2 - 1)
-        place = clear * 2 - 1 + share * wanted
-        found = self.network(place, start, observed, left).float()
+        wanted = clear * 2 - 1
+        place = wanted + share * (begin - wanted)
+        found = self.network(place, start, observed, left)
         return {"loss": ((found - wanted) ** 2).mean()}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
@@ -86,7 +91,7 @@ class FlowObjective:
         scheduler.set_timesteps(sigmas=sigmas.tolist(), device=start.device)
         for step, sigma in zip(scheduler.timesteps, sigmas, strict=True):
             left = torch.full((len(start),), float(sigma), device=start.device)
-            velocity = self.network(place, start, observed, left).float()
+            velocity = (place - self.network(place, start, observed, left)) / float(sigma)
             place = scheduler.step(velocity, step, place, return_dict=False)[0]
         return ((place + 1) / 2).clamp(0, 1)
 
