@@ -84,6 +84,7 @@ def anonymize(
     progress: Progress | None = None,
     force: bool = False,
     device: str = "cpu",
+    base: Path | None = None,
 ) -> Summary:
     """Anonymise a picture, the pictures of a folder, or the probes of a manifest.
 
@@ -103,13 +104,14 @@ def anonymize(
         progress: called with pictures done and pictures in all.
         force: overwrite.
         device: where faces are detected.
+        base: folder that a manifest's paths may lead to; default: the one it lies in.
 
     Raises:
         InputError: an impossible region, a source that is missing or cannot be read at all, or
             other content where output belongs.
         NothingToAudit: no picture in `source`.
     """
-    jobs = list(_jobs(source, boxes or {}))
+    jobs = list(_jobs(source, boxes or {}, base))
     if not jobs:
         raise NothingToAudit(f"{source}: holds no picture to anonymise; check the path.")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
@@ -164,15 +166,17 @@ def anonymize(
     )
 
 
-def _jobs(source: Path, boxes: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[_Job]:
+def _jobs(
+    source: Path, boxes: Mapping[str, Sequence[Sequence[float]]], base: Path | None
+) -> Iterator[_Job]:
     named: list[tuple[Path, str, Box | None]]
     if source.is_dir():
         named = [(path, path.relative_to(source).as_posix(), None) for path in pictures_in(source)]
     elif source.suffix.lower() in MANIFEST_ENDINGS:
         folder = source.parent
         named = [
-            (item.path, item.path.relative_to(folder).as_posix(), item.face_box)
-            for item in read_manifest(source, Bounds(folder))
+            (item.path, _name(item.path, folder, base), item.face_box)
+            for item in read_manifest(source, Bounds(folder, base))
             if item.role == "probe"
         ]
     elif source.exists():
@@ -184,6 +188,14 @@ def _jobs(source: Path, boxes: Mapping[str, Sequence[Sequence[float]]]) -> Itera
             parse_box(" ".join(map(str, box)), f"boxes of {name}") for box in boxes.get(name, ())
         ]
         yield _Job(path, name, tuple(given) or ((face_box,) if face_box else ()))
+
+
+def _name(path: Path, folder: Path, base: Path | None) -> str:
+    """What a manifest's picture is called below OUT: its path from `folder` or `base`, never one
+    that climbs out of OUT."""
+    if not path.is_relative_to(folder) and base is not None:
+        path, folder = path.resolve(), base.resolve()
+    return "/".join(part for part in path.relative_to(folder).parts if part != "..")
 
 
 def _finder(region: str, device: str) -> Finder:

@@ -32,6 +32,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "waivers", "cache"})
 """Fields that change how a run goes but none of its results: a run may be resumed with others."""
 
+OPTIONS: Mapping[str, str] = {"checkpoints": "checkpoint"}
+"""Command-line options that are not called as their field is."""
+
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -134,7 +137,8 @@ def resolve(
     settings: dict[str, Any] = {}
     for place, (source, values) in enumerate(layers):
         for name, value in values.items():
-            label = (f"--{name.replace('_', '-')}", f"{ENV_PREFIX}{name.upper()}")
+            option = OPTIONS.get(name, name.replace("_", "-"))
+            label = (f"--{option}", f"{ENV_PREFIX}{name.upper()}")
             origin.setdefault(name, label[place] if place < 2 else f"{source}: {name}")
             settings.setdefault(name, value)
     preset = PRESETS.get(str(settings.get("profile", "standard")), {})

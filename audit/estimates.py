@@ -123,6 +123,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     cost = schema.Cost(
         seconds=round(outcome.seconds, 3),
         device=bench.context.device,
+        parameters=outcome.parameters,
         network_evaluations=outcome.network_evaluations,
     )
     metrics = {

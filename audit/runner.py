@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from metrics.errors import MissingWeights
 
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,8 @@ class Bench:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill;
+    """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill,
+    and a column `estimate`: what an attack inferred about a probe (JSON), None in controls;
     `found` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
     `inception` the features `(2, K, 2048)` of restored faces and their originals."""
 
@@ -183,7 +185,7 @@ def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shar
     idd = identity_distance(embeddings, bench.original_embeddings[rows], known)
     parts = [
         pd.concat([identification_rows(scores, mates), idd, fidelity], axis=1).assign(
-            kind="attack", probe=rows
+            kind="attack", probe=rows, estimate=_estimates(output, len(rows))
         )
     ]
     few = [row for row in rows if row < SOLID]
@@ -201,6 +203,17 @@ def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shar
     return _Shard(
         pd.concat(parts, ignore_index=True), found, inception, output.network_evaluations or 0
     )
+
+
+def _estimates(output: AttackOutput, count: int) -> list[str | None]:
+    """What the attack inferred about each probe as JSON, so that every attack's fits one column; no
+    number (NaN) becomes null."""
+    if output.estimates is None:
+        return [None] * count
+    return [
+        json.dumps({name: None if value != value else value for name, value in found.items()})
+        for found in output.estimates
+    ]
 
 
 def _fidelity(

@@ -101,9 +101,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     device = resolve_device(config.device)
-    for name in config.attacks:
-        attack_class(name)  # a misspelt name is refused even where nothing can be attacked
-    checkpoints(config)
+    check(config)
     material = read_material(dataset, config, store, device, progress)
     notes = Notes()
     conditions: list[schema.Condition] = []
@@ -168,6 +166,17 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
             "reassess_by": reassess_by(started),
         }
     )
+
+
+def check(config: AuditConfig) -> None:
+    """Refuse what can be refused before anything is read or written.
+
+    Raises:
+        InputError: a misspelt attack, or a folder that holds no checkpoint of its attack.
+    """
+    for name in config.attacks:
+        attack_class(name)
+    checkpoints(config)
 
 
 def checkpoints(config: AuditConfig) -> dict[str, Checkpoint]:

@@ -14,11 +14,21 @@ from audit.cli.console import out, out_json, people, progress
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--method", required=True, help="e.g. gaussian:k=81, pixelate:b=16|jpeg:q=75, solid.")
 @click.option("--region", default="face", show_default=True, help="face, image or box:x0,y0,x1,y1.")
+@click.option(
+    "--root", type=click.Path(path_type=Path), help="Folder that a manifest's paths may lead to."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--force", is_flag=True, help="Overwrite files that differ.")
 @click.option("--json", "as_json", is_flag=True)
 def anonymize(
-    source: Path, target: Path, method: str, region: str, seed: int, force: bool, as_json: bool
+    source: Path,
+    target: Path,
+    method: str,
+    region: str,
+    root: Path | None,
+    seed: int,
+    force: bool,
+    as_json: bool,
 ) -> int:
     """Apply a tool-exact operator or chain to a picture, a folder or a manifest's probes."""
     from attacks.operators import parse
@@ -34,6 +44,7 @@ def anonymize(
             seed=seed,
             force=force,
             progress=lambda done, total: report("anonymising", done, total),
+            base=root,
         )
     if as_json:
         out_json(summary.to_dict())

@@ -115,9 +115,11 @@ def scan(
 def run_scan(dataset: Any, config: Any, output: Path) -> Results:
     """Scan into a run directory, write every file of it and tell the user the answer."""
     from audit.publish import publish
+    from audit.scan import check
     from audit.scan import scan as run
     from audit.store import open_run
 
+    check(config)
     with progress() as report, open_run(output, config) as store:
         results = run(dataset, config, store, report)
         report_path = publish(results, store)

@@ -148,7 +148,9 @@ def _anonymized_copies(
     found: list[Item] = []
     missing: list[Excluded] = []
     for probe in probes:
-        parts = probe.path.relative_to(folder).with_suffix("").parts
+        inside = probe.path.is_relative_to(folder)  # else the manifest names it absolutely
+        path = probe.path.relative_to(folder) if inside else probe.path
+        parts = path.with_suffix("").parts
         tails = ("/".join(parts[start:]) for start in range(len(parts)))
         copy = next((copies[tail] for tail in tails if tail in copies), None)
         if copy is None:

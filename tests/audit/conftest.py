@@ -49,6 +49,22 @@ def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
     monkeypatch.setattr("audit.scan.load_recognizer", lambda spec, device: stand_in)
 
 
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """A function (arguments) that gives exit code, stdout and stderr."""
+    from audit.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        told = capsys.readouterr()
+        assert "Traceback" not in told.out + told.err
+        return int(ended.value.code or 0), told.out, told.err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def layout(cast_folder: Path) -> Callable[..., Path]:
     """A function (folder, spec) that lays the cast out as a user would: two gallery pictures and

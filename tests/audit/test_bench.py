@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -395,21 +395,6 @@ def test_a_file_changes_a_preset_and_the_command_line_both(tmp_path: Path) -> No
     assert (config.sample.people, config.sample.pictures, config.sample.distractors) == (7, 3, None)
     assert config.seeds == (5,) and config.attacks == ("naive", "ridge")
     assert config.data == str(tmp_path / "people.csv")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    from audit.cli import main
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.out + told.err
-        return int(ended.value.code or 0), told.out, told.err
-
-    yield call
 
 
 def test_the_command(

@@ -12,26 +12,8 @@ import jsonschema
 import pytest
 from PIL import Image
 
-from audit.cli import main
-
 Layout = Callable[..., Path]
-Capture = pytest.CaptureFixture[str]
 SCAN = ("--attacks", "naive", "--device", "cpu", "--workers", "1")
-
-
-@pytest.fixture
-def cli(capsys: Capture) -> Callable[..., tuple[int, str, str]]:
-    """A function (arguments) that gives exit code, stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.out + told.err
-        return int(ended.value.code or 0), told.out, told.err
-
-    return call
 
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -143,6 +125,36 @@ def test_an_interrupt_is_130_and_says_how_to_go_on(
     monkeypatch.setattr("audit.scan.run_attack", interrupt)
     code, _, err = cli("scan", data, "-o", tmp_path / "run", *SCAN)
     assert code == 130 and "repeat the same command" in err
+
+
+def test_a_wrong_checkpoint_is_refused_before_anything_is_written(
+    cli: Cli, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    code, _, err = cli("scan", data, "-o", run, "--checkpoint", f"mmse={tmp_path / 'nowhere'}")
+    assert code == 2 and "no checkpoint" in err and not run.exists()
+    code, _, err = cli("scan", data, "-o", run, "--checkpoint", "mmse")
+    assert code == 2 and "--checkpoint: " in err and not run.exists()
+    assert cli("scan", data, "-o", run, "--attacks", "rigde")[0] == 2 and not run.exists()
+
+
+def test_a_manifest_may_lead_out_of_its_folder_where_root_allows(
+    cli: Cli, data: Path, tmp_path: Path
+) -> None:
+    one, two = sorted((data / "originals").glob("*/*.png"))[:2]
+    (tmp_path / "lists").mkdir()
+    shutil.copytree(one.parent, tmp_path / "faces")
+    manifest = tmp_path / "lists" / "people.csv"
+    rows = [f"a,x,probe,../faces/{one.name}", f"b,x,probe,{tmp_path / 'faces' / two.name}"]
+    manifest.write_text("\n".join(["image_id,identity,role,path", *rows]))
+    said = ("anonymize", manifest, tmp_path / "out", "--method", "solid", "--region", "image")
+    code, _, err = cli(*said)
+    assert code == 2 and "--root" in err
+    assert cli(*said, "--root", tmp_path)[0] == 0
+    written = {p.name for p in (tmp_path / "out" / "faces").iterdir()}
+    assert {one.name, two.name} <= written
+    said = ("validate", manifest, "--root", tmp_path, "--anonymized", tmp_path / "out", "--json")
+    assert json.loads(cli(*said)[1])["counts"]["probes"] == 2
 
 
 def test_validate_counts(cli: Cli, data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from attacks.direct.naive import Naive
-from attacks.interface import AttackOutput, Context, Reference
+from attacks.interface import AnonymizedFaces, AttackOutput, Context, Reference
 from attacks.operators import parse
 from attacks.recognition.interface import Recognizer
 from attacks.views import embed_clear
@@ -105,6 +106,21 @@ def test_a_failure_is_reported_without_names(
     outcome = run_attack("naive", bench, store)
     assert outcome.status == "failed" and told in (outcome.reason or "")
     assert hidden is None or hidden not in (outcome.reason or "")
+
+
+def test_what_an_attack_inferred_stands_with_its_trials(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inferring(self: Naive, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        told = tuple({"votes": place, "left": float("nan")} for place in range(len(probes)))
+        return AttackOutput(scores=np.zeros((len(probes), 4), np.float32), estimates=told)
+
+    monkeypatch.setattr(Naive, "run", inferring)
+    trials = run_attack("naive", bench, store).trials
+    attacked = trials[trials.kind == "attack"]
+    expected = [{"votes": place, "left": None} for place in range(4)]
+    assert [json.loads(text) for text in attacked.estimate] == expected
+    assert trials[trials.kind != "attack"].estimate.isna().all()
 
 
 @pytest.mark.parametrize(
