@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +121,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     trials = outcome.trials
     attack = trials[trials.kind == "attack"]
     mated = attack[attack.mated]
+    common["inferred"] = inferred(attack)
     cost = schema.Cost(
         seconds=round(outcome.seconds, 3),
         device=bench.context.device,
@@ -152,6 +154,18 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         cost=cost,
     )
     return Assessed(result, upper, attacked, context)
+
+
+def inferred(attack: pd.DataFrame) -> dict[str, float]:
+    """Means over probes of what an attack says about each: column `estimate`, JSON objects of
+    numbers and truths; what is null counts nowhere.
+
+    >>> inferred(pd.DataFrame({"estimate": ['{"votes": 7, "known": true}', '{"votes": 8}', None]}))
+    {'votes': 7.5, 'known': 1.0}
+    """
+    told = pd.DataFrame([json.loads(text) for text in attack.estimate.dropna()])
+    means = told.apply(pd.to_numeric, errors="coerce").mean()
+    return {str(name): float(value) for name, value in means.dropna().items()}
 
 
 def _knowledge(info: AttackInfo, world: str) -> str:

@@ -193,6 +193,8 @@ class AttackResult(Record):
     curves: dict[str, Curve] = Field(default_factory=dict)
     strata: list[Stratum] = Field(default_factory=list)
     worst_off: list[Stratum] = Field(default_factory=list)
+    inferred: dict[str, float] = Field(default_factory=dict)
+    """What the attack found out about the probes on its way, as means over them; yes is 1, no 0."""
     cost: Cost = Cost()
 
 

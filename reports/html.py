@@ -195,6 +195,18 @@ class _Tables:
             if name in attack.metrics
         )
 
+    def inferred(self, language: Language) -> list[tuple[AttackResult, str, str]]:
+        """What each attack found out on its way: label and mean, a share of yes in percent."""
+        known = language.raw("inferred")
+        found = []
+        for attack in self.attacks:
+            for name, value in attack.inferred.items():
+                label = known.get(name, {"label": clean(name)})
+                share = label.get("share", False)
+                shown = language.percent(value) if share else language.decimal(value)
+                found.append((attack, label["label"], shown))
+        return found
+
     def holding(self, names: list[str]) -> Iterator[AttackResult]:
         """The attacks that have a value of at least one of the measures."""
         for attack in self.attacks:

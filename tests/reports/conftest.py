@@ -145,6 +145,7 @@ def attack(condition: str, name: str, recognizer: str, hits: int) -> AttackResul
         ]
         if graver
         else [],
+        inferred={"consistency_residual": 0.31, "in_gallery": 0.93} if restored else {},
         cost=Cost(seconds=seconds, device="cpu", peak_memory_mib=900.0, parameters=1_770_000),
     )
 
