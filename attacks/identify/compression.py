@@ -1,15 +1,20 @@
 """JPEG from pixels alone: a picture that was stored as JPEG and saved again losslessly.
 
-The 8 x 8 DCT coefficients of its luma still lie on the multiples of their quantisation steps. For a
-coefficient c and a step s, cos(2 pi c / s) is 1 there and 0 on average elsewhere; its sum over all
-coefficients that are not zero, in standard deviations of chance, says how well a quality fits.
+Two traces, the cheap one first. The 8 x 8 DCT coefficients of its luma still lie on the multiples of
+their quantisation steps. For a coefficient c and a step s, cos(2 pi c / s) is 1 there and 0 on
+average elsewhere; its sum over all coefficients that are not zero, in standard deviations of chance,
+says how well a quality fits. It is blind where a fine quality or a heavy blur leaves few
+coefficients on coarse steps; but storing such a picture again at its own quality changes next to
+nothing, and at any other much more.
 """
 
 from __future__ import annotations
 
+import io
 from functools import cache
 
 import numpy as np
+from PIL import Image
 from scipy import fft
 
 from attacks.identify.encoded import standard_luma
@@ -23,18 +28,37 @@ CERTAIN = 12.0
 """Standard deviations; pictures never stored as JPEG stay under 12 with qualities above `COARSE`
 (development pictures, blurred, noisy and clear)."""
 COARSE = 9
+FINE = range(84, 99)
+"""Qualities at which a picture is stored again."""
+SCREEN = 0.45
+"""Share of changed pixels at the finest quality, in that at the coarsest, above which a picture was
+never stored. Development pictures that were not lie at .5 and more, others at .36 and less."""
+DIP = 0.6
+"""Share of changed pixels at a picture's quality, in that two qualities below: at most .45 when it
+was stored so, .85 and more when it was not."""
+MOST = 512
+"""Sides in pixels of the part that is stored again."""
+MCU = 16
+"""Sides in pixels of a JPEG's units with halved chroma; parts start on multiples of it."""
 
 
 def jpeg_quality_of(picture: np.ndarray) -> int | None:
     """Quality 1-100 of the JPEG that `picture` `(H, W, 3)` uint8 was, or None if it seems never to
     have been one or was one of nearly lossless quality.
 
-    The 8 x 8 grid must start at the first pixel, so hand over whole pictures.
+    The grid of 16 x 16 pixels must start at the first pixel, so hand over whole pictures.
     """
     height, width = (side // 8 * 8 for side in picture.shape[:2])
     if min(height, width) < 32:
         return None
-    luma = picture[:height, :width].astype(np.float32) @ LUMA - 128
+    by_steps = _quality_by_steps(picture[:height, :width])
+    return _quality_by_storing(picture) if by_steps is None else by_steps
+
+
+def _quality_by_steps(picture: np.ndarray) -> int | None:
+    """Quality whose quantisation steps the coefficients lie on; sides are multiples of 8."""
+    height, width = picture.shape[:2]
+    luma = picture.astype(np.float32) @ LUMA - 128
     blocks = luma.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
     coefficients = fft.dctn(blocks, axes=(2, 3), norm="ortho")[..., ROW, COLUMN]
     on_grid, count = np.zeros(100), np.zeros(100)
@@ -47,6 +71,36 @@ def jpeg_quality_of(picture: np.ndarray) -> int | None:
     equal = np.flatnonzero(score > score.max() - 1e-6)  # neighbours share these steps
     best = equal[len(equal) // 2]
     return int(best) + 1 if score[best] > CERTAIN and best + 1 > COARSE else None
+
+
+def _quality_by_storing(picture: np.ndarray) -> int | None:
+    """Quality at which storing the middle of a picture again changes it least, if that stands out.
+
+    Chroma may have been halved (4:2:0, what cameras and libraries do) or not (4:4:4).
+    """
+    starts = [max(0, side - MOST) // 2 // MCU * MCU for side in picture.shape[:2]]
+    y, x = (
+        slice(start, start + min(side, MOST) // MCU * MCU)
+        for start, side in zip(starts, picture.shape[:2], strict=True)
+    )
+    part = np.ascontiguousarray(picture[y, x])
+    for subsampling in (2, 0):
+        coarse, fine = (_changed(part, q, subsampling) for q in (FINE[0], FINE[-1]))
+        if fine > SCREEN * coarse:
+            continue
+        changed = np.array([_changed(part, q, subsampling) for q in FINE])
+        best = int(np.argmin(changed))
+        if best > 1 and changed[best] < DIP * changed[best - 2]:
+            return FINE[best]
+    return None
+
+
+def _changed(picture: np.ndarray, quality: int, subsampling: int) -> float:
+    """Share of values that storing as JPEG changes."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "jpeg", quality=quality, subsampling=subsampling)
+    with Image.open(stream) as stored:
+        return float((np.asarray(stored.convert("RGB")) != picture).mean())
 
 
 def _matches(values: np.ndarray, step: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attacks.identify import responses
-from attacks.identify.compression import jpeg_quality_of
+from attacks.identify.compression import MCU, jpeg_quality_of
 from attacks.identify.enlarged import Enlargement, enlargement
 from attacks.identify.evidence import Evidence, measure
 from attacks.identify.learned import classify
@@ -117,8 +117,8 @@ def _identify_region(
             confidence=grid.share,
             spec=f"pixelate:b={block}",
         )
-    # Blocks that lie in the region as a whole: what is outside may have been stored before.
-    quality = stored or jpeg_quality_of(picture[-(-y0 // 8) * 8 : y1, -(-x0 // 8) * 8 : x1])
+    # Units that lie in the region as a whole: what is outside may have been stored before.
+    quality = stored or jpeg_quality_of(picture[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
     evidence = measure(region)
     enlarged = enlargement(region)
     family, confidence = classify(evidence.features, *_excluded(enlarged, quality))

@@ -30,6 +30,10 @@ ENOUGH = 75.0
 """Border pixels times evidence times contrast that a region needs."""
 ACCEPTED = 0.3
 """Evidence per border pixel, above `OFFSET`, that each side needs."""
+JPEG = 8
+"""Side in pixels of a JPEG's blocks."""
+NEIGHBOURS = np.tile(np.array([1, 1, 0, 1, 1]) / (4 * 33), (33, 1))
+"""Weights of the lines of the JPEG grid on either side, 33 pixels along them."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +54,42 @@ def find_region(picture: np.ndarray) -> Region:
         return whole
     left, right = _side_evidence(picture)
     top, bottom = (e.T for e in _side_evidence(picture.transpose(1, 0, 2)))
+    blocks = _pixelated(picture, _plausible_boxes(left, right, top, bottom))
+    if blocks is not None:
+        return blocks
+    left, right = _without_jpeg(left), _without_jpeg(right)
+    top, bottom = _without_jpeg(top.T).T, _without_jpeg(bottom.T).T
     boxes, length, evidence = _plausible_boxes(left, right, top, bottom)
     if not len(boxes):
         return whole
-    strongest = np.argmax(length * evidence)
-    x0, y0, x1, y1 = (int(v) for v in boxes[strongest])
-    if block_grid(picture[y0:y1, x0:x1]) is not None:
-        box = extend_blocks(picture, (x0, y0, x1, y1))
-        return Region(box, evidence=float(evidence[strongest])) if box != whole.box else whole
     contrast = detail_contrast(picture, boxes)
     score = length * evidence * contrast.clip(0, 1)
     best = np.argmax(score)
     if score[best] < ENOUGH or contrast[best] < CONTRAST:
         return whole
-    x0, y0, x1, y1 = (int(v) for v in boxes[best])
-    return Region((x0, y0, x1, y1), evidence=float(evidence[best]))
+    return Region(_box(boxes[best]), evidence=float(evidence[best]))
+
+
+def _pixelated(
+    picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> Region | None:
+    """The pixelated region around the strongest of the plausible boxes, if its pixels are blocks.
+
+    Asked before a JPEG's grid is discounted: blocks of eight pixels may lie on it.
+    """
+    boxes, length, evidence = found
+    if not len(boxes):
+        return None
+    strongest = np.argmax(length * evidence)
+    x0, y0, x1, y1 = _box(boxes[strongest])
+    if block_grid(picture[y0:y1, x0:x1]) is None:
+        return None
+    return Region(extend_blocks(picture, (x0, y0, x1, y1)), evidence=float(evidence[strongest]))
+
+
+def _box(row: np.ndarray) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = (int(v) for v in row)
+    return x0, y0, x1, y1
 
 
 def detail_contrast(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -148,6 +173,20 @@ def _side_evidence(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # A region may reach the picture's border, where there is nothing to see.
     left[:, 0] = right[:, -1] = 0
     return left, right
+
+
+def _without_jpeg(evidence: np.ndarray) -> np.ndarray:
+    """Evidence `(H, W + 1)` less, on a JPEG's grid, what is usual on its lines nearby.
+
+    A JPEG jumps at the border of every block, most where the picture is smooth, so that a handful
+    of its blocks looks like a region.
+    """
+    out = evidence.copy()
+    lines = out[:, JPEG:-1:JPEG]
+    if lines.shape[1] > 1:
+        near = cv2.filter2D(lines + OFFSET, -1, NEIGHBOURS, borderType=cv2.BORDER_REFLECT_101)
+        lines -= np.maximum(near, 0)
+    return out
 
 
 def _cumulative(evidence: np.ndarray) -> np.ndarray:

@@ -8,9 +8,11 @@ from attacks.identify import Identification, identify
 from attacks.identify.compression import jpeg_quality_of
 from attacks.identify.enlarged import enlargement
 from attacks.identify.pooled import pool
+from attacks.identify.region import find_region
 from attacks.identify.spectra import power_of
 from attacks.identify.widths import gaussian_widths
 from attacks.operators import parse
+from attacks.operators.base import apply_to_box
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,22 @@ def test_pooled_sizes_follow_the_surer_pictures() -> None:
     assert pooled.parameters["kernel_size"] == 81
     assert pooled.parameters["sigma_x_sd"] < 0.05
     assert pooled.spec == "gaussian:k=81"
+
+
+@pytest.mark.parametrize("codec", ["jpeg:q=95", "jpeg:q=92,sub=444"])
+def test_quality_of_a_fine_jpeg_over_a_heavy_blur(picture: np.ndarray, codec: str) -> None:
+    """Few coefficients are left, on steps of one or two grey levels."""
+    stored = parse(f"gaussian:k=71|{codec}").apply(picture, np.random.default_rng(0))
+    assert abs(jpeg_quality_of(stored) - int(codec[7:9])) <= 1
+
+
+def test_blocks_of_a_jpeg_are_no_region(picture: np.ndarray) -> None:
+    smooth = parse("gaussian:k=9|jpeg:q=30").apply(picture, np.random.default_rng(0))
+    assert find_region(smooth).box == (0, 0, 160, 128)
+
+
+def test_a_blurred_box_on_the_grid_of_a_jpeg_is_found(picture: np.ndarray) -> None:
+    stored = parse("jpeg:q=75").apply(picture, np.random.default_rng(0))
+    box = (40, 32, 112, 96)
+    blurred = apply_to_box(parse("gaussian:k=31"), stored, box, np.random.default_rng(0))
+    assert find_region(blurred).box == pytest.approx(box, abs=2)
