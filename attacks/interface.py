@@ -132,6 +132,7 @@ class Context:
     trainable: recogniser a student may start from; None where none is installed.
     cache: folder for recomputable intermediate arrays, or None.
     options: tuning chosen on development people, by name.
+    others: the run's other recognisers, among which a checkpoint finds the one it was made from.
     """
 
     forward: ForwardModel
@@ -142,6 +143,13 @@ class Context:
     cache: Path | None = None
     progress: Progress = lambda what, done, total: None
     options: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[Recognizer, ...] = ()
+
+    @property
+    def recognizers(self) -> tuple[Recognizer, ...]:
+        """Every recogniser at hand, the one that scores first."""
+        started = () if self.trainable is None else (self.trainable,)
+        return (self.recognizer, *started, *self.others)
 
     def rng(self, image_id: str) -> np.random.Generator:
         """The random numbers of one picture: independent of batch, order, shard and resuming."""
@@ -169,6 +177,7 @@ class AttackInfo:
     needs: subset of {"gallery", "background", "operator", "trainable"}.
     yields: subset of {"restored", "embeddings", "scores", "estimates"}.
     trained: whether `fit` learns from people, so that closed and open world differ.
+    from_pairs: whether a checkpoint that learnt from pairs of a black box spares it the operator.
     """
 
     name: str
@@ -178,6 +187,7 @@ class AttackInfo:
     yields: frozenset[str]
     trained: bool = False
     paper: str | None = None
+    from_pairs: bool = False
 
 
 @dataclass(frozen=True)

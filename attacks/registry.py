@@ -15,6 +15,7 @@ _BUILT_IN = {
     "degraded-gallery": "attacks.direct.degraded_gallery:DegradedGallery",
     "wiener": "attacks.restoration.wiener:Wiener",
     "parrot": "attacks.direct.parrot:Parrot",
+    "parrot-tuned": "attacks.direct.parrot:TunedParrot",
     "fantomas": "attacks.restoration.fantomas:Fantomas",
     "ridge": "attacks.direct.ridge:Ridge",
     "mmse": "attacks.restoration.mmse:Mmse",

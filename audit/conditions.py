@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,9 @@ Progress = Callable[[str, int, int], None]
 SAME_SETTING = 1.4
 """Identified lengths within this ratio count as one setting of one tool: estimates from single
 pictures scatter, and every attacker is given the group's median."""
+
+UNKNOWN: Literal["unknown"] = "unknown"
+"""Stated as the method: nobody knows it, so that nothing is guessed from the pixels either."""
 
 IN_WORDS: Mapping[str, str] = {
     "none": "No anonymisation",
@@ -60,7 +64,7 @@ def examine_probe(
     item: Item,
     original: Found | None,
     detector: Detector,
-    method: Operator | None,
+    method: Operator | Literal["unknown"] | None,
     region: str | None,
 ) -> Probe:
     """What was done to one probe, and where its face stands, as far as this picture alone tells.
@@ -72,7 +76,9 @@ def examine_probe(
     height, width = picture.shape[:2]
     found: Identification | None = None
     operator: Operator | None
-    if method is not None:
+    if isinstance(method, str):
+        operator, source = None, "configured"
+    elif method is not None:
         operator, source = method, "configured"
     elif item.spec is not None:
         operator, source = parse(item.spec), "sidecar"
@@ -273,13 +279,14 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
     family = operator.family if operator is not None else found.family if found else "unknown"
     parameters = dict(operator.parameters if operator is not None else {})
     left = limit(operator, face_width) if operator is not None else None
+    why = "is stated to be unknown" if probe.source == "configured" else "could not be identified"
     side = round(3 * face_width)
     sigma = blur_sigma(operator, side, side) if operator is not None else None
     return Anonymizer(
         family=family,
         parameters=parameters,
         spec=str(operator) if operator is not None else None,
-        source=probe.source if operator is not None or found is not None else "unknown",
+        source=probe.source,
         region="whole picture" if whole else "face region",
         sigma_over_face_width=round(sigma / face_width, 4) if sigma else None,
         face_width=round(face_width, 1),
@@ -287,7 +294,7 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
         bits_per_channel=round(left.bits_per_channel, 1) if left else None,
         predicted_psnr=round(left.psnr, 2) if left else None,
         confidence=found.confidence if found else None,
-        reason=None if operator is not None else "the operator could not be identified",
+        reason=None if operator is not None else f"the operator {why}",
     )
 
 

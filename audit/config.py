@@ -62,7 +62,8 @@ class AuditConfig(BaseModel):
     """Subgroups of fewer people are suppressed in the report."""
 
     method: str | None = None
-    """Spec of the anonymisation, where it is known better than it can be estimated."""
+    """Spec of the anonymisation, where it is known better than it can be estimated; "unknown" where
+    nobody knows it and estimates would mislead: attackers that learnt from pairs remain."""
     region: str | None = None
     """face, image or box:x0,y0,x1,y1: where it was applied; None takes the best source."""
     worlds: tuple[Literal["closed", "open"], ...] = Field(("closed",), min_length=1)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attacks.interface import Attack, AttackOutput, Context, Reference, World
+from attacks.interface import Attack, AttackInfo, AttackOutput, Context, Reference, World
 from attacks.recognition.interface import Recognizer
 from attacks.registry import attack_class
+from attacks.training.card import Checkpoint
 from audit.perception import FEATURES, Perception
 from audit.probes import Group, solid, without_faces
 from audit.scoring import (
@@ -24,7 +25,7 @@ from audit.scoring import (
     identity_distance,
 )
 from audit.store import Store, atomic, unit_key
-from metrics.errors import MissingWeights
+from metrics.errors import MissingWeights, NotApplicable
 
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
@@ -84,6 +85,8 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
         if missing:
             return Outcome(name, "skipped", missing, pd.DataFrame())
         return _run(attack, name, bench, store)
+    except NotApplicable as error:
+        return Outcome(name, "skipped", str(error), pd.DataFrame())
     except MissingWeights as error:
         return Outcome(name, "failed", str(error), pd.DataFrame())
     except Exception as error:  # in any way; other messages may hold a path or a name
@@ -205,15 +208,16 @@ def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shar
     )
 
 
-def _estimates(output: AttackOutput, count: int) -> list[str | None]:
+def _estimates(output: AttackOutput, count: int) -> NDArray[np.object_]:
     """What the attack inferred about each probe as JSON, so that every attack's fits one column; no
     number (NaN) becomes null."""
-    if output.estimates is None:
-        return [None] * count
-    return [
-        json.dumps({name: None if value != value else value for name, value in found.items()})
-        for found in output.estimates
-    ]
+    told: list[str | None] = [None] * count
+    if output.estimates is not None:
+        told = [
+            json.dumps({name: None if value != value else value for name, value in found.items()})
+            for found in output.estimates
+        ]
+    return np.array(told, dtype=object)
 
 
 def _fidelity(
@@ -238,14 +242,29 @@ def _fidelity(
 
 def _unmet(attack: Attack, bench: Bench) -> str | None:
     """Why an attack cannot run on this group, or None."""
-    needs = attack.info.needs
+    needs = _needs(attack.info, bench.context)
     if "operator" in needs and bench.group.operator is None:
-        return "the anonymisation was not identified, so the attacker cannot imitate it"
+        hint = (
+            f"; train {attack.info.name} on pairs of it (--anonymized or --command)"
+            if attack.info.from_pairs
+            else ""
+        )
+        return f"the anonymisation was not identified, so the attacker cannot imitate it{hint}"
     if "trainable" in needs and bench.context.trainable is None:
         return "no trainable recogniser is at hand; add dlib or timm:ARCHITECTURE:FILE"
     if "background" in needs and not bench.reference.training:
         return "there are no background faces to learn from"
     return None
+
+
+def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
+    """What an attack cannot do without: a checkpoint stands in for training in the run, and one
+    that learnt from pairs of a black box for knowing the operator."""
+    given = context.options.get(f"{info.name}_checkpoint")
+    if not isinstance(given, Checkpoint):
+        return info.needs
+    spared = {"trainable", "operator"} if info.from_pairs and given.from_pairs else {"trainable"}
+    return info.needs - spared
 
 
 def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:

@@ -24,7 +24,7 @@ from attacks.residue import inspect
 from attacks.training.card import Checkpoint
 from attacks.views import embed_clear
 from audit import schema
-from audit.conditions import examine_probe, group_probes, place_faces, probe_face
+from audit.conditions import UNKNOWN, examine_probe, group_probes, place_faces, probe_face
 from audit.config import AuditConfig
 from audit.controls import Control, clear_ceiling, known_weak, leave_one_out_ceiling
 from audit.data import Dataset, Pseudonyms, run_key, user_secret
@@ -50,6 +50,7 @@ from audit.store import TRIALS, Store, atomic, tool_version
 from audit.unaided import unaided
 from audit.verdict import Evidence, check_assay, decide
 from audit.waivers import load_waivers, waive
+from metrics.errors import InputError, NotApplicable
 from reports.evidence import Row
 
 Progress = Callable[[str, int, int], None]
@@ -172,11 +173,30 @@ def check(config: AuditConfig) -> None:
     """Refuse what can be refused before anything is read or written.
 
     Raises:
-        InputError: a misspelt attack, or a folder that holds no checkpoint of its attack.
+        InputError: a misspelt attack, a folder that holds no checkpoint of its attack, or one of
+            a network that belongs to another recogniser.
     """
     for name in config.attacks:
         attack_class(name)
-    checkpoints(config)
+    given = checkpoints(config)
+    if any("start" in checkpoint.card.config for checkpoint in given.values()):
+        fit_together(given, [load_recognizer(spec, "cpu") for spec in config.recognizers])
+
+
+def fit_together(given: Mapping[str, Checkpoint], recognizers: Sequence[Recognizer]) -> None:
+    """Refuse a fine-tuned recogniser that none of these can be used with.
+
+    Raises:
+        InputError: the network it was made from, or whoever taught it, is missing.
+    """
+    from attacks.direct.trained import suits
+
+    for option, checkpoint in given.items():
+        try:
+            suits(checkpoint, recognizers)
+        except NotApplicable as error:
+            name = option.removesuffix("_checkpoint")
+            raise InputError(f"--checkpoint {name}: {error}.") from None
 
 
 def checkpoints(config: AuditConfig) -> dict[str, Checkpoint]:
@@ -243,7 +263,8 @@ def read_material(
         "finding faces in originals",
     )
     detector = Detector(device)
-    method = parse(config.method) if config.method else None
+    stated = config.method
+    method = UNKNOWN if stated == UNKNOWN else parse(stated) if stated else None
     probes = []
     for done, item in enumerate(dataset.probes, start=1):
         original = originals.get(facts[item.original].sha256) if item.original else None
@@ -412,6 +433,7 @@ def make_bench(
         cache_folder(config, store),
         progress,
         {**config.options, "student_epochs": config.student_epochs, **checkpoints(config)},
+        tuple(recognizers),
     )
     clear = embed_clear(faces, context)
     scorer = Scorer.of(recognizer, clear[list(material.gallery)], reference.gallery_identities)

@@ -38,10 +38,12 @@ OBJECTIVES: Mapping[str, str] = {
     "mmse": "attacks.restoration.mmse:MmseObjective",
     "flow": "attacks.restoration.flow:objective",
     "student": "attacks.training.student:StudentObjective",
+    "parrot": "attacks.training.parrot:ParrotObjective",
     "kernel": "attacks.training.kernel:KernelObjective",
     "revelio": "attacks.restoration.revelio.diffusion:Diffusion",
 }
-"""What the loop can train, by the attack's name; each takes the network's size and a recogniser."""
+"""What the loop can train, by the attack's name; each takes the network's size and a recogniser, a
+student several, and a parrot the faces as well."""
 
 
 def run(
@@ -51,25 +53,28 @@ def run(
     progress: Progress,
     command: str | None = None,
     start: Path | None = None,
-    recognizer: str | None = None,
+    recognizers: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Trained:
     """`reid-audit train`: pack the faces in `output/pack`, then train there.
 
     Args:
         kind: attack to train. command: program that anonymises the data, a black box. start:
-            checkpoint that a flow goes on from. recognizer: spec, for the identity loss and
-            validation. settings: fields of `Settings` by name, and `sigma`; None is the default.
+            checkpoint that a flow goes on from. recognizers: specs; a student and a parrot start
+            from the first and a student learns from all, others take one for the identity loss;
+            validation uses the first. settings: fields of `Settings` by name, and `sigma`; None
+            is the default.
 
     Raises:
         InputError: anything of it cannot be used.
     """
     make = objective_class(kind)
+    if len(recognizers) > 1 and kind != "student":
+        raise InputError(f"--recognizer: {kind} takes one, only a student learns from several.")
     given = {name: value for name, value in (settings or {}).items() if value is not None}
     if "sigma" in given:
         given["operators"] = OperatorRange(sigma=tuple(given.pop("sigma")))
-    chosen = Settings(**given)
-    state = PartialState(cpu=chosen.device == "cpu")
+    state = PartialState(cpu=given.get("device") == "cpu")
     with state.main_process_first():
         if command is not None:
             if not request.data.is_dir():
@@ -77,12 +82,16 @@ def run(
             made = anonymize_by_command(command, request.data, output / "anonymized")
             request = replace(request, anonymized=made)
         pack = build_pack(request, output / "pack", str(state.device), progress)
-    loaded = load_recognizer(recognizer, state.device) if recognizer else None
-    torch.manual_seed(chosen.seed)  # the network's first weights
+    loaded = [load_recognizer(spec, state.device) for spec in recognizers]
+    torch.manual_seed(given.get("seed", 0))  # the network's first weights
     more: dict[str, Any] = {"start": Checkpoint.open(start, "mmse")} if start else {}
-    objective = make(request.size, loaded, **more)
+    if kind == "parrot":
+        more |= {"recognizer": loaded.pop() if loaded else None, "pack": pack}
+    objective = make(request.size, *loaded, **more)
+    # A network that goes on from a trained one has a rate of its own.
+    chosen = Settings(**{"rate": getattr(objective, "rate", Settings.rate), **given})
     silent = progress if state.is_main_process else lambda what, done, total: None
-    return train(objective, pack, chosen, output, silent, loaded)
+    return train(objective, pack, chosen, output, silent, loaded[0] if loaded else None)
 
 
 def objective_class(name: str) -> Callable[..., Any]:

@@ -18,6 +18,11 @@ class MissingWeights(InputError):
     """A network's weights are not installed; the message names the command that gets them."""
 
 
+class NotApplicable(InputError):
+    """An attack cannot be run in this setting; the message names no person and no path, so that it
+    may stand in a report."""
+
+
 class IntegrityError(ReidAuditError):
     """A stored file differs from its recorded digest, or a run is incomplete."""
 

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
 
+from attacks.direct.arcface import train_head
+from attacks.direct.distillation import Network
+from attacks.direct.trained import EVALUATIONS, Seer
+from attacks.direct.tuning import tune
 from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
+from attacks.training.card import find
+from attacks.training.parrot import ParrotEmbedder
 from attacks.vectors import per_person, unit
 from attacks.views import View, Views
 
-MARGIN = 0.5
-SCALE = 32.0
-EPOCHS = 30
-BATCH = 256
-RATE = 0.01
+PAPER = "McPherson, Shokri, Shmatikov 2016; Revelio, section 5.2"
 
 
 class Parrot:
-    """Additive-angular-margin head (ArcFace, Deng et al. 2019, eq. 3) on the frozen recogniser's
-    features of the anonymised gallery, as in Revelio's baseline (section 5.2); a probe's score for
-    a person is the cosine to that person's class weight."""
+    """Additive-angular-margin head (ArcFace, Deng et al. 2019, eq. 3) on features of the anonymised
+    gallery, as in Revelio's baseline (section 5.2); a probe's score for a person is the cosine to
+    that person's class weight. Features are the frozen recogniser's or, given a checkpoint of
+    `reid-audit train parrot`, those of the recogniser fine-tuned end to end. One that learnt from
+    pairs of a black box is compared with the clear gallery: there is nothing to put it through."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="parrot",
         title="Parrot recognition",
-        version=1,
+        version=2,
         needs=frozenset({"gallery", "operator"}),
         yields=frozenset({"scores"}),
         trained=False,
-        paper="McPherson, Shokri, Shmatikov 2016; Revelio, section 5.2",
+        paper=PAPER,
+        from_pairs=True,
     )
+    seer_: Seer | None = None
 
     def fit(self, reference: Reference, context: Context) -> Self:
-        self.views_ = Views.of(reference, context)
-        seen = unit(self.views_.embeddings(reference.faces, View.ANONYMIZED))[
-            list(reference.gallery)
-        ]
+        seen = self._learn(reference, context)
         self.centre_ = seen.mean(axis=0)
         features = unit(seen - self.centre_)
         column = {person: index for index, person in enumerate(reference.people)}
@@ -50,31 +49,61 @@ class Parrot:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
-        found = unit(self.views_.probe_embeddings(probes, View.ANONYMIZED)) - self.centre_
-        return AttackOutput(scores=unit(found) @ self.weights_.T)
+        found = unit(self._embed(probes) - self.centre_)
+        evaluations = EVALUATIONS * len(probes) if self.seer_ is not None else None
+        return AttackOutput(scores=found @ self.weights_.T, network_evaluations=evaluations)
+
+    def _learn(self, reference: Reference, context: Context) -> np.ndarray:
+        """Unit features `(N, d)` of the gallery as the attacker sees it."""
+        given = context.options.get("parrot_checkpoint")
+        if given is None:
+            self.views_ = Views.of(reference, context)
+            every = self.views_.embeddings(reference.faces, View.ANONYMIZED)
+            return unit(every)[list(reference.gallery)]
+        seer = Seer.of(find("parrot", given), ParrotEmbedder, reference, context)
+        self.seer_, gallery = seer, reference.faces.select(reference.gallery)
+        return seer.embed_anonymized(gallery) if seer.pairs is None else seer.embed_clear(gallery)
+
+    def _embed(self, probes: AnonymizedFaces) -> np.ndarray:
+        """Unit features `(N, d)` of probes."""
+        if self.seer_ is not None:
+            return self.seer_.embed(probes)
+        return unit(self.views_.probe_embeddings(probes, View.ANONYMIZED))
 
 
-def train_head(
-    features: np.ndarray, labels: np.ndarray, start: np.ndarray, context: Context
-) -> np.ndarray:
-    """Unit class weights `(G, d)` from unit features `(N, d)`, labels `(N,)` and first weights."""
-    order = np.random.default_rng(context.seed)
-    weights = torch.tensor(start, dtype=torch.float32, requires_grad=True)
-    optimizer = torch.optim.Adam([weights], lr=RATE)
-    x, y = torch.from_numpy(features), torch.from_numpy(labels)
-    for epoch in range(EPOCHS):
-        for part in np.array_split(order.permutation(len(x)), max(1, len(x) // BATCH)):
-            rows = torch.from_numpy(part)
-            loss = cross_entropy(angular_margin(x[rows] @ normalize(weights).T, y[rows]), y[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        context.progress("training the parrot head", epoch + 1, EPOCHS)
-    return normalize(weights.detach()).numpy()
+class TunedParrot(Parrot):
+    """The parrot of the papers: a trainable recogniser fine-tuned end to end, in the run, on the
+    anonymised faces of everybody the attacker may learn from (in a closed world the gallery's
+    people among them), then used as `parrot` uses its features."""
 
+    info: ClassVar[AttackInfo] = AttackInfo(
+        name="parrot-tuned",
+        title="Tuned parrot",
+        version=1,
+        needs=frozenset({"gallery", "background", "operator", "trainable"}),
+        yields=frozenset({"scores"}),
+        trained=True,
+        paper=PAPER,
+    )
 
-def angular_margin(cosine: Tensor, labels: Tensor) -> Tensor:
-    """Logits `(B, G)`: the true class must win by MARGIN radians."""
-    theta = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
-    target = torch.nn.functional.one_hot(labels, cosine.shape[1]).bool()
-    return SCALE * torch.where(target, torch.cos((theta + MARGIN).clamp(max=math.pi)), cosine)
+    def _learn(self, reference: Reference, context: Context) -> np.ndarray:
+        start, rows = context.trainable, np.array(reference.training)
+        assert start is not None, "the caller checks info.needs"
+        self.start_, self.views_ = start, Views.of(reference, context)
+        crops = self.views_.crops(reference.faces, View.ANONYMIZED, start)
+        seen = unit(self.views_.embeddings(reference.faces, View.ANONYMIZED, start))
+        centre = seen[rows].mean(axis=0)
+        self.network_ = Network(start, np.eye(len(centre), dtype=np.float32), -centre)
+        names = [reference.faces.identities[row] for row in rows]
+        people = sorted(set(names))
+        classes = per_person(seen[rows] - centre, names, people)
+        column = {person: index for index, person in enumerate(people)}
+        labels = np.array([column[name] for name in names])
+        tune(self.network_, classes, crops, rows, labels, context)
+        gallery = np.array(reference.gallery)
+        parts = np.array_split(gallery, len(gallery) // 256 + 1)  # crops may be a memory map
+        return np.concatenate([self.network_.embed(crops[part]) for part in parts])
+
+    def _embed(self, probes: AnonymizedFaces) -> np.ndarray:
+        crops = self.views_.probe_crops(probes, View.ANONYMIZED, self.start_)
+        return self.network_.embed(crops)

@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from sklearn.linear_model import Ridge as LeastSquares
 
 from attacks.direct.distillation import EPOCHS, VERSION, Network, distill
+from attacks.direct.trained_student import TrainedStudent
 from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
+from attacks.training.card import find
 from attacks.vectors import per_person, unit
 from attacks.views import View, Views
 
@@ -25,7 +27,8 @@ class Student:
     """A trainable recogniser, fine-tuned on restored faces towards the clear embedding of the
     scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen, mirrored test-time
     average. Scored like the ridge map: against the clear gallery and against the gallery seen
-    through the same operator and the student itself."""
+    through the same operator and the student itself. Given a checkpoint, the student is that one
+    and nothing is trained in the run."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="student",
@@ -34,9 +37,15 @@ class Student:
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"embeddings", "scores"}),
         trained=True,
+        from_pairs=True,
     )
+    trained_: TrainedStudent | None = None
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        if (given := context.options.get("student_checkpoint")) is not None:
+            checkpoint = find("student", given)
+            self.trained_ = TrainedStudent(checkpoint, CLEAR_SHARE).fit(reference, context)
+            return self
         assert context.trainable is not None, "the caller checks info.needs"
         self.views_, self.start_ = Views.of(reference, context), context.trainable
         clear = unit(self.views_.embeddings(reference.faces, View.CLEAR))
@@ -62,6 +71,8 @@ class Student:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        if self.trained_ is not None:
+            return self.trained_.run(probes)
         found = self.network_.embed(self.views_.probe_crops(probes, View.RESTORED, self.start_))
         clear, seen = found @ self.clear_templates_.T, found @ self.seen_templates_.T
         scores = CLEAR_SHARE * clear + (1 - CLEAR_SHARE) * seen

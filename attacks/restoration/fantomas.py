@@ -57,6 +57,7 @@ class Fantomas(RestoringAttack):
         needs=NEEDS,
         yields=YIELDS,
         paper="Todt, Hanisch, Strufe 2024, Fantomas; baseline of Revelio, section 5.2",
+        from_pairs=True,
     )
     objective = FantomasObjective
     after_linear = False

@@ -85,5 +85,6 @@ class Mmse(RestoringAttack):
         needs=NEEDS,
         yields=YIELDS,
         paper="the posterior mean; first stage of Ohayon, Michaeli, Elad 2025",
+        from_pairs=True,
     )
     objective = MmseObjective

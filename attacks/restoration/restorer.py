@@ -27,13 +27,14 @@ from attacks.interface import (
 from attacks.operators import Operator
 from attacks.recognition.align import crop, face_width
 from attacks.restoration.consistency import backproject, explained, residual
-from attacks.restoration.frame import cut, paste
+from attacks.restoration.frame import WIDER, cut, paste
 from attacks.restoration.wiener import Restorer, prior_restorer
 from attacks.training.card import Checkpoint, find
 from attacks.training.noise import Noise
 from attacks.training.objective import Objective
 from attacks.training.observe import Observed
-from attacks.training.source import UNKNOWN
+from attacks.training.pack import MARGIN, side_of
+from attacks.training.source import UNKNOWN, LinearRestorer, middle
 from attacks.vectors import per_person, unit
 from attacks.views import embed_clear, in_threads
 
@@ -61,8 +62,10 @@ class RestoringAttack:
     """Restore with a trained network, then recognise.
 
     A probe's score is the mean of two cosines: to the clear gallery, and to the gallery put through
-    the same anonymisation and the same network; each about the mean of its side. The checkpoint is
-    the one that `context.options["<name>_checkpoint"]` names, else the shipped one.
+    the same anonymisation and the same network; each about the mean of its side. A checkpoint
+    that learnt from pairs of a black box takes no belief about the anonymisation on trust: it is
+    compared with the clear gallery alone. The checkpoint is the one that
+    `context.options["<name>_checkpoint"]` names, else the shipped one.
     """
 
     info: ClassVar[AttackInfo]
@@ -80,7 +83,9 @@ class RestoringAttack:
         gallery = list(reference.gallery)
         who = reference.gallery_identities, reference.people
         clear = unit(embed_clear(reference.faces, context))[gallery]
-        seen = unit(self.embed_reference(reference.faces.select(gallery), context))
+        seen = clear
+        if not self.checkpoint_.from_pairs:
+            seen = unit(self.embed_reference(reference.faces.select(gallery), context))
         self.clear_centre_, self.seen_centre_ = clear.mean(axis=0), seen.mean(axis=0)
         self.clear_templates_ = per_person(clear - self.clear_centre_, *who)
         self.seen_templates_ = per_person(seen - self.seen_centre_, *who)
@@ -107,8 +112,8 @@ class RestoringAttack:
 
     def restore(self, faces: AnonymizedFaces, context: Context) -> Restored:
         """Restore windows; what is random is seeded by run and picture."""
-        blind = "kind" in self.checkpoint_.card.operators
-        return restore(self.objective_, faces, self.linear_, context, self.after_linear, blind)
+        pairs = linear_from_pairs(self.checkpoint_)
+        return restore(self.objective_, faces, self.linear_, context, self.after_linear, pairs)
 
     def embed_reference(self, faces: ClearFaces, context: Context) -> np.ndarray:
         """Embeddings `(N, d)` float32 of clear faces, anonymised and restored; kept on disk."""
@@ -158,48 +163,95 @@ def restore(
     linear: Restorer,
     context: Context,
     after_linear: bool = True,
-    blind: bool = False,
+    pairs: LinearRestorer | None = None,
 ) -> Restored:
     """Restore windows with a network in the frame: its change of the starting picture is pasted
-    into the window, and where `after_linear` back-projected. `blind`: the network was trained on
-    pairs from a black box and knows no strength."""
+    into the window, and where `after_linear` back-projected. `pairs`: the network learnt from pairs
+    of a black box, after this restoration, and there is no evidence to be consistent with."""
     size = frame_size(objective)
     pictures: list[Picture] = []
     residuals: list[float] = []
+    consistent = after_linear and pairs is None
     for batch in faces.batches(BATCH):
-        evidence = [
-            explained(window, region, linear)
-            for window, region in zip(batch.pictures, batch.regions, strict=True)
-        ]
-        windows = [window for window, _ in evidence]
-        started = windows
-        if after_linear:
-            pairs = zip(batch.pictures, batch.regions, strict=True)
-            started = [linear.restore(window, region) for window, region in pairs]
-        base = cut(started, batch.landmarks, size)
-        widths = face_width(batch.landmarks)
-        found = [
-            UNKNOWN if blind else log_sigmas(setting.forward.operator, width)
-            for (_, setting), width in zip(evidence, widths, strict=True)
-        ]
-        observed = observe(cut(windows, batch.landmarks, size), base, np.array(found, np.float32))
+        shown = show(batch, linear, size, after_linear, pairs)
         names = [*batch.ids, *[""] * (BATCH - len(batch))]
         with torch.inference_mode():
             noise = Noise.of(context.seed, names, context.device)
-            restored = objective.restore(_to(observed, context.device), noise).float().cpu()
-        frames = (restored * 255).permute(0, 2, 3, 1).numpy()
-        for index, (window, setting) in enumerate(evidence):
+            restored = objective.restore(to_device(shown.observed, context.device), noise)
+        frames = (restored.float().cpu() * 255).permute(0, 2, 3, 1).numpy()
+        for index, (window, setting) in enumerate(zip(shown.windows, shown.settings, strict=True)):
             region = batch.regions[index]
-            change = frames[index] - base[index]
-            whole = paste(started[index], change, batch.landmarks[index])
+            change = frames[index] - shown.base[index]
+            whole = paste(shown.started[index], change, batch.landmarks[index])
             picture = (
                 backproject(whole, window, region, setting)
-                if after_linear
+                if consistent
                 else _inside(whole, window, region)
             )
             pictures.append(picture)
-            residuals.append(residual(picture, window, region, setting))
+            left = residual(picture, window, region, setting) if pairs is None else math.nan
+            residuals.append(left)
     return Restored(tuple(pictures), np.array(residuals))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A batch as a network is shown it.
+
+    windows: with their regions turned back, where the anonymiser turned them. settings: the
+    restorer of each one's own setting. started: the windows that a network's change is made to,
+    and `base (B, S, S, 3)` uint8 their frames. observed: frames, filled up to BATCH.
+    """
+
+    windows: tuple[Picture, ...]
+    settings: tuple[Restorer, ...]
+    started: tuple[Picture, ...]
+    base: np.ndarray
+    observed: Observed
+
+
+def show(
+    batch: AnonymizedFaces,
+    linear: Restorer,
+    size: int,
+    after_linear: bool = True,
+    pairs: LinearRestorer | None = None,
+) -> Shown:
+    """At most BATCH faces as networks with frames of `size` pixels saw theirs in training: beside
+    the linear restoration (where `after_linear`), of known strength, or as `pairs` restores them,
+    of unknown strength."""
+    windows, settings = zip(
+        *(
+            explained(window, region, linear)
+            for window, region in zip(batch.pictures, batch.regions, strict=True)
+        ),
+        strict=True,
+    )
+    frames = cut(windows, batch.landmarks, size)
+    if pairs is not None:
+        wide = cut(windows, batch.landmarks, side_of(size), WIDER * MARGIN)
+        with torch.inference_mode():
+            restored = middle(pairs(_tensor(wide)), size)
+        unknown = torch.full((BATCH,), UNKNOWN)
+        seen = Observed(_tensor(frames), restored, unknown)
+        return Shown(windows, settings, windows, frames, seen)
+    started = windows
+    if after_linear:
+        # Of the picture as it is: turning back is part of the restoration.
+        both = zip(batch.pictures, batch.regions, strict=True)
+        started = tuple(linear.restore(window, region) for window, region in both)
+    base = cut(started, batch.landmarks, size)
+    strengths = [
+        log_sigmas(setting.forward.operator, width)
+        for setting, width in zip(settings, face_width(batch.landmarks), strict=True)
+    ]
+    seen = observe(frames, base, np.array(strengths, np.float32))
+    return Shown(windows, settings, started, base, seen)
+
+
+def linear_from_pairs(checkpoint: Checkpoint) -> LinearRestorer | None:
+    """The linear restoration that a checkpoint learnt from pairs of a black box, if it did."""
+    return None if checkpoint.gain is None else LinearRestorer(checkpoint.gain)
 
 
 def frame_size(objective: Objective) -> int:
@@ -220,7 +272,8 @@ def _filled(rows: np.ndarray) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], BATCH - len(rows), axis=0)])
 
 
-def _to(observed: Observed, device: str) -> Observed:
+def to_device(observed: Observed, device: str) -> Observed:
+    """The same frames where a network runs."""
     return Observed(
         observed.anonymized.to(device), observed.restored.to(device), observed.log_sigma.to(device)
     )

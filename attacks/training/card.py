@@ -22,6 +22,9 @@ from metrics.errors import InputError, MissingWeights
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
+GAIN = "source.gain"
+"""Beside the network's tensors in a checkpoint learnt from pairs: the linear restoration that came
+before it, `(3, side, side)` per DCT-I mode."""
 VERSION = 1
 
 
@@ -94,9 +97,29 @@ class Checkpoint:
             )
         return cls(path, card, hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest())
 
-    @cached_property
+    @property
+    def from_pairs(self) -> bool:
+        """Whether it learnt from pairs of a black box, and so needs to know no operator."""
+        return "kind" in self.card.operators
+
+    @property
+    def gain(self) -> Tensor | None:
+        """The linear restoration learnt from pairs, `(3, side, side)`; None where the operator
+        tells it."""
+        return self._tensors.get(GAIN)
+
+    @property
     def weights(self) -> dict[str, Tensor]:
-        """Tensors by name, float32.
+        """The network's tensors by name, float32.
+
+        Raises:
+            InputError: the file is not safetensors.
+        """
+        return {name: value for name, value in self._tensors.items() if name != GAIN}
+
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        """Everything in the file.
 
         Raises:
             InputError: the file is not safetensors.

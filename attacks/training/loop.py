@@ -142,6 +142,7 @@ class _Run:
             raise InputError(f"{pack.source}: no face is left to train on.")
         self.device = self.accelerator.device
         self.network: nn.Module = objective.network.to(self.device)
+        self.kept: nn.Module = getattr(objective, "kept", self.network)
         self.trained = [p for p in self.network.parameters() if p.requires_grad]
         plain = torch.optim.AdamW(
             self.trained, lr=settings.rate, weight_decay=settings.weight_decay
@@ -330,13 +331,14 @@ class _Run:
         """Write the averaged weights and their card."""
         if self.accelerator.is_main_process:
             with self._averaged():
-                weights = {k: v.clone() for k, v in self.network.state_dict().items()}
+                weights = {k: v.clone() for k, v in self.kept.state_dict().items()}
+            weights |= self.source.kept()
             write_checkpoint(self.output, weights, self._card(), self.settings.half)
         self.accelerator.wait_for_everyone()
         self.objective.network = self.network
         checkpoint = Checkpoint.open(self.output, self.objective.name)
         self.accelerator.free_memory()
-        checkpoint.fill(self.network)
+        checkpoint.fill(self.kept)
         return Trained(checkpoint, np.array(self.losses))
 
     def _card(self) -> Card:
@@ -363,7 +365,7 @@ class _Run:
             },
             metrics=self.metrics,
             licence=self.settings.licence,
-            parameters=sum(p.numel() for p in self.network.parameters()),
+            parameters=sum(p.numel() for p in self.kept.parameters()),
         )
 
 

@@ -16,9 +16,13 @@ class Objective(Protocol):
 
     name: of the attack.
     config: plain values from which the network can be built again; kept in the checkpoint's card.
-    network: everything that a checkpoint holds; parameters that need no gradient stay as they are.
-        The loop replaces it by a wrapped one that talks to other processes, so `loss` calls it as
+    network: everything that is trained; parameters that need no gradient stay as they are. The loop
+        replaces it by a wrapped one that talks to other processes, so `loss` calls it as
         `self.network(...)`.
+
+    An objective may have two more members. `kept` is the part of `network` that a checkpoint holds,
+    where that is not all of it. `judge(clear, observed) -> dict[str, float]` measures on
+    development people what pictures do not show.
     """
 
     name: str

@@ -133,11 +133,13 @@ class Observed:
 
     anonymized, restored: `(B, 3, S, S)` in [0, 1], rounded to 8 bits; `restored` is the linear
         estimate. log_sigma: `(B,)` strength of the blur in face widths, as the attacker believes.
+        people: `(B,)` who each face shows, as `Pack.labels` has it; None outside of training.
     """
 
     anonymized: Tensor
     restored: Tensor
     log_sigma: Tensor
+    people: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.log_sigma)

@@ -74,6 +74,23 @@ class Pack:
         return np.flatnonzero([person in chosen for person in self.identities])
 
     @cached_property
+    def people(self) -> tuple[str, ...]:
+        """Everybody, the identities to train on first."""
+        held = {self.identities[row] for row in self._held_out}
+        return tuple(sorted(set(self.identities), key=lambda person: (person in held, person)))
+
+    @cached_property
+    def trained_people(self) -> int:
+        """How many of `people` are trained on."""
+        return len({self.identities[row] for row in self.training})
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Place `(N,)` of each face's person among `people`."""
+        place = {person: index for index, person in enumerate(self.people)}
+        return np.array([place[person] for person in self.identities])
+
+    @cached_property
     def spectra(self) -> Spectra:
         """Second moments of clear training faces (and of their anonymised pairs, where given)."""
         rows = self.training[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from attacks.operators.spectrum import basis, inverse_basis
-from attacks.restoration.spectra import OPPONENT, Spectra
+from attacks.restoration.spectra import OPPONENT
+from attacks.training.card import GAIN
 from attacks.training.noise import Noise
 from attacks.training.observe import Degradation, Observed, Observer, OperatorRange, eight_bit
 from attacks.training.pack import Pack
@@ -23,6 +25,10 @@ class Source(Protocol):
     ) -> tuple[Tensor, Observed]:
         """Clear faces `(B, 3, S, S)` in the frame and what is observed of them; `degradation`
         instead of a random one, where the source can choose."""
+        ...
+
+    def kept(self) -> dict[str, Tensor]:
+        """What a checkpoint needs to observe probes as this source did, by name."""
         ...
 
 
@@ -40,7 +46,10 @@ class Synthetic:
         if mirror:
             clear = _mirrored(clear, noise.uniform())
         observed = self.observer(clear, degradation or self.operators.draw(noise), noise)
-        return self.observer.cut(clear), observed
+        return self.observer.cut(clear), replace(observed, people=_people(self.pack, rows, clear))
+
+    def kept(self) -> dict[str, Tensor]:
+        return {}
 
 
 class Paired:
@@ -48,7 +57,8 @@ class Paired:
 
     def __init__(self, pack: Pack, device: torch.device) -> None:
         self.pack, self.device = pack, device
-        self.linear = LinearRestorer(pack.spectra, pack.side).to(device)
+        gain = pack.spectra.regression(pack.side, pack.side)
+        self.linear = LinearRestorer(torch.from_numpy(gain).float()).to(device)
 
     def batch(
         self, rows: np.ndarray, noise: Noise, mirror: bool, degradation: Degradation | None = None
@@ -61,12 +71,16 @@ class Paired:
             flip = noise.uniform()
             pair = [_mirrored(faces, flip) for faces in pair]
         clear, anonymized = pair
-        start = (self.pack.side - self.pack.frame) // 2
-        inside = slice(start, start + self.pack.frame)
-        restored = self.linear(anonymized)
         unknown = torch.full((len(rows),), UNKNOWN, device=self.device)
-        seen = Observed(anonymized[..., inside, inside], restored[..., inside, inside], unknown)
-        return clear[..., inside, inside], seen
+        restored = self.linear(anonymized)
+        clear, anonymized, restored = (
+            middle(faces, self.pack.frame) for faces in (clear, anonymized, restored)
+        )
+        seen = Observed(anonymized, restored, unknown, _people(self.pack, rows, clear))
+        return clear, seen
+
+    def kept(self) -> dict[str, Tensor]:
+        return {GAIN: self.linear.gain}
 
 
 UNKNOWN = float(np.log(0.1))
@@ -74,11 +88,14 @@ UNKNOWN = float(np.log(0.1))
 
 
 class LinearRestorer(torch.nn.Module):
-    """Least squares per mode from moments of pairs, E[xy] / E[y^2]."""
+    """Least squares per mode from moments of pairs: gain `(3, side, side)` E[xy] / E[y^2]."""
 
-    def __init__(self, spectra: Spectra, side: int) -> None:
+    gain: Tensor
+
+    def __init__(self, gain: Tensor) -> None:
         super().__init__()
-        self.register_buffer("gain", torch.from_numpy(spectra.regression(side, side)).float())
+        side = gain.shape[-1]
+        self.register_buffer("gain", gain)
         self.register_buffer("opponent", torch.from_numpy(OPPONENT))
         self.register_buffer("into", torch.from_numpy(basis(side)).float())
         self.register_buffer("out_of", torch.from_numpy(inverse_basis(side)).float())
@@ -103,6 +120,16 @@ def _load(faces: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:
     """`(B, 3, side, side)` float32 in [0, 1]; sent as bytes, made float on the device."""
     pictures = torch.from_numpy(np.ascontiguousarray(faces[rows])).to(device)
     return pictures.permute(0, 3, 1, 2).float() / 255
+
+
+def _people(pack: Pack, rows: np.ndarray, like: Tensor) -> Tensor:
+    return torch.from_numpy(pack.labels[rows]).to(like.device)
+
+
+def middle(faces: Tensor, frame: int) -> Tensor:
+    """The frame in the middle of `(..., side, side)`."""
+    start = (faces.shape[-1] - frame) // 2
+    return faces[..., start : start + frame, start : start + frame]
 
 
 def _mirrored(faces: Tensor, chance: Tensor) -> Tensor:

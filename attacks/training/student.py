@@ -1,54 +1,53 @@
 """Distilling a student once, over a range of operators, instead of in every audit.
 
-Its checkpoint is the start network's own weights, changed so that the linearly restored face has
-the embedding of the clear one. An audit fine-tunes it further through the identified operator.
+One network serves all operators of the range: it sees the anonymised face beside the linearly
+restored one and is told the strength of the blur. With several teachers its answers stand side by
+side, one for each recogniser that may score them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 
 from attacks.direct.distillation import CONTRAST, TEMPERATURE
 from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import FrameEmbedder, crop_transform, to_crops
+from attacks.restoration.frame import crop_transform, to_crops
 from attacks.restoration.networks import preset
 from attacks.training.noise import Noise
 from attacks.training.observe import Observed
+from attacks.training.trunk import WideTrunk, described, rate
 from metrics.errors import InputError
 
 
-class Trunk(nn.Module):
-    """The start network on the recogniser's crop of frames `(B, 3, S, S)` in [0, 1]."""
+class StudentNetwork(nn.Module):
+    """What the teachers would have answered to the clear face: `(B, sum of dimensions)`, the part
+    of each teacher of length one. The first teacher is the network that it starts from, the
+    others' spaces are reached by linear maps."""
 
-    def __init__(self, recognizer: Recognizer, size: int) -> None:
+    def __init__(self, start: Recognizer, size: int, dimensions: Sequence[int]) -> None:
         super().__init__()
-        self.trunk = recognizer.module()
-        self.preprocess, self.side = recognizer.preprocess, recognizer.template.size
-        self.theta = crop_transform(recognizer.template, size)
+        self.trunk = WideTrunk(start, size)
+        self.bridges = nn.ModuleList(nn.Linear(dimensions[0], d) for d in dimensions[1:])
 
-    def forward(self, frames: Tensor) -> Tensor:
-        crops = to_crops(frames, self.theta.to(frames.device), self.side)
-        return normalize(self.trunk(self.preprocess(crops * 255)))
-
-    def train(self, mode: bool = True) -> Trunk:
-        """Batch norm keeps its statistics: small batches would spoil them."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
-        return self
+    def forward(self, observed: Observed) -> Tensor:
+        own = self.trunk(observed)
+        return torch.cat([own, *(normalize(bridge(own).float()) for bridge in self.bridges)], 1)
 
 
 class StudentObjective:
-    """(1 - cosine) to the clear embedding of the start network itself, and InfoNCE.
+    """(1 - cosine) to the clear embedding, and InfoNCE against the other people of the batch; the
+    mean over the teachers.
 
     InfoNCE compares the faces that are computed together, so here, unlike elsewhere, splitting a
     batch over processes or parts changes the loss.
+
+    Args:
+        recognizers: the network to start from, which is the first teacher, and further teachers.
 
     Raises:
         InputError: no recogniser to start from, or a frozen one.
@@ -56,26 +55,72 @@ class StudentObjective:
 
     name = "student"
 
-    def __init__(self, size: str = "small", recognizer: Recognizer | None = None) -> None:
-        if recognizer is None:
+    def __init__(self, size: str = "small", *recognizers: Recognizer) -> None:
+        if not recognizers:
             raise InputError(
                 "student: name the recogniser to start from, e.g. --recognizer "
                 "timm:ARCHITECTURE:FILE or dlib."
             )
         self.size = preset(size).size
-        self.network: nn.Module = Trunk(recognizer, self.size)
-        self.teacher = FrameEmbedder(recognizer, self.size)
-        self.config: Mapping[str, Any] = {"size": size, "recognizer": recognizer.name}
+        self.teachers = [Teacher(recognizer, self.size) for recognizer in recognizers]
+        self.dimensions = [recognizer.dimension for recognizer in recognizers]
+        self.network: nn.Module = StudentNetwork(recognizers[0], self.size, self.dimensions)
+        self.rate = rate(self.network)
+        self.config: Mapping[str, Any] = {
+            "size": size,
+            "start": described(recognizers[0]),
+            "teachers": [described(recognizer) for recognizer in recognizers],
+        }
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
-        with torch.no_grad():
-            wanted = normalize(self.teacher.to(clear.device)(clear).float())
-        similarity = self.network(observed.restored).float() @ wanted.T
         own = torch.arange(len(clear), device=clear.device)
-        distance = (1 - similarity.diagonal()).mean()
-        contrast = cross_entropy(similarity / TEMPERATURE, own)
+        distances, contrasts = [], []
+        answers = self.network(observed).float().split(self.dimensions, dim=1)
+        for teacher, found in zip(self.teachers, answers, strict=True):
+            similarity = found @ teacher(clear).T
+            distances.append((1 - similarity.diagonal()).mean())
+            told_apart = similarity.masked_fill(_mates(observed.people), -1.0)
+            contrasts.append(cross_entropy(told_apart / TEMPERATURE, own))
+        distance, contrast = (torch.stack(parts).mean() for parts in (distances, contrasts))
         return {"loss": distance + CONTRAST * contrast, "distance": distance}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         """The linear estimate, as it is: a student restores embeddings, not pictures."""
         return observed.restored
+
+    def judge(self, clear: Tensor, observed: Observed) -> dict[str, float]:
+        """Mean cosine to the first teacher's clear embedding: of the student, and of the teacher
+        itself on the linearly restored picture, which is where the student started."""
+        teacher, width = self.teachers[0], self.dimensions[0]
+        truth = teacher(clear)
+        found = {
+            "cosine start": teacher(observed.restored),
+            "cosine student": self.network(observed)[:, :width],
+        }
+        return {name: float(cosine_similarity(e, truth).mean()) for name, e in found.items()}
+
+
+class Teacher:
+    """A recogniser's unit embeddings `(B, d)` of frames `(B, 3, S, S)` in [0, 1], without
+    gradients; frozen ones may teach as well."""
+
+    def __init__(self, recognizer: Recognizer, size: int) -> None:
+        self.recognizer = recognizer
+        self.theta = crop_transform(recognizer.template, size)
+
+    @torch.no_grad()
+    def __call__(self, frames: Tensor) -> Tensor:
+        recognizer = self.recognizer
+        crops = to_crops(frames, self.theta.to(frames.device), recognizer.template.size)
+        prepared = recognizer.preprocess(crops * 255).to(recognizer.device)
+        # Some frozen networks take single pictures only.
+        parts = prepared.split(len(prepared) if recognizer.batch_size > 1 else 1)
+        found = torch.cat([recognizer.forward(part) for part in parts])
+        return normalize(found.float().to(frames.device))
+
+
+def _mates(people: Tensor | None) -> Tensor:
+    """Mask `(B, B)` of other pictures of the same person, which are nobody to be told from."""
+    assert people is not None, "training faces say whom they show"
+    same = people[:, None] == people[None]
+    return same & ~torch.eye(len(people), dtype=torch.bool, device=people.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from attacks.recognition.interface import Recognizer
 from attacks.restoration.frame import crop_transform, to_crops
 from attacks.training.noise import Noise
 from attacks.training.objective import Objective
-from attacks.training.observe import OperatorRange, exactly
+from attacks.training.observe import Observed, OperatorRange, exactly
 from attacks.training.pack import Pack
 from attacks.training.source import Source
 
@@ -38,7 +40,7 @@ def evaluate(
     rows = pack.development[np.linspace(0, len(pack.development) - 1, FACES).astype(int)]
     rows = np.unique(rows)
     strengths = np.exp(np.linspace(*np.log(operators.sigma), len(rows)))
-    parts = []
+    parts, seen = [], []
     device = next(objective.network.parameters()).device
     for start in range(0, len(rows), BATCH):
         some = slice(start, start + BATCH)
@@ -46,6 +48,7 @@ def evaluate(
         chosen = exactly(strengths[some]).to(device)
         clear, observed = source.batch(rows[some], noise, False, chosen)
         restored = objective.restore(observed, noise).clamp(0, 1)
+        seen.append(observed)
         views = (observed.anonymized, observed.restored, restored, clear)
         parts.append(torch.stack(views, dim=1))
     pictures = torch.cat(parts)
@@ -57,7 +60,15 @@ def evaluate(
         for index, name in ((1, "linear"), (2, "restored")):
             own = _embed(pictures[:, index], recognizer)
             found[f"cosine {name}"] = float(cosine_similarity(own, truth).mean())
+    if judge := getattr(objective, "judge", None):
+        found |= judge(clear, joined(seen))
     return found, pictures[:SHOWN].cpu()
+
+
+def joined(parts: Sequence[Observed]) -> Observed:
+    """Batches of training faces as one."""
+    columns = zip(*((p.anonymized, p.restored, p.log_sigma, p.people) for p in parts), strict=True)
+    return Observed(*(torch.cat(column) for column in columns))
 
 
 def psnr(found: Tensor, truth: Tensor) -> float:

@@ -31,7 +31,7 @@ from audit.estimates import Settings, assess, hits, record
 from audit.faces import FaceFinder
 from audit.perception import Perception
 from audit.runner import Bench, Outcome, run_attack
-from audit.scan import checkpoints, make_bench, read_material, resolve_device
+from audit.scan import checkpoints, fit_together, make_bench, read_material, resolve_device
 from audit.schema import Estimate
 from audit.store import LOCK, WORK, Store, atomic, unit_key
 from metrics import stats
@@ -87,7 +87,9 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
     plan.check(config)
     device = resolve_device(config.device)
     recognizers = [load_recognizer(spec, device) for spec in config.recognizers]
-    tuning = {**config.options, **checkpoints(AuditConfig(checkpoints=config.checkpoints))}
+    given = checkpoints(AuditConfig(checkpoints=config.checkpoints))
+    tuning = {**config.options, **given}
+    fit_together(given, recognizers)
     with _opened(out, config) as store:
         samples = plan.samples(config)
         people = read_people(config.data, samples, out, progress)

@@ -47,7 +47,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--batch-size", type=int)
 @click.option("--workers", type=int, help="Processes for reading and detection.")
 @click.option("--threshold", type=float, help="Rate above which pictures count as identifiable.")
-@click.option("--method", help="How the pictures were anonymised, e.g. gaussian:k=81.")
+@click.option("--method", help="How pictures were anonymised: gaussian:k=81, or unknown.")
 @click.option("--region", help="Where: face, image or box:x0,y0,x1,y1.")
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")

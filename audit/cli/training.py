@@ -12,7 +12,7 @@ from audit.cli.console import out, people, progress
 from metrics.errors import InputError
 
 EXISTING = click.Path(path_type=Path)
-KINDS = ("student", "fantomas", "mmse", "flow", "revelio", "kernel")
+KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel")
 
 
 @click.command()
@@ -32,7 +32,13 @@ KINDS = ("student", "fantomas", "mmse", "flow", "revelio", "kernel")
     show_default=True,
     help="Blur trained for, from and to, in face widths.",
 )
-@click.option("--recognizer", help="For the identity loss and validation, e.g. dlib.")
+@click.option(
+    "--recognizer",
+    "recognizers",
+    multiple=True,
+    help="What a student or parrot starts from, else for the identity loss and validation; more: "
+    "further teachers of a student.",
+)
 @click.option("--role", "roles", multiple=True, default=("background",), help="Of a manifest.")
 @click.option("--anonymized", type=EXISTING, help="The same pictures through a black box.")
 @click.option("--command", help='Black box to start, e.g. "tool {in} {out}" on a folder.')
@@ -52,7 +58,7 @@ def train(
     command: str | None,
     start: Path | None,
     size: str,
-    recognizer: str | None,
+    recognizers: tuple[str, ...],
     source: str,
     **settings: Any,
 ) -> int:
@@ -68,7 +74,7 @@ def train(
         raise InputError("--anonymized, --command: give one of the two.")
     request = Request(data, size, roles, anonymized, source)
     with progress() as report:
-        trained = run(kind, request, output, report, command, start, recognizer, settings)
+        trained = run(kind, request, output, report, command, start, recognizers, settings)
     for name, value in trained.checkpoint.card.metrics.items():
         people().print(f"{name}: {value:.4g}", highlight=False)
     out(escape(str(output)))

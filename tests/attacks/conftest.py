@@ -81,7 +81,7 @@ def scene(
         )
         given = {f"{name}_checkpoint": checkpoint for name, checkpoint in untrained.items()}
         few = {"flow_steps": 2, "revelio_rounds": 2, "revelio_steps": 2, "posterior_steps": 3}
-        options = {"student_epochs": 1, **few, **given}
+        options = {"student_epochs": 1, "parrot_epochs": 1, **few, **given}
         settings = Context(forward, recognizer, recognizer, seed=3, options=options)
         chosen = np.flatnonzero(~first & known)
         originals = tuple(clear.load(int(row)) for row in chosen)

@@ -17,7 +17,7 @@ from metrics.errors import InputError
 NEEDS = {"gallery", "background", "operator", "trainable"}
 YIELDS = {"restored", "embeddings", "scores", "estimates"}
 BUILT_IN = (
-    "naive", "degraded-gallery", "wiener", "parrot", "fantomas",
+    "naive", "degraded-gallery", "wiener", "parrot", "parrot-tuned", "fantomas",
     "ridge", "mmse", "flow", "posterior", "revelio", "revelio-vote", "student", "fusion",
 )  # fmt: skip
 Make = Callable[..., Any]

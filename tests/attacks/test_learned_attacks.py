@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from attacks.direct.arcface import SCALE, angular_margin
 from attacks.direct.distillation import Network, distill, jitter
-from attacks.direct.parrot import SCALE, angular_margin
 from attacks.direct.ridge import PENALTIES
 from attacks.recognition.gallery import identity_templates
 from attacks.recognition.recognizers import load_recognizer

@@ -1,0 +1,60 @@
+"""Fine-tuning a recogniser, in the run, to tell people apart as they look anonymised."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from torch.nn.functional import normalize
+
+from attacks.direct.arcface import RATE as HEAD_RATE
+from attacks.direct.arcface import margin_loss
+from attacks.direct.distillation import Network, half_precision, jitter
+from attacks.interface import Context
+
+EPOCHS = 6
+BATCH = 64
+
+
+def tune(
+    network: Network,
+    classes: np.ndarray,
+    crops: np.ndarray,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    context: Context,
+) -> None:
+    """Train `network` in place on `crops[rows]` (uint8), ArcFace over people; the head is dropped.
+
+    Args:
+        classes: `(P, d)` class weights to begin with. labels: `(len(rows),)` who is shown.
+    """
+    epochs = int(context.options.get("parrot_epochs", EPOCHS))
+    order = np.random.default_rng([context.seed, 2])
+    head = torch.tensor(classes, dtype=torch.float32, device=network.device, requires_grad=True)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": network.parameters(), "lr": network.rate, "weight_decay": 0.01},
+            {"params": [head], "lr": HEAD_RATE, "weight_decay": 0.0},
+        ]
+    )
+    per_epoch = max(1, len(rows) // BATCH)
+    steps = epochs * per_epoch
+    schedule = get_cosine_schedule_with_warmup(optimizer, max(1, steps // 20), steps)
+    torch.manual_seed(context.seed)  # dropout and drop-path inside the start network
+    network.train()
+    for step in range(steps):
+        if step % per_epoch == 0:
+            permutation = order.permutation(len(rows))
+        chosen = permutation[(step % per_epoch) * BATCH :][:BATCH]
+        faces = network.faces(np.stack([jitter(crops[rows[i]], order) for i in chosen]))
+        people = torch.from_numpy(labels[chosen]).to(network.device)
+        with half_precision(network.device):
+            found = network(faces)
+        loss = margin_loss(found @ normalize(head).T, people)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        context.progress("training the parrot", step + 1, steps)
+    network.eval()
