@@ -144,6 +144,13 @@ class Observed:
     def __len__(self) -> int:
         return len(self.log_sigma)
 
+    def rows(self, places: Sequence[int]) -> Observed:
+        """The faces at `places`, in that order."""
+        people = None if self.people is None else self.people[places]
+        return Observed(
+            self.anonymized[places], self.restored[places], self.log_sigma[places], people
+        )
+
     @property
     def both(self) -> Tensor:
         """`(B, 6, S, S)` in [-1, 1], what networks take in."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from attacks.restoration.revelio.attack import Revelio, RevelioVote, development
 from attacks.restoration.revelio.diffusion import Diffusion
 from attacks.restoration.revelio.people import Gallery
-from attacks.restoration.revelio.process import OURS, PAPER, PROCESSES, sample
+from attacks.restoration.revelio.process import CLEAR, PAPER, PROCESSES, sample
 from attacks.restoration.revelio.stranger import choose_threshold
 from attacks.restoration.revelio.tuning import attention_only, fine_tuned
 from attacks.restoration.revelio.vote import by_person, tally
@@ -38,14 +38,22 @@ def ideal(process: Any) -> Callable[[Tensor, Tensor], Tensor]:
         a, s = kept[int(time)].sqrt(), (1 - kept[int(time)]).sqrt()
         clear = MEAN + a * SPREAD**2 / (a**2 * SPREAD**2 + s**2) * (state - a * MEAN)
         grain = (state - a * clear) / s
-        return grain if process.prediction == "epsilon" else a * grain - s * clear
+        answers = {"epsilon": grain, "v_prediction": a * grain - s * clear, "sample": clear}
+        return answers[process.prediction]
 
     return predict
 
 
 @pytest.mark.parametrize(
     ("process", "sampler", "steps"),
-    [("ours", "dpm++", 8), ("ours", "ddim", 50), ("paper", "dpm++", 20), ("paper", "ddim", 100)],
+    [
+        ("clear", "dpm++", 8),
+        ("clear", "ddim", 50),
+        ("velocity", "dpm++", 8),
+        ("velocity", "ddim", 50),
+        ("paper", "dpm++", 20),
+        ("paper", "ddim", 100),
+    ],
 )
 def test_samplers_find_a_gaussian(process: str, sampler: str, steps: int) -> None:
     chosen = PROCESSES[process]
@@ -58,13 +66,13 @@ def test_samplers_find_a_gaussian(process: str, sampler: str, steps: int) -> Non
 
 
 def test_the_processes_are_what_they_are_called() -> None:
-    ours, paper = OURS.training().alphas_cumprod, PAPER.training().alphas_cumprod
+    ours, paper = CLEAR.training().alphas_cumprod, PAPER.training().alphas_cumprod
     assert ours[-1] == 0 and len(ours) == 1000  # zero terminal signal-to-noise ratio
     betas = np.linspace(1e-6, 0.01, 2000)
     np.testing.assert_allclose(paper.numpy(), np.cumprod(1 - betas), rtol=1e-3)
     with pytest.raises(InputError, match="ddim or dpm"):
-        OURS.sampling("euler", 5)
-    with pytest.raises(InputError, match="ours, paper"):
+        CLEAR.sampling("euler", 5)
+    with pytest.raises(InputError, match="clear, velocity, paper"):
         Diffusion("tiny", process="theirs")
 
 
@@ -77,7 +85,7 @@ def seen(count: int, size: int = 32, seed: int = 0) -> tuple[Tensor, Observed]:
     return clear, Observed(off, off, torch.full((count,), -2.5))
 
 
-@pytest.mark.parametrize("process", ["ours", "paper"])
+@pytest.mark.parametrize("process", ["clear", "velocity", "paper"])
 def test_losses_are_sums_of_samples(process: str) -> None:
     """A batch's loss is the mean of its samples' own: random numbers go with the sample."""
     torch.manual_seed(0)
@@ -102,8 +110,16 @@ def test_losses_are_sums_of_samples(process: str) -> None:
     assert all(p.grad is not None for p in base.network.parameters())
 
 
-def test_an_untrained_network_of_ours_samples_about_the_linear_estimate() -> None:
+def test_before_any_training_a_sample_is_the_linear_estimate() -> None:
     base = Diffusion("tiny")
+    _, observed = seen(2)
+    with torch.no_grad():
+        found = base.restore(observed, Noise.of(0, "ab"), steps=4)
+    torch.testing.assert_close(found, observed.restored, atol=1e-4, rtol=0)
+
+
+def test_an_untrained_velocity_samples_about_the_linear_estimate() -> None:
+    base = Diffusion("tiny", process="velocity")
     _, observed = seen(2)
     with torch.no_grad():
         found = base.restore(observed, Noise.of(0, "ab"), steps=4, rounds=3)

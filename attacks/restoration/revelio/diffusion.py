@@ -75,7 +75,7 @@ class Diffusion:
     Args:
         size: of the network, by name; "paper" comes with the paper's process.
         recognizer: as every objective is offered one; diffusion needs none.
-        process: "ours" or "paper", where the size does not say it.
+        process: "clear", "velocity" or "paper", where the size does not say it.
 
     Raises:
         InputError: no such size or process.
@@ -89,7 +89,7 @@ class Diffusion:
         recognizer: Recognizer | None = None,
         process: str | None = None,
     ) -> None:
-        process = process or ("paper" if size == "paper" else "ours")
+        process = process or ("paper" if size == "paper" else "clear")
         if process not in PROCESSES:
             raise InputError(f"no diffusion process {process!r}: choose {', '.join(PROCESSES)}.")
         self.config: Mapping[str, Any] = {"size": size, "process": process}
@@ -111,9 +111,13 @@ class Diffusion:
         state = condition.encode(clear)
         grain = noise.normal(*state.shape[1:])
         noisy = self._schedule.add_noise(state, grain, times)
-        wanted = grain
-        if self.process.prediction == "v_prediction":
-            wanted = self._schedule.get_velocity(state, grain, times)
+        match self.process.prediction:
+            case "epsilon":
+                wanted = grain
+            case "v_prediction":
+                wanted = self._schedule.get_velocity(state, grain, times)
+            case "sample":
+                wanted = state
         return {"loss": (self.predict(noisy, times, condition) - wanted).square().mean()}
 
     def restore(
@@ -161,7 +165,7 @@ class Diffusion:
             InputError: the paper's network was never trained without its condition.
         """
         if self.process.about == "picture":
-            raise InputError("the paper's diffusion network is no prior: use process 'ours'.")
+            raise InputError("the paper's diffusion network is no prior: use process 'clear'.")
         side = self.size
         planes = like.new_zeros(count, 6, side, side)
         blank = like.new_zeros(count)

@@ -25,7 +25,7 @@ class Process:
     """
 
     schedule: str
-    prediction: Literal["epsilon", "v_prediction"]
+    prediction: Literal["epsilon", "v_prediction", "sample"]
     steps: int
     zero_snr: bool
     about: Literal["picture", "residual"]
@@ -65,10 +65,13 @@ class Process:
         return scheduler
 
 
-OURS = Process("squaredcos_cap_v2", "v_prediction", 1000, True, "residual")
+CLEAR = Process("squaredcos_cap_v2", "sample", 1000, True, "residual")
+"""The network answers the clear residual: v holds the noise of every pixel, for which a network that
+folds pixels into patches has no path (Li and He 2025, Back to Basics, reach the same conclusion)."""
+VELOCITY = Process("squaredcos_cap_v2", "v_prediction", 1000, True, "residual")
 PAPER = Process("linear", "epsilon", 2000, False, "picture", 1e-6, 0.01)
 """Palette's settings, which Revelio takes over (section 4.2)."""
-PROCESSES = {"ours": OURS, "paper": PAPER}
+PROCESSES = {"clear": CLEAR, "velocity": VELOCITY, "paper": PAPER}
 
 
 def sample(predict: Predict, start: Tensor, process: Process, sampler: str, steps: int) -> Tensor:

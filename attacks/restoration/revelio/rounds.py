@@ -109,7 +109,7 @@ class Studio:
         for batch in faces.batches(together):
             seen = self.observe(batch)
             rows = [min(row, len(batch) - 1) for row in range(together)]
-            filled = Observed(seen.anonymized[rows], seen.restored[rows], seen.log_sigma[rows])
+            filled = seen.rows(rows)
             names = [batch.ids[row] for row in rows]
             plan = self.plan
             with torch.inference_mode(), half_precision(torch.device(self.context.device)):

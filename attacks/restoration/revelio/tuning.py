@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +47,7 @@ def fine_tuned(
             noise = Noise.of(
                 seed, [f"{name}/{step}/{place}" for place in range(BATCH)], clear.device
             )
-            seen = Observed(*(getattr(observed, part.name)[places] for part in fields(Observed)))
-            loss = tuned.loss(clear[places], seen, noise)["loss"]
+            loss = tuned.loss(clear[places], observed.rows(places), noise)["loss"]
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
