@@ -97,12 +97,15 @@ class Reference:
     gallery: rows of `faces` that show the people among whom a probe is looked up.
     background: rows that show other people, free to train on; a face may be both (a distractor).
     world: "closed" lets an attacker train on the gallery as well, "open" on background alone.
+    spare: rows that show the gallery's people in pictures nobody is looked up by; like the
+        gallery, free to train on in a closed world alone.
     """
 
     faces: ClearFaces
     gallery: tuple[int, ...]
     background: tuple[int, ...]
     world: World = "closed"
+    spare: tuple[int, ...] = ()
 
     @cached_property
     def people(self) -> tuple[str, ...]:
@@ -119,7 +122,7 @@ class Reference:
         """The rows a trained attack may learn from in this world."""
         allowed = set(self.background)
         if self.world == "closed":
-            allowed |= set(self.gallery)
+            allowed |= {*self.gallery, *self.spare}
         return tuple(sorted(allowed))
 
 

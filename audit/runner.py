@@ -278,6 +278,7 @@ def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
         reference=bench.reference.faces.key,
         gallery=[(row, bench.reference.faces.identities[row]) for row in bench.reference.gallery],
         background=list(bench.reference.background),
+        spare=list(bench.reference.spare),
         world=bench.reference.world,
         seed=context.seed,
         options=sorted((name, repr(value)) for name, value in context.options.items()),

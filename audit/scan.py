@@ -60,7 +60,7 @@ Progress = Callable[[str, int, int], None]
 class Material:
     """Everything that was read from the user's files.
 
-    faces: gallery and background faces, each once; gallery, background: rows of `faces`.
+    faces: reference faces, each once; gallery, background, spare: rows of `faces`.
     """
 
     dataset: Dataset
@@ -68,6 +68,7 @@ class Material:
     faces: tuple[Face, ...]
     gallery: tuple[int, ...]
     background: tuple[int, ...]
+    spare: tuple[int, ...]
     groups: tuple[Group, ...]
     names: Pseudonyms
     stages: tuple[schema.Stage, ...]
@@ -255,7 +256,7 @@ def read_material(
     )
     workers = config.workers or os.cpu_count() or 1
     finder = FaceFinder(cache_folder(config, store) / "faces", workers, device)
-    faces, gallery, background, missed = reference_faces(dataset, facts, finder, progress)
+    faces, rows, missed = reference_faces(dataset, facts, finder, progress)
     digests = {path: fact.sha256 for path, fact in facts.items()}
     originals = finder.find(
         _by_digest((p.original for p in dataset.probes if p.original), facts),
@@ -270,7 +271,7 @@ def read_material(
         original = originals.get(facts[item.original].sha256) if item.original else None
         probes.append(examine_probe(item, original, detector, method, config.region))
         progress("examining probes", done, len(dataset.probes))
-    probes, sources = place_faces(probes, digests, [faces[row] for row in gallery])
+    probes, sources = place_faces(probes, digests, [faces[row] for row in rows["gallery"]])
     placed = {
         probe.item.image_id: pair
         for probe in probes
@@ -292,8 +293,9 @@ def read_material(
         dataset,
         facts,
         faces,
-        gallery,
-        background,
+        rows["gallery"],
+        rows["background"],
+        rows["spare"],
         groups,
         Pseudonyms(key, secret),
         tuple(stages),
@@ -321,15 +323,15 @@ def with_distractors(dataset: Dataset) -> Dataset:
 
 def reference_faces(
     dataset: Dataset, facts: Mapping[Path, FileFacts], finder: FaceFinder, progress: Progress
-) -> tuple[tuple[Face, ...], tuple[int, ...], tuple[int, ...], int]:
-    """Gallery and background faces, each once; the rows of either; how many pictures had none."""
-    items = dataset.gallery + dataset.background
+) -> tuple[tuple[Face, ...], Mapping[str, tuple[int, ...]], int]:
+    """Reference faces, each once; the rows of each role; how many pictures had none."""
+    items = dataset.gallery + dataset.background + dataset.spare
     found = finder.find(
         _by_digest((i.path for i in items), facts), progress, "finding reference faces"
     )
     faces: list[Face] = []
     row_of: dict[tuple[str, str | None], int] = {}
-    rows: dict[str, list[int]] = {"gallery": [], "background": []}
+    rows: dict[str, list[int]] = {"gallery": [], "background": [], "spare": []}
     missed = 0
     for item in items:
         digest = facts[item.path].sha256
@@ -345,7 +347,7 @@ def reference_faces(
             faces.append(face)
         rows[item.role].append(row_of[place])
     unique = {role: tuple(dict.fromkeys(found_rows)) for role, found_rows in rows.items()}
-    return tuple(faces), unique["gallery"], unique["background"], missed
+    return tuple(faces), unique, missed
 
 
 def _by_digest(paths: Iterable[Path], facts: Mapping[Path, FileFacts]) -> dict[str, Path]:
@@ -422,7 +424,9 @@ def make_bench(
 ) -> Bench:
     """Everything that attacks on one group are run and scored with, for one recogniser."""
     faces = clear_faces(material.faces)
-    reference = Reference(faces, material.gallery, material.background, config.worlds[0])
+    reference = Reference(
+        faces, material.gallery, material.background, config.worlds[0], material.spare
+    )
     trainable = next((r for r in (recognizer, *recognizers) if r.trainable), None)
     context = Context(
         group.forward,
@@ -567,6 +571,7 @@ def _assemble(
             [p.identity for p in material.dataset.probes], material.gallery_people, material.failed
         ),
         background=_count(material, material.background),
+        spare=_count(material, material.spare),
         stages=[*material.stages, *_scored(conditions, notes)],
         excluded=[
             schema.Excluded(image=material.names.image(e.image_id), role=e.role, reason=e.reason)

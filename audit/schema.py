@@ -89,6 +89,8 @@ class Data(Record):
     gallery: Count
     probes: ProbeCount
     background: Count
+    spare: Count = Count()
+    """Other pictures of the gallery's people, to train on in a closed world."""
     stages: list[Stage] = Field(default_factory=list)
     excluded: list[Excluded] = Field(default_factory=list)
     frame_sources: dict[str, int] = Field(default_factory=dict)

@@ -98,6 +98,7 @@ def hold_out(reference: Reference) -> HeldOut:
             tuple(row for row in gallery if row not in probes),
             tuple(row for row in reference.background if row not in unseen),
             reference.world,
+            reference.spare,
         ),
         probes,
     )

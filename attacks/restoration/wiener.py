@@ -167,11 +167,11 @@ def _filter(restorer: Restorer, height: int, width: int) -> np.ndarray:
 
 
 def prior_restorer(reference: Reference, context: Context) -> Restorer:
-    """The restorer whose face spectra come from background people; from the gallery where there
+    """The restorer whose face spectra come from background people; from the gallery too where there
     are too few of them (a mean spectrum tells nothing about any one person)."""
     rows = reference.background
     if len(rows) < PRIOR_FACES // 4:
-        rows = tuple(range(len(reference.faces)))
+        rows = tuple(sorted({*rows, *reference.gallery}))
     return Restorer.fit(context.forward, reference.faces.select(rows), context)
 
 

@@ -19,6 +19,7 @@ _ROLE_OF: Mapping[str, Role] = {
     "gallery": "gallery",
     "anonymized": "probe",
     "background": "background",
+    "spare": "spare",
 }
 
 
@@ -34,7 +35,8 @@ def load(
     """Find the pictures of an audit.
 
     Args:
-        root: folder with `gallery/`, `anonymized/`, `originals/`, `background/`, or a manifest.
+        root: folder with `gallery/`, `anonymized/`, `originals/`, `background/`, `spare/`, or a
+            manifest.
         gallery, background: folders that replace the root's pictures of that role.
         anonymized: folder that replaces the root's probes. Beside a manifest it holds the
             anonymised copies of the manifest's probes, whose own files become the originals.
@@ -46,7 +48,12 @@ def load(
             gallery although both are named.
         NothingToAudit: there is no probe at all.
     """
-    folders = {"gallery": gallery, "anonymized": anonymized, "background": background}
+    folders = {
+        "gallery": gallery,
+        "anonymized": anonymized,
+        "background": background,
+        "spare": None,
+    }
     dataset = Dataset()
     if root is not None and root.suffix.lower() in MANIFEST_ENDINGS:
         dataset = _from_manifest(root, anonymized, Bounds(root.parent, base))

@@ -225,6 +225,28 @@ def test_a_probes_original_in_the_gallery_is_left_out(
     assert "same" in excluded.reason
 
 
+def test_spare_pictures_teach_in_a_closed_world_alone(
+    layout: Layout, plumbing: None, tmp_path: Path
+) -> None:
+    """More of the gallery's people, among whom nobody is looked up."""
+
+    def distances(name: str) -> dict[str | None, float | None]:
+        results = audit(data, tmp_path / name, attacks="ridge", worlds="closed,open")
+        assert results.data.spare.images == len(list(data.glob("spare/*/*.png")))
+        return {own.knowledge: own.metrics["idd"].value for own in results.attacks}
+
+    data = layout(tmp_path / "data")
+    for picture in sorted(data.glob("gallery/*/1.png")):
+        target = data / "spare" / picture.parent.name / picture.name
+        target.parent.mkdir(parents=True)
+        picture.rename(target)
+    known = distances("with")
+    shutil.rmtree(data / "spare")
+    unknown = distances("without")
+    assert known["open world"] == unknown["open world"]
+    assert known["closed world"] != unknown["closed world"]
+
+
 def test_solid_pictures_are_never_a_leak(layout: Layout, plumbing: None, tmp_path: Path) -> None:
     results = audit(layout(tmp_path / "data", "solid"), tmp_path / "run")
     assert results.verdict.outcome == "INCONCLUSIVE"  # too few people for a bound
