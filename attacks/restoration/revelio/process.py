@@ -66,8 +66,8 @@ class Process:
 
 
 CLEAR = Process("squaredcos_cap_v2", "sample", 1000, True, "residual")
-"""The network answers the clear residual: v holds the noise of every pixel, for which a network that
-folds pixels into patches has no path (Li and He 2025, Back to Basics, reach the same conclusion)."""
+"""The network answers the clear residual. v holds the noise of every pixel, for which a network
+that folds pixels into patches has no path (Li and He 2025, Back to Basics, find the same)."""
 VELOCITY = Process("squaredcos_cap_v2", "v_prediction", 1000, True, "residual")
 PAPER = Process("linear", "epsilon", 2000, False, "picture", 1e-6, 0.01)
 """Palette's settings, which Revelio takes over (section 4.2)."""
