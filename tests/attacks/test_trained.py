@@ -1,0 +1,104 @@
+"""Recognisers that were fine-tuned before the run keep the contract of every attack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attacks.direct.trained import Seer
+from attacks.recognition.interface import Recognizer
+from attacks.registry import attack_class
+from attacks.training.card import GAIN, Card, Checkpoint, write_checkpoint
+from attacks.training.parrot import ParrotEmbedder
+from attacks.training.student import StudentNetwork
+from attacks.training.trunk import described
+from metrics.errors import NotApplicable
+
+Make = Callable[..., Any]
+BLUR = "gaussian:sigma=4"
+
+
+@pytest.fixture(scope="module")
+def made(stand_in: Recognizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """A function (attack, from pairs or not) that gives a checkpoint with weights a little off
+    the recogniser's."""
+    about = {"size": "tiny", "start": described(stand_in), "teachers": [described(stand_in)]}
+    networks: dict[str, Callable[[], nn.Module]] = {
+        "student": partial(StudentNetwork, stand_in, 32, [32]),
+        "parrot": partial(ParrotEmbedder, stand_in, 32),
+    }
+
+    def make(name: str, pairs: bool = False) -> Checkpoint:
+        network = networks[name]()
+        torch.manual_seed(0)
+        for parameter in network.parameters():
+            parameter.data += 0.03 * torch.randn_like(parameter)
+        operators = {"kind": "pairs"} if pairs else {}
+        card = Card(name, about, {}, operators, {}, {}, "none", 0)
+        weights = network.state_dict() | ({GAIN: torch.ones(3, 48, 48)} if pairs else {})
+        return write_checkpoint(tmp_path_factory.mktemp(name), weights, card)
+
+    return make
+
+
+def fitted(scene: Make, checkpoint: Checkpoint, **context: Any) -> tuple[Any, Any]:
+    """A scene whose options hold a checkpoint, and its attack on it."""
+    plain = scene(BLUR)
+    option = {f"{checkpoint.card.name}_checkpoint": checkpoint}
+    changed = plain.context.replace(options={**plain.context.options, **option}, **context)
+    made = replace(plain, context=changed)
+    return made, attack_class(checkpoint.card.name)().fit(made.reference, made.context)
+
+
+@pytest.mark.parametrize("pairs", [False, True], ids=["operators", "pairs"])
+@pytest.mark.parametrize("name", ["student", "parrot"])
+def test_scores_do_not_depend_on_batches(name: str, pairs: bool, made: Make, scene: Make) -> None:
+    built, attack = fitted(scene, made(name, pairs))
+    output = attack.run(built.probes, built.context)
+    assert output.scores.dtype == np.float32 and np.isfinite(output.scores).all()
+    assert output.scores.shape == (len(built.probes), len(built.reference.people))
+    assert output.network_evaluations == 2 * len(built.probes)
+    parts = [attack.run(one, built.context).scores for one in built.probes.batches(3)]
+    np.testing.assert_allclose(np.concatenate(parts), output.scores, atol=1e-5)
+    if name == "student":
+        assert output.embeddings.shape == (len(built.probes), 32)
+
+
+def test_nothing_is_trained_in_the_run(
+    made: Make, scene: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attacks.direct.student.distill", None)
+    fitted(scene, made("student"))
+
+
+@pytest.mark.parametrize("name", ["student", "parrot"])
+def test_what_learnt_from_pairs_believes_nothing_about_the_operator(
+    name: str, made: Make, scene: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Iterator[None]:
+        raise AssertionError("the gallery was put through an operator that nobody knows")
+
+    monkeypatch.setattr(Seer, "embed_anonymized", refuse)
+    fitted(scene, made(name, True))
+    with pytest.raises(AssertionError, match="nobody knows"):
+        fitted(scene, made(name, False))
+
+
+def test_the_recogniser_it_was_made_from_is_found_by_its_digest_alone(
+    made: Make, scene: Make, stand_in: Recognizer, tmp_path: Path
+) -> None:
+    other = replace(stand_in, name="other", digest="5" * 64)
+    here = {"recognizer": other, "trainable": other}
+    with pytest.raises(NotApplicable, match="made from stand-in"):
+        fitted(scene, made("parrot"), **here)
+    fitted(scene, made("parrot"), **here, others=(other, stand_in))
+    with pytest.raises(NotApplicable, match="taught by stand-in, not by other"):
+        fitted(scene, made("student"), **here, others=(stand_in,))
