@@ -1,4 +1,4 @@
-"""The restricted picture sheet: original, anonymised and restored side by side.
+"""The restricted picture sheet: anonymised, restored by every attack, and original side by side.
 
 It shows faces, so it is written only when asked for, into a folder of its own that the owner alone
 can open, and never becomes part of the report.
@@ -7,15 +7,15 @@ can open, and never becomes part of the report.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from attacks.restoration.wiener import prior_restorer
+from attacks.interface import Picture as Pixels
 from audit.data import Pseudonyms
-from audit.runner import Bench
+from audit.probes import Group
 from audit.store import Store, atomic
 from reports.evidence import Picture, Row, render_sheet
 
@@ -24,24 +24,35 @@ AT_MOST = 12
 """Probes shown of each condition."""
 
 
-def sheet_rows(bench: Bench, names: Pseudonyms) -> list[Row]:
-    """Probes of one condition, evenly picked, restored in closed form."""
-    group = bench.group
-    picks = np.unique(np.linspace(0, len(group) - 1, min(AT_MOST, len(group))).astype(int))
-    indices = [int(pick) for pick in picks]
+def picked(group: Group) -> frozenset[int]:
+    """The probes of a condition that are shown, evenly picked."""
+    picks = np.linspace(0, len(group) - 1, min(AT_MOST, len(group))).astype(int)
+    return frozenset(picks.tolist())
+
+
+def sheet_rows(
+    group: Group, restored: Mapping[str, Mapping[int, Pixels]], names: Pseudonyms
+) -> list[Row]:
+    """Picked probes of one condition as every attack that restores pictures left them.
+
+    Args:
+        restored: by the attack's title, its pictures `(H, W, 3)` uint8 by probe.
+    """
+    indices = sorted(picked(group))
     probes = group.load(indices)
-    restorer = prior_restorer(bench.reference, bench.context)
     rows = []
     for place, original in enumerate(group.load_originals(indices)):
-        item = group.faces[indices[place]].item
-        restored = restorer.restore(probes.pictures[place], probes.regions[place])
-        pictures = [
-            Picture("anonymised", _png(probes.pictures[place])),
-            Picture("restored (Wiener)", _png(restored)),
+        row = indices[place]
+        pictures = [Picture("anonymised", _png(probes.pictures[place]))]
+        pictures += [
+            Picture(f"restored: {title}", _png(made[row]))
+            for title, made in restored.items()
+            if row in made
         ]
         if original is not None:
-            pictures.insert(0, Picture("original", _png(original)))
-        rows.append(Row(names.image(item.image_id), pictures, group.title))
+            pictures.append(Picture("original", _png(original)))
+        label = names.image(group.faces[row].item.image_id)
+        rows.append(Row(label, pictures, group.title))
     return rows
 
 

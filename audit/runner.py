@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attacks.interface import Attack, AttackInfo, AttackOutput, Context, Reference, World
+from attacks.interface import Attack, AttackInfo, AttackOutput, Context, Picture, Reference, World
 from attacks.recognition.interface import Recognizer
 from attacks.registry import attack_class
 from attacks.training.card import Checkpoint
@@ -39,6 +40,7 @@ class Bench:
     identities: of the group's probes; None where the truth is unknown.
     original_embeddings: `(N, d)` of the clear probes, and `known (N,)` where there is one.
     batch_size: probes decoded and attacked together.
+    shown: probes whose restored pictures are kept, for the restricted sheet.
     """
 
     group: Group
@@ -50,6 +52,7 @@ class Bench:
     known: NDArray[np.bool_]
     batch_size: int
     perception: Perception
+    shown: frozenset[int] = frozenset()
 
     def in_world(self, world: World) -> Bench:
         """The same bench with another choice of faces to train on."""
@@ -61,7 +64,8 @@ class Outcome:
     """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill,
     and a column `estimate`: what an attack inferred about a probe (JSON), None in controls;
     `found` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
-    `inception` the features `(2, K, 2048)` of restored faces and their originals."""
+    `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
+    pictures of the probes that the bench wants shown, by row."""
 
     name: str
     status: str
@@ -72,6 +76,7 @@ class Outcome:
     seconds: float = 0.0
     network_evaluations: int | None = None
     parameters: int | None = None
+    restored: Mapping[int, Picture] = field(default_factory=dict)
 
 
 def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
@@ -103,6 +108,7 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
         key = _key(attack, bench, indices)
         unit = store.load(key)
         features = store.artifact(key, "features.npz")
+        pictures = store.artifact(key, "restored.npz")
         if unit is None:
             started = time.perf_counter()
             if not fitted:
@@ -110,6 +116,9 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
             shard = _attack_shard(attack, bench, indices)
             with atomic(features) as temporary, temporary.open("wb") as file:
                 np.savez(file, found=shard.found, inception=shard.inception)
+            if shard.restored:
+                with atomic(pictures) as temporary, temporary.open("wb") as file:
+                    np.savez(file, **{str(row): made for row, made in shard.restored.items()})
             took = time.perf_counter() - started
             parameters = count_parameters(attack)
             store.save(
@@ -121,7 +130,11 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
             took, parameters = unit.facts["seconds"], unit.facts.get("parameters", 0)
             with np.load(features) as kept:
                 shard = _Shard(
-                    unit.trials, kept["found"], kept["inception"], unit.facts["evaluations"]
+                    unit.trials,
+                    kept["found"],
+                    kept["inception"],
+                    unit.facts["evaluations"],
+                    _kept_pictures(pictures),
                 )
         done.append(shard)
         seconds += took
@@ -140,7 +153,15 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
         seconds,
         sum(shard.evaluations for shard in done) or None,
         parameters or None,
+        {row: picture for shard in done for row, picture in shard.restored.items()},
     )
+
+
+def _kept_pictures(file: Path) -> dict[int, Picture]:
+    if not file.exists():
+        return {}
+    with np.load(file) as kept:
+        return {int(row): kept[row] for row in kept}
 
 
 def count_parameters(attack: object) -> int:
@@ -168,12 +189,14 @@ def count_parameters(attack: object) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Shard:
-    """What is kept of one shard: trials, embeddings `(M, d)`, Inception features `(2, K, 2048)`."""
+    """What is kept of one shard: trials, embeddings `(M, d)`, Inception features `(2, K, 2048)`,
+    restored pictures that are to be shown, by probe."""
 
     trials: pd.DataFrame
     found: Floats
     inception: NDArray[np.float64]
     evaluations: int
+    restored: Mapping[int, Picture]
 
 
 def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shard:
@@ -203,8 +226,13 @@ def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shar
         trials = identification_rows(control, mates[: len(some)])
         parts.append(trials.assign(kind=kind, probe=some))
     found = embeddings[known] if embeddings is not None else np.zeros((0, 0), np.float32)
+    shown = zip(rows, output.restored or (), strict=False)
     return _Shard(
-        pd.concat(parts, ignore_index=True), found, inception, output.network_evaluations or 0
+        pd.concat(parts, ignore_index=True),
+        found,
+        inception,
+        output.network_evaluations or 0,
+        {row: picture for row, picture in shown if row in bench.shown},
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attacks.interface import Context, Reference
+from attacks.interface import Context, Picture, Reference
 from attacks.operators import parse
 from attacks.recognition.detect import Detector
 from attacks.recognition.interface import Recognizer
@@ -38,7 +38,7 @@ from audit.estimates import (
     rank_1,
     unknown,
 )
-from audit.evidence import sheet_rows, write_sheet
+from audit.evidence import picked, sheet_rows, write_sheet
 from audit.faces import Face, FaceFinder, clear_faces, make_face
 from audit.findings import Leaks, findings, limitations, untested
 from audit.method import method_statement, reassess_by
@@ -373,8 +373,10 @@ def _attack(
     bench = make_bench(
         group, recognizer, recognizers, material, config, store, perception, progress
     )
-    if config.evidence == "restricted" and recognizer is recognizers[0]:
-        notes.sheet += sheet_rows(bench, material.names)
+    shows = config.evidence == "restricted" and recognizer is recognizers[0]
+    if shows:
+        bench = replace(bench, shown=picked(group))
+    restored: dict[str, Mapping[int, Picture]] = {}
     assessed: dict[str, Assessed] = {}
     for world in config.worlds:
         bench = bench.in_world(world)
@@ -384,6 +386,8 @@ def _attack(
                 continue
             outcome = run_attack(name, bench, store)
             outcome = _named(outcome, group, material.names)
+            if outcome.restored:
+                restored.setdefault(attack_class(name).info.title, outcome.restored)
             found = assess(outcome, bench, settings)
             assessed[f"{name} {world}"] = found
             notes.results.append(found.result)
@@ -409,6 +413,8 @@ def _attack(
                         found.blind,
                     )
                 )
+    if shows:
+        notes.sheet += sheet_rows(group, restored, material.names)
     return _controls(bench, assessed, material, settings, config)
 
 

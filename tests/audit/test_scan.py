@@ -254,6 +254,21 @@ def test_solid_pictures_are_never_a_leak(layout: Layout, plumbing: None, tmp_pat
         assert attack.metrics["ira_image"].value == pytest.approx(1 / 8)
 
 
+def test_the_restricted_sheet_shows_what_every_attack_restored(
+    data: Path, plumbing: None, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "run" / "evidence" / "sheet.html"
+    made = []
+    for _ in range(2):  # the second time everything is found in the run's folder
+        audit(data, tmp_path / "run", attacks="naive,wiener,ridge", evidence="restricted")
+        made.append(sheet.read_text())
+    assert made[0] == made[1]
+    assert made[0].count("<figcaption>restored: Wiener restoration") == 12
+    assert made[0].count("<figcaption>original") == 12
+    assert "Linear embedding restoration" not in made[0]  # it restores no picture
+    assert sheet.stat().st_mode & 0o077 == 0
+
+
 def test_an_attack_that_breaks_is_reported_and_gives_nothing_away(
     data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
