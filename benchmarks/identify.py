@@ -8,8 +8,9 @@ People: those of London and of LFW's gallery and probes whose name's SHA-256 sta
 byte, less the people of London that were seen in development (`attacks.identify.training_widths`).
 
 `kernel`: every odd size from 1 to 81, each on `--pictures` other pictures, per picture: LFW at its
-native 250 px and London reduced to 256 px. `region`: face boxes with a random shift. `families`:
-ten families with random settings, the settings of `attacks.identify.training`.
+native 250 px and London reduced to 256 px. `region`: face boxes with a random shift, and ellipses
+in them, by the IoU of masks. `families`: ten families with random settings, the settings of
+`attacks.identify.training`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,21 @@ from attacks.identify.training import draw_spec
 from attacks.identify.training_widths import development, first_byte
 from attacks.operators import parse
 from attacks.operators.base import apply_to_box
+from attacks.operators.fill import inscribed_ellipse
 
 Box = tuple[int, int, int, int]
-REGION_TOOLS = ("gaussian:k=21", "gaussian:k=81", "box:k=31", "pixelate:b=8", "solid")
+REGION_TOOLS = (
+    "gaussian:k=21",
+    "gaussian:k=81",
+    "box:k=31",
+    "pixelate:b=8",
+    "solid",
+    "gaussian:k=21|ellipse",
+    "gaussian:k=81|ellipse",
+    "pixelate:b=8|ellipse",
+    "solid|ellipse",
+    "gaussian:k=41|ellipse:soft=0.3",
+)
 FAMILIES = (
     "none",
     "gaussian",
@@ -125,25 +138,45 @@ def rectangular(name: str, pictures: list[np.ndarray], count: int) -> None:
     print(f"{name}, k = 27 with sigma 6 (rule: 4.4): sigma found {np.nanmedian(found):.2f}")
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    union = sum((r[2] - r[0]) * (r[3] - r[1]) for r in (a, b)) - width * height
-    return width * height / union
+def mask(box: Box, shape: str, soft: float, size: tuple[int, int]) -> np.ndarray:
+    """Weight in [0, 1] of each pixel `size` (H, W) in a box, or in the ellipse that touches it."""
+    x0, y0, x1, y1 = box
+    weight = np.zeros(size)
+    if shape == "ellipse":
+        distance = inscribed_ellipse(y1 - y0, x1 - x0)
+        fading = (1 - distance) / soft if soft else np.where(distance <= 1, 1.0, 0.0)
+        weight[y0:y1, x0:x1] = fading.clip(0, 1)
+    else:
+        weight[y0:y1, x0:x1] = 1
+    return weight
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two masks."""
+    return float(np.minimum(a, b).sum() / np.maximum(a, b).sum())
 
 
 def region(data: Path, count: int) -> None:
     rng = np.random.default_rng(0)
     pictures = faces(data, "lfw", None)[:count]
     for spec in (*REGION_TOOLS, "none"):
-        found = []
+        found, right = [], 0
+        operator = parse(spec)
+        soft = float(operator.parameters.get("soft", 0.0))
         for picture in pictures:
+            size = (picture.shape[0], picture.shape[1])
             x0, y0, x1, y1 = (int(v) for v in np.array([78, 70, 172, 190]) + rng.integers(-8, 9, 4))
-            box = (x0, y0, x1, y1) if spec != "none" else (0, 0, *picture.shape[1::-1])
-            processed = apply_to_box(parse(spec), picture, box, rng)
-            found.append(overlap(identify(processed).region, box))
-        print(f"{spec}: IoU >= 0.9 on {np.mean(np.array(found) >= 0.9):.1%}, n {len(found)}")
+            box = (x0, y0, x1, y1) if spec != "none" else (0, 0, size[1], size[0])
+            answer = identify(apply_to_box(operator, picture, box, rng))
+            shape = "ellipse" if "ellipse" in spec else "box"
+            true = mask(box, shape, soft, size)
+            found.append(overlap(mask(answer.region, answer.region_shape, 0.0, size), true))
+            right += answer.family == operator.family
+        print(
+            f"{spec}: IoU >= 0.9 on {np.mean(np.array(found) >= 0.9):.1%}, median "
+            f"{np.median(found):.2f}, family right {right / len(found):.1%}, n {len(found)}",
+            flush=True,
+        )
 
 
 def families(data: Path, count: int) -> None:

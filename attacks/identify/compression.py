@@ -1,9 +1,9 @@
 """JPEG from pixels alone: a picture that was stored as JPEG and saved again losslessly.
 
-Two traces, the cheap one first. The 8 x 8 DCT coefficients of its luma still lie on the multiples of
-their quantisation steps. For a coefficient c and a step s, cos(2 pi c / s) is 1 there and 0 on
-average elsewhere; its sum over all coefficients that are not zero, in standard deviations of chance,
-says how well a quality fits. It is blind where a fine quality or a heavy blur leaves few
+Two traces, the cheap one first. The 8 x 8 DCT coefficients of its luma still lie on the multiples
+of their quantisation steps. For a coefficient c and a step s, cos(2 pi c / s) is 1 there and 0 on
+average elsewhere; its sum over all coefficients that are not zero, in standard deviations of
+chance, says how well a quality fits. It is blind where a fine quality or a heavy blur leaves few
 coefficients on coarse steps; but storing such a picture again at its own quality changes next to
 nothing, and at any other much more.
 """

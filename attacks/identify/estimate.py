@@ -9,6 +9,7 @@ import numpy as np
 
 from attacks.identify import responses
 from attacks.identify.compression import MCU, jpeg_quality_of
+from attacks.identify.ellipse import inner_rectangle
 from attacks.identify.enlarged import Enlargement, enlargement
 from attacks.identify.evidence import Evidence, measure
 from attacks.identify.learned import classify
@@ -73,7 +74,10 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     height, width = picture.shape[:2]
     found = find_region(picture)
     box = (0, 0, width, height)
-    part = replace(_identify_region(picture, found.box, stored), region_shape=found.shape)
+    if found.shape == "ellipse":
+        part = _identify_ellipse(picture, found.box, stored)
+    else:
+        part = _identify_region(picture, found.box, stored)
     if found.box == box or part.family in ("solid", "pixelate"):
         return part
     whole = _identify_region(picture, box, stored)
@@ -81,10 +85,23 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     return whole if explained or part.family in ("none", "unknown") else part
 
 
-def _identify_region(
+def _identify_ellipse(
     picture: np.ndarray, box: tuple[int, int, int, int], stored: int | None
 ) -> Identification:
-    """`stored`: quality of the JPEG file, None where it is none."""
+    """The answer for the ellipse that touches `box`, from the rectangle inside it."""
+    inside = _identify_region(picture, inner_rectangle(box), stored, cut=True)
+    spec = None if inside.spec is None else f"{inside.spec}|ellipse"
+    return replace(inside, region=box, region_shape="ellipse", spec=spec)
+
+
+def _identify_region(
+    picture: np.ndarray,
+    box: tuple[int, int, int, int],
+    stored: int | None,
+    cut: bool = False,
+) -> Identification:
+    """`stored`: quality of the JPEG file, None where it is none; `cut`: the box is cut out of what
+    was processed."""
     x0, y0, x1, y1 = box
     region = np.ascontiguousarray(picture[y0:y1, x0:x1])
     height, width = region.shape[:2]
@@ -119,14 +136,14 @@ def _identify_region(
         )
     # Units that lie in the region as a whole: what is outside may have been stored before.
     quality = stored or jpeg_quality_of(picture[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
-    evidence = measure(region)
+    evidence = measure(region, cut)
     enlarged = enlargement(region)
-    family, confidence = classify(evidence.features, *_excluded(enlarged, quality))
+    # The samples' places tell an enlargement even under JPEG, where the network guesses.
+    family, confidence = classify(evidence.features, "downscale")
     describe = {"none": _none, "box": _box, "motion": _motion, "permute": _permute, "noise": _noise}
     scrambled = family in ("permute", "noise") and confidence > EXPLAINED
     if enlarged.certain and not scrambled:
         family, confidence = "downscale", 1.0
-    if family == "downscale" and enlarged.factor_x > 1:
         parameters, spec = _downscale(enlarged)
     elif family == "gaussian":
         parameters, spec = _gaussian(evidence, quality)
@@ -142,11 +159,6 @@ def _identify_region(
         confidence=confidence,
         spec=spec,
     )
-
-
-def _excluded(enlarged: Enlargement, quality: int | None) -> tuple[str, ...]:
-    """Families that cannot be: what was enlarged and not stored as JPEG since is known for sure."""
-    return ("downscale",) if quality is None and not enlarged.certain else ()
 
 
 Description = tuple[dict[str, Any], str | None]

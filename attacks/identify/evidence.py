@@ -52,10 +52,11 @@ def _bank(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return gaussians, boxes, np.vstack(banks)
 
 
-def measure(region: np.ndarray) -> Evidence:
-    """Evidence from a region `(H, W, 3)` uint8 that is not constant, sides at least 8."""
+def measure(region: np.ndarray, cut: bool = False) -> Evidence:
+    """Evidence from a region `(H, W, 3)` uint8 that is not constant, sides at least 8, `cut` out of
+    what was processed or the whole of it."""
     height, width = region.shape[:2]
-    power = power_of(region)
+    power = power_of(region, cut)
     coarse, fine = spectrum(power, COARSE), spectrum(power, FINE)
     prior = face_prior()
     gaussians, boxes, bank = _bank(height, width)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from attacks.identify.ellipse import find_ellipse
 from attacks.identify.structure import block_grid
 
 CANDIDATES = 14
@@ -59,15 +60,16 @@ def find_region(picture: np.ndarray) -> Region:
         return blocks
     left, right = _without_jpeg(left), _without_jpeg(right)
     top, bottom = _without_jpeg(top.T).T, _without_jpeg(bottom.T).T
+    detail = _detail(picture)
     boxes, length, evidence = _plausible_boxes(left, right, top, bottom)
-    if not len(boxes):
-        return whole
-    contrast = detail_contrast(picture, boxes)
-    score = length * evidence * contrast.clip(0, 1)
-    best = np.argmax(score)
-    if score[best] < ENOUGH or contrast[best] < CONTRAST:
-        return whole
-    return Region(_box(boxes[best]), evidence=float(evidence[best]))
+    if len(boxes):
+        contrast = detail_contrast(detail, boxes)
+        score = length * evidence * contrast.clip(0, 1)
+        best = np.argmax(score)
+        if score[best] >= ENOUGH and contrast[best] >= CONTRAST:
+            return Region(_box(boxes[best]), evidence=float(evidence[best]))
+    box, jump = find_ellipse(detail, (left, right, top, bottom))
+    return Region(box, "ellipse", jump) if jump > ACCEPTED else whole
 
 
 def _pixelated(
@@ -92,12 +94,12 @@ def _box(row: np.ndarray) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def detail_contrast(picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Log ratio `(N,)` of fine detail in a band just outside each box `(N, 4)` to that just inside;
-    0 where there is no outside. A printed frame has its detail inside, a processed region outside.
-    """
-    height, width = picture.shape[:2]
-    sums = cv2.integral(_detail(picture))
+def detail_contrast(detail: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Log ratio `(N,)` of `detail` `(H, W)` in a band just outside each box `(N, 4)` to that just
+    inside; 0 where there is no outside. A printed frame has its detail inside, a processed region
+    outside."""
+    height, width = detail.shape
+    sums = cv2.integral(detail)
 
     def total(grow: int) -> tuple[np.ndarray, np.ndarray]:
         x0, x1 = ((boxes[:, i] + s * grow).clip(0, width) for i, s in ((0, -1), (2, 1)))

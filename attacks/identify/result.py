@@ -45,7 +45,7 @@ class Identification:
     """What was done to one picture, as far as its pixels tell.
 
     region: x0, y0, x1, y1 in pixels, half-open; the whole picture when no part stands out.
-    region_shape: `box`, `ellipse` or `soft`.
+    region_shape: `box`, or `ellipse`: the one that touches the box `region`.
     family: one of `FAMILIES`.
     parameters: of the family, with standard deviations under names that end in `_sd`. Gaussian:
         sigma_x, sigma_y, kernel_size (odd size under the torchvision/OpenCV rule; 1 = no blur).
@@ -56,6 +56,7 @@ class Identification:
     quality: of the JPEG that the region went through, from the header, else from the pixels.
     confidence: in [0, 1].
     effective_resolution: pixels per side of what is left, None when it is not computed.
+    spec: the operator on the region, its mask included, None when it is unknown.
     """
 
     region: tuple[int, int, int, int]

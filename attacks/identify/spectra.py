@@ -106,9 +106,34 @@ def modes(plane: np.ndarray) -> np.ndarray:
     return coefficients
 
 
-def power_of(region: np.ndarray) -> np.ndarray:
-    """Power of every mode `(P, H, W)` of a region `(H, W, 3)`, at least 2 x 2."""
-    return modes(planes(region)) ** 2
+def power_of(region: np.ndarray, cut: bool = False) -> np.ndarray:
+    """Power of every mode `(P, H, W)` of a region `(H, W, 3)`, at least 2 x 2.
+
+    `cut`: the region was cut out of what was processed, so that nothing reflects at its border.
+    """
+    values = planes(region)
+    if not cut:
+        return modes(values) ** 2
+    return (modes(values) - _bent_by_border(values)) ** 2
+
+
+def _bent_by_border(values: np.ndarray) -> np.ndarray:
+    """Modes of the smooth part `(P, H, W)` that bends planes at their border.
+
+    Reflecting a cut-out makes a kink all around, whose power hides what a blur took. The smooth
+    part has the same kinks and is harmonic inside (after L. Moisan, "Periodic plus smooth image
+    decomposition", 2011, for reflection in place of repetition).
+    """
+    kinks = np.zeros_like(values)
+    for border, bend in ((kinks, values), (kinks.transpose(0, 2, 1), values.transpose(0, 2, 1))):
+        # Second difference under reflection, less the one a pixel further in.
+        border[:, 0] += 2 * (bend[:, 1] - bend[:, 0]) - (bend[:, 0] - 2 * bend[:, 1] + bend[:, 2])
+        border[:, -1] += 2 * (bend[:, -2] - bend[:, -1])
+        border[:, -1] -= bend[:, -1] - 2 * bend[:, -2] + bend[:, -3]
+    rows, columns = (2 * np.cos(np.pi * np.arange(n) / (n - 1)) - 2 for n in values.shape[1:])
+    laplacian = rows[:, None] + columns
+    laplacian[0, 0] = np.inf  # the mean has no kinks
+    return modes(kinks) / laplacian
 
 
 def spectrum(power: np.ndarray, growth: float) -> Spectrum:

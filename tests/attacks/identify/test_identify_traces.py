@@ -96,3 +96,22 @@ def test_a_blurred_box_on_the_grid_of_a_jpeg_is_found(picture: np.ndarray) -> No
     box = (40, 32, 112, 96)
     blurred = apply_to_box(parse("gaussian:k=31"), stored, box, np.random.default_rng(0))
     assert find_region(blurred).box == pytest.approx(box, abs=2)
+
+
+def test_an_ellipse_is_found_and_belongs_to_the_operator(picture: np.ndarray) -> None:
+    box = (40, 20, 112, 110)
+    blurred = apply_to_box(parse("gaussian:k=15|ellipse"), picture, box, np.random.default_rng(0))
+    found = identify(blurred)
+    assert found.region == pytest.approx(box, abs=2)
+    assert found.region_shape == "ellipse"
+    assert found.family == "gaussian"
+    operator = found.operator()
+    assert operator is not None and operator.parameters["mask"] == "ellipse"
+    assert operator.parameters["kernel_size"] == pytest.approx(15, abs=6)
+
+
+def test_a_box_is_no_ellipse(picture: np.ndarray) -> None:
+    box = (40, 20, 112, 110)
+    blurred = apply_to_box(parse("gaussian:k=31"), picture, box, np.random.default_rng(0))
+    assert identify(blurred).region_shape == "box"
+    assert identify(picture).region == (0, 0, 160, 128)
