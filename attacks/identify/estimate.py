@@ -219,10 +219,10 @@ def _opencv_kernel(fine: Spectrum, kernel: int) -> int | None:
 
 
 def _box(evidence: Evidence, region: np.ndarray) -> Description:
-    """Whole widths near the scan's, each axis apart."""
-    rough = round(2 * evidence.box_half + 1)
-    span = max(2, round(0.15 * rough))
+    """The whole width near the scan's, and no wider than the region, that fits best."""
     limit = min(region.shape[:2])
+    rough = min(round(2 * evidence.box_half + 1), limit)
+    span = max(2, round(0.15 * rough))
     widths = np.arange(max(1, rough - span), min(limit, rough + span) + 1)
     bank = responses.box.bank((widths - 1) / 2, evidence.fine)
     size = int(widths[np.argmin(scan(evidence.fine, face_prior(), bank))])

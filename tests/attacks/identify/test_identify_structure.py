@@ -1,10 +1,14 @@
 """Identification on pictures that show no face: always run."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from attacks.identify import identify, identify_batch, read_encoded
+from attacks.identify.estimate import _box
+from attacks.identify.evidence import measure
 from metrics.errors import InputError
 
 
@@ -84,3 +88,12 @@ def test_header_facts(tmp_path) -> None:
     assert read_encoded((tmp_path / "deep.png").read_bytes()).bit_depth == 16
     with pytest.raises(InputError, match="not a readable picture"):
         read_encoded(b"no picture")
+
+
+def test_a_box_wider_than_the_region() -> None:
+    """Half of the box may be as wide as a small part of a picture."""
+    ramp = np.add.outer(np.arange(24), 2 * np.arange(24)).astype(np.uint8)
+    region = np.repeat(cv2.blur(ramp, (47, 47))[..., None], 3, axis=2)
+    for half in (10.0, 23.0):
+        parameters, _ = _box(replace(measure(region), box_half=half), region)
+        assert 1 <= parameters["box_x"] <= 24
