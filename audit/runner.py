@@ -118,7 +118,8 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
                 np.savez(file, found=shard.found, inception=shard.inception)
             if shard.restored:
                 with atomic(pictures) as temporary, temporary.open("wb") as file:
-                    np.savez(file, **{str(row): made for row, made in shard.restored.items()})
+                    made: dict[str, Any] = {str(row): p for row, p in shard.restored.items()}
+                    np.savez(file, **made)
             took = time.perf_counter() - started
             parameters = count_parameters(attack)
             store.save(
