@@ -113,6 +113,7 @@ class Flow(RestoringAttack):
         needs=NEEDS,
         yields=YIELDS,
         paper="Ohayon, Michaeli, Elad 2025, Posterior-Mean Rectified Flow",
+        from_pairs=True,
     )
     objective = FlowObjective
 

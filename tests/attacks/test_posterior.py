@@ -23,7 +23,6 @@ from attacks.restoration.posterior import (
 )
 from attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion
 from attacks.restoration.wiener import prior_restorer
-from attacks.training.card import SHIPPED, WEIGHTS
 from metrics.errors import InputError
 from metrics.fidelity import psnr
 
@@ -210,8 +209,6 @@ def test_samples_are_the_pictures_own_and_of_their_size(
 
 def test_samples_are_nearer_to_the_truth_than_blur(scene: Make) -> None:
     """With the shipped prior."""
-    if not (SHIPPED / "revelio" / WEIGHTS).is_file():
-        pytest.skip("no checkpoint of revelio is shipped yet")
     made = scene("gaussian:sigma=4", options={})
     few = next(made.probes.batches(4))
     output = Posterior().fit(made.reference, made.context).run(few, made.context)
