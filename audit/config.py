@@ -17,11 +17,13 @@ Profile = Literal["quick", "standard", "full"]
 
 _QUICK = ("naive", "degraded-gallery", "wiener", "ridge")
 _STANDARD = (*_QUICK, "parrot", "student")
+_RESTORERS = ("fantomas", "mmse", "flow", "revelio", "revelio-vote")
+_FULL = (*_STANDARD, "parrot-tuned", *_RESTORERS, "fusion")
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"attacks": _QUICK, "recognizers": ("dlib",)},
     "standard": {"attacks": _STANDARD, "recognizers": ("dlib",)},
     "full": {
-        "attacks": _STANDARD,
+        "attacks": _FULL,
         "recognizers": ("dlib", "facenet-vggface2"),
         "student_epochs": 10,
         "worlds": ("closed", "open"),
