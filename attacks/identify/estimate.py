@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from attacks.identify import responses
 from attacks.identify.compression import MCU, jpeg_quality_of
@@ -57,12 +58,15 @@ def identify(
     height, width = picture.shape[:2]
     stored = None if encoded is None else encoded.quality
     if region is None:
-        answer = _search(picture, stored)
+        # The arrays are small: threads would mostly wait for each other.
+        with threadpool_limits(1):
+            answer = _search(picture, stored)
     else:
         x0, y0, x1, y1 = region
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise InputError(f"region {region} does not lie in a picture of {width} x {height}.")
-        answer = _identify_region(picture, region, stored)
+        with threadpool_limits(1):
+            answer = _identify_region(picture, region, stored)
     if encoded is None:
         return answer
     return replace(answer, codec=encoded.codec, bit_depth=encoded.bit_depth)

@@ -53,6 +53,23 @@ def test_every_method_becomes_a_condition(small: None, plumbing: None, tmp_path:
     assert results.verdict.outcome == expected
 
 
+def test_restorers_get_one_heavily_blurred_picture_of_a_few_people(
+    small: None, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "RESTORED", "weak")
+    monkeypatch.setattr(demo, "SHOWN", 3)
+    monkeypatch.setattr(demo, "RESTORERS", ("wiener",))
+    dataset, config = demo.make_demo(tmp_path, 0, lambda *_: None)
+    few, chosen = demo.restoring(dataset, config, tmp_path)
+    assert len({probe.identity for probe in few.probes}) == len(few.probes) == 3
+    assert few.gallery == dataset.gallery and chosen.seed == config.seed
+    with open_run(tmp_path / "restored", chosen) as store:
+        results = scan(few, chosen, store, lambda *_: None)
+    assert [attack.name for attack in results.attacks] == ["wiener"]
+    sheet = (tmp_path / "restored" / "evidence" / "sheet.html").read_text()
+    assert sheet.count("<figcaption>restored") == 3
+
+
 def test_a_second_demo_draws_nothing_again(small: None, tmp_path: Path) -> None:
     demo.make_demo(tmp_path, 0, lambda *_: None)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.png")}
