@@ -130,7 +130,7 @@ def read_run(folder: Path, label: str) -> FinishedRun:
 
 def _attacked(trials: pd.DataFrame) -> pd.DataFrame:
     if trials.empty:
-        return pd.DataFrame(columns=[*_KEY, "image", "identity", "hit"])
+        return pd.DataFrame(columns=[*_KEY, "draw", "identity", "hit"])
     kept = trials[(trials.kind == "attack") & trials.mated]
     ranks = Ranks(
         kept.better.to_numpy(),
@@ -139,7 +139,7 @@ def _attacked(trials: pd.DataFrame) -> pd.DataFrame:
         kept.failed.to_numpy(),
         int(kept.gallery.max()) if len(kept) else 0,
     )
-    columns = [*_KEY, "image", "identity", *(["link"] if "link" in kept else [])]
+    columns = [*_KEY, "draw", "identity", *(["link"] if "link" in kept else [])]
     return kept[columns].assign(hit=ranks.hits(1))
 
 
@@ -208,7 +208,7 @@ def _drawn(run: FinishedRun, condition: Condition, key: Key) -> pd.DataFrame:
         & ((rows.world == world) if world and rows.world.notna().any() else True)
     ]
     picks = one_per_identity(
-        rows.identity.to_numpy(), seed=run.results.seed, keys=rows.image.tolist()
+        rows.identity.to_numpy(), seed=run.results.seed, keys=rows.draw.tolist()
     )
     return rows.iloc[picks]
 

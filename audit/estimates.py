@@ -79,7 +79,7 @@ def _by_identity(
         hits(mated, k),
         mated.identity.to_numpy(),
         seed=settings.seed,
-        keys=mated.image.tolist(),
+        keys=mated.draw.tolist(),
         alpha=settings.alpha,
         **options,
     )
@@ -137,7 +137,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         result = schema.AttackResult(**common, metrics=metrics, cost=cost)
         return Assessed(result, None, nothing, nothing)
     drawn = stats.one_per_identity(
-        mated.identity.to_numpy(), seed=settings.seed, keys=mated.image.tolist()
+        mated.identity.to_numpy(), seed=settings.seed, keys=mated.draw.tolist()
     )
     blind = trials[(trials.kind == "context-only") & trials.mated]
     attacked, context = hits(mated)[drawn], hits(blind)[drawn]

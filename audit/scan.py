@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import time
@@ -27,7 +28,7 @@ from audit import schema
 from audit.conditions import UNKNOWN, examine_probe, group_probes, place_faces, probe_face
 from audit.config import AuditConfig
 from audit.controls import Control, clear_ceiling, known_weak, leave_one_out_ceiling
-from audit.data import Dataset, Pseudonyms, run_key, user_secret
+from audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
 from audit.data.scan import FileFacts, clean, data_digests, scan_files
 from audit.estimates import (
     Assessed,
@@ -476,12 +477,17 @@ def _named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:
 
 
 def _with_names(trials: pd.DataFrame, faces: Sequence[Face], names: Pseudonyms) -> pd.DataFrame:
-    """Trials with columns image, identity (both pseudonyms), link and stratum."""
+    """Trials with columns image, identity (both pseudonyms), draw, link and stratum.
+
+    draw: the picture's place among its person's by a digest of its id, from which one of them is
+    drawn: pseudonyms differ from user to user, figures must not.
+    """
     items = [face.item for face in faces]
     people = [names.person(item.identity) if item.identity else None for item in items]
     return trials.assign(
         image=[names.image(item.image_id) for item in items],
         identity=pd.Series(people, index=trials.index, dtype=object),
+        draw=_places(items),
         link=pd.Series(
             [names.link(item.identity) if item.identity else None for item in items],
             index=trials.index,
@@ -489,6 +495,22 @@ def _with_names(trials: pd.DataFrame, faces: Sequence[Face], names: Pseudonyms) 
         ),
         stratum=pd.Series([item.stratum for item in items], index=trials.index, dtype=object),
     )
+
+
+def _places(items: Sequence[Item]) -> list[int]:
+    ids: dict[str | None, set[str]] = {}
+    for item in items:
+        ids.setdefault(item.identity, set()).add(item.image_id)
+
+    def digest(image: str) -> bytes:
+        return hashlib.blake2b(image.encode(), digest_size=8).digest()
+
+    place = {
+        image: number
+        for own in ids.values()
+        for number, image in enumerate(sorted(own, key=digest))
+    }
+    return [place[item.image_id] for item in items]
 
 
 def _controls(
@@ -553,8 +575,8 @@ def _ceiling(bench: Bench, material: Material, settings: Settings) -> schema.Est
 def _control_rate(control: Control, names: Pseudonyms, settings: Settings) -> schema.Estimate:
     """Rank-1 of a control on gallery pictures."""
     people = [names.person(identity) for identity in control.identities]
-    images = [str(row) for row in range(len(people))]
-    return rank_1(control.trials.assign(identity=people, image=images), settings)
+    rows = range(len(people))
+    return rank_1(control.trials.assign(identity=people, draw=rows), settings)
 
 
 # ------------------------------------------------------------------ results

@@ -273,6 +273,7 @@ def _named(outcome: Outcome, bench: Bench) -> Outcome:
     items = [bench.group.faces[row].item for row in outcome.trials.probe]
     trials = outcome.trials.drop(columns="probe").assign(
         image=[item.image_id for item in items],
+        draw=[item.image_id for item in items],
         identity=pd.Series([i.identity for i in items], outcome.trials.index, dtype=object),
         stratum=pd.Series([None] * len(items), outcome.trials.index, dtype=object),
     )

@@ -69,6 +69,7 @@ def made(tmp_path: Path) -> Made:
                         "condition": "c1",
                         "world": None,
                         "image": names.image(f"{name}/{person}"),
+                        "draw": 0,
                         "identity": names.person(person),
                         "link": names.link(person),
                     }

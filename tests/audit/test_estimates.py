@@ -34,6 +34,7 @@ def trials(people: int = 12, pictures: int = 2) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image": [f"I-{i}" for i in range(len(names))],
+            "draw": range(len(names)),
             "identity": names,
             "mated": mated,
             "failed": False,
