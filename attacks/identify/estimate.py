@@ -17,7 +17,7 @@ from attacks.identify.learned import classify
 from attacks.identify.likelihood import scan
 from attacks.identify.prior import face_prior
 from attacks.identify.region import find_region
-from attacks.identify.result import EncodedInfo, Identification
+from attacks.identify.result import EncodedInfo, Identification, with_codec
 from attacks.identify.spectra import Spectrum
 from attacks.identify.structure import block_grid, solid_colour
 from attacks.identify.traces import comb_size, line_direction
@@ -67,6 +67,7 @@ def identify(
             raise InputError(f"region {region} does not lie in a picture of {width} x {height}.")
         with threadpool_limits(1):
             answer = _identify_region(picture, region, stored)
+    answer = with_codec(answer)
     if encoded is None:
         return answer
     return replace(answer, codec=encoded.codec, bit_depth=encoded.bit_depth)

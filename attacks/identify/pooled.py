@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from attacks.identify.estimate import identify
-from attacks.identify.result import Identification, PooledIdentification
+from attacks.identify.result import Identification, PooledIdentification, with_codec
 from attacks.operators.blur import rule_kernel
 from metrics.errors import InputError
 
@@ -88,16 +88,30 @@ def _consensus(members: Sequence[Identification]) -> Identification:
             parameters[name] = type(first.parameters[name])(np.median(values))
     if first.family == "gaussian":
         parameters["kernel_size"] = max(3, rule_kernel(_geometric(parameters)))
-    confidence = float(np.mean([m.confidence for m in members]))
-    spec = first.spec
-    if first.family == "gaussian" and first.spec and not first.spec.startswith("cv-"):
+    pooled = replace(
+        first,
+        parameters=parameters,
+        confidence=float(np.mean([m.confidence for m in members])),
+        codec=Counter(m.codec for m in members).most_common(1)[0][0],
+        quality=_quality(members),
+    )
+    if first.spec is None:
+        return pooled
+    tool, *masks = (step for step in first.spec.split("|") if not step.startswith("jpeg:"))
+    if tool.startswith("gaussian:"):
         same = parameters["sigma_x"] == parameters["sigma_y"]
-        spec = (
+        tool = (
             f"gaussian:k={parameters['kernel_size']}"
             if same
             else f"gaussian:sx={parameters['sigma_x']:.4g},sy={parameters['sigma_y']:.4g}"
         )
-    return replace(first, parameters=parameters, confidence=confidence, spec=spec)
+    return with_codec(replace(pooled, spec="|".join([tool, *masks])))
+
+
+def _quality(members: Sequence[Identification]) -> int | None:
+    """The middle quality of the JPEG that at least half of the members show."""
+    found = sorted(m.quality for m in members if m.quality is not None)
+    return found[len(found) // 2] if 2 * len(found) >= len(members) else None
 
 
 def _geometric(parameters: dict[str, Any]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attacks.operators import Operator, parse
@@ -56,7 +56,8 @@ class Identification:
     quality: of the JPEG that the region went through, from the header, else from the pixels.
     confidence: in [0, 1].
     effective_resolution: pixels per side of what is left, None when it is not computed.
-    spec: the operator on the region, its mask included, None when it is unknown.
+    spec: the operator on the region, its mask and the JPEG after it included, None when it is
+        unknown.
     """
 
     region: tuple[int, int, int, int]
@@ -84,6 +85,17 @@ class Identification:
             return parse(self.spec)
         except InputError:
             return None
+
+
+def with_codec(found: Identification) -> Identification:
+    """`found` with the JPEG behind what was done in its `spec`, which has none yet.
+
+    An attacker who takes a JPEG's error for rounding sharpens it until nothing else is left. On
+    an untouched picture, and under a solid fill, it says nothing about what was done.
+    """
+    if found.spec is None or found.quality is None or found.family in ("none", "solid"):
+        return found
+    return replace(found, spec=f"{found.spec}|jpeg:q={found.quality}")
 
 
 @dataclass(frozen=True)

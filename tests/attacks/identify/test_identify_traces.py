@@ -79,6 +79,40 @@ def test_pooled_sizes_follow_the_surer_pictures() -> None:
     assert pooled.spec == "gaussian:k=81"
 
 
+@pytest.mark.parametrize("quality", [75, 90])
+def test_attackers_are_told_of_the_jpeg(picture: np.ndarray, quality: int) -> None:
+    """By one picture's answer and by the pooled one."""
+    spec = f"gaussian:k=41|jpeg:q={quality}"
+    stored = parse(spec).apply(picture, np.random.default_rng(0))
+    found = identify(stored)
+    assert (found.family, found.quality) == ("gaussian", quality)
+    operator = found.operator()
+    assert operator is not None and str(operator).endswith(f"|jpeg:q={quality}")
+    assert str(pool([found, found, found]).consensus.operator()) == str(operator)
+
+
+def test_a_jpeg_that_most_of_a_batch_shows_is_pooled() -> None:
+    def member(quality: int | None) -> Identification:
+        spec = "box:k=9|ellipse" + (f"|jpeg:q={quality}" if quality else "")
+        parameters = {"box_x": 9, "box_y": 9}
+        codec = "jpeg" if quality else None
+        box = (0, 0, 9, 9)
+        return Identification(
+            box, "box", parameters=parameters, codec=codec, quality=quality, spec=spec
+        )
+
+    assert (
+        pool([member(None), member(75), member(76)]).consensus.spec == "box:k=9|ellipse|jpeg:q=76"
+    )
+    assert pool([member(None), member(None), member(75)]).consensus.spec == "box:k=9|ellipse"
+
+
+@pytest.mark.parametrize("spec", ["jpeg:q=75|gaussian:k=21", "solid|jpeg:q=75"])
+def test_no_jpeg_where_it_says_nothing(picture: np.ndarray, spec: str) -> None:
+    operator = identify(parse(spec).apply(picture, np.random.default_rng(0))).operator()
+    assert operator is not None and "jpeg" not in str(operator)
+
+
 @pytest.mark.parametrize("codec", ["jpeg:q=95", "jpeg:q=92,sub=444"])
 def test_quality_of_a_fine_jpeg_over_a_heavy_blur(picture: np.ndarray, codec: str) -> None:
     """Few coefficients are left, on steps of one or two grey levels."""
