@@ -21,7 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
-from attacks.recognition.align import crop
+from attacks.recognition.align import crop, moved
 from attacks.recognition.interface import Recognizer
 from attacks.restoration.wiener import Restorer, prior_restorer
 
@@ -57,7 +57,20 @@ class Views:
         path = self._path("crops", faces, view, repr(recognizer.template))
         if path is not None and path.exists():
             return np.load(path, mmap_mode="r")
-        return self._make(faces, recognizer)[view]
+        return self._make(faces, recognizer, (View.ANONYMIZED, View.RESTORED))[view]
+
+    def moved_crops(self, faces: ClearFaces, number: int, recognizer: Recognizer) -> np.ndarray:
+        """Restored crops of reference faces that were moved a little, or mirrored, before they were
+        anonymised: the `number`-th time, from 1.
+
+        What is lost to rounding, blocks and compression falls otherwise each time. A network that
+        sees a face through one fall of it alone learns that by heart.
+        """
+        what = f"{recognizer.template!r} moved {number}"
+        path = self._path("crops", faces, View.RESTORED, what)
+        if path is not None and path.exists():
+            return np.load(path, mmap_mode="r")
+        return self._make(faces, recognizer, (View.RESTORED,), number)[View.RESTORED]
 
     def embeddings(
         self, faces: ClearFaces, view: View, recognizer: Recognizer | None = None
@@ -93,19 +106,25 @@ class Views:
         recognizer = recognizer or self.context.recognizer
         return recognizer.embed(self.probe_crops(probes, view, recognizer))
 
-    def _make(self, faces: ClearFaces, recognizer: Recognizer) -> dict[View, np.ndarray]:
+    def _make(
+        self, faces: ClearFaces, recognizer: Recognizer, views: Sequence[View], move: int = 0
+    ) -> dict[View, np.ndarray]:
         side = recognizer.template.size
         shape = (len(faces), side, side, 3)
-        views = (View.ANONYMIZED, View.RESTORED)
-        paths = {v: self._path("crops", faces, v, repr(recognizer.template)) for v in views}
+        what = repr(recognizer.template) + (f" moved {move}" if move else "")
+        paths = {view: self._path("crops", faces, view, what) for view in views}
         arrays = {view: _allocate(paths[view], shape) for view in views}
 
         def one(index: int) -> np.ndarray:
             picture, points = faces.load(index), faces.landmarks[index]
-            rng = self.context.rng(faces.ids[index])
+            rng = self.context.rng(faces.ids[index] + (f" moved {move}" if move else ""))
+            if move:
+                picture, points = moved(picture, points, rng)
             anonymized, points, region = self.context.forward.degrade(picture, points, rng)
-            restored = self.restorer.restore(anonymized, region)
-            return crop([anonymized, restored], np.stack([points] * 2), recognizer.template)
+            seen = {View.ANONYMIZED: anonymized}
+            seen[View.RESTORED] = self.restorer.restore(anonymized, region)
+            pictures = [seen[view] for view in views]
+            return crop(pictures, np.stack([points] * len(views)), recognizer.template)
 
         for index, crops in enumerate(in_threads(one, len(faces))):
             for view, picture in zip(views, crops, strict=True):

@@ -25,7 +25,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "full": {
         "attacks": _FULL,
         "recognizers": ("dlib", "facenet-vggface2"),
-        "student_epochs": 10,
+        "student_epochs": 18,
         "worlds": ("closed", "open"),
     },
 }
@@ -75,7 +75,7 @@ class AuditConfig(BaseModel):
     """Whether background people of known identity stand in the gallery as well."""
     cache: str | None = None
     """Folder for intermediate arrays that several runs may share; None keeps them in the run."""
-    student_epochs: int = Field(3, ge=1)
+    student_epochs: int = Field(9, ge=1)
     options: dict[str, int | float | str] = Field(default_factory=dict)
     """Tuning of single attacks, such as `revelio_rounds: 3`; docs/attackers.md names them."""
     checkpoints: dict[str, str] = Field(default_factory=dict)

@@ -25,6 +25,8 @@ METHODS = {
     "solid": "solid",
 }
 
+EPOCHS = 3
+"""A third of a student's usual training, for the sake of time."""
 RESTORED, SHOWN = "gaussian-heavy", 12
 RESTORERS = ("wiener", "mmse", "revelio", "revelio-vote")
 REVELIO = {"revelio_rounds": 5, "revelio_steps": 4}
@@ -82,6 +84,7 @@ def make_demo(output: Path, seed: int, progress: Progress) -> tuple[Dataset, Aud
         {
             "seed": seed,
             "minimum_ceiling": 0.8,
+            "student_epochs": EPOCHS,
             "authorization": "demonstration on procedural people",
         }
     )

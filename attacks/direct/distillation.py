@@ -7,6 +7,7 @@ pass. Starting from a pretrained recogniser is what makes it work: from scratch 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import cv2
@@ -17,12 +18,13 @@ from torch.nn.functional import cross_entropy, normalize
 
 from attacks.interface import Context
 from attacks.recognition.interface import Recognizer, equal_batches
+from attacks.vectors import unit
 
-VERSION = 2
+VERSION = 3
 """Counts changes after which equal data give another network."""
-EPOCHS = 3
+EPOCHS = 9
 BATCH = 64
-RATE = 3e-4
+RATE = 6e-4
 RATE_WITHOUT_NORM = 3e-6
 """For networks like dlib's, whose layers nothing rescales: one step at ten times this rate took
 the cosine to the clear face from .84 to .17 (procedural people)."""
@@ -32,6 +34,17 @@ NEGATIVES = 16384
 """Other people's embeddings that each face is told from: all of them, up to this many. In-batch
 negatives alone cost 3 points of rank-1 (.691 against .721 at sigma / face width .128, 598 probes of
 299 development people of LFW)."""
+
+
+POSES = (
+    (0, 0.96, 0, 0),
+    (0, 1.04, 0, 0),
+    (3, 1, 0.012, 0),
+    (-3, 1, -0.012, 0),
+    (0, 1, 0, 0.015),
+    (0, 1, 0, -0.015),
+)
+"""Degrees, scale, shares of the side to the right and down, as `jitter` draws them."""
 
 
 class Network(nn.Module):
@@ -64,6 +77,14 @@ class Network(nn.Module):
                 found.append(both[:count].cpu().numpy())
         return np.concatenate(found)
 
+    def embed_posed(self, crops: np.ndarray) -> np.ndarray:
+        """The same, averaged over POSES of each face: a network's answer to a restored face changes
+        when it is moved by a pixel."""
+        total = self.embed(crops)
+        for by in POSES if len(crops) else ():
+            total += self.embed(np.stack([pose(face, *by) for face in crops]))
+        return unit(total)
+
     def faces(self, crops: np.ndarray) -> Tensor:
         """`(N, S, S, 3)` uint8 -> `(N, 3, S, S)` uint8 where the network runs."""
         return torch.from_numpy(crops).permute(0, 3, 1, 2).to(self.device)
@@ -88,27 +109,30 @@ class Network(nn.Module):
         return self
 
 
+Crops = Callable[[int], np.ndarray]
+"""What the faces look like in an epoch: `(N, S, S, 3)` uint8."""
+
+
 def distill(
     network: Network,
-    crops: np.ndarray,
+    crops: Crops,
     target: np.ndarray,
     people: np.ndarray,
     rows: np.ndarray,
     context: Context,
 ) -> None:
-    """Train in place on `crops[rows]` (uint8) towards unit `target[rows]`.
+    """Train in place on the `rows` of each epoch's crops towards unit `target[rows]`.
 
     (1 - cosine) + InfoNCE against the targets of all other people, AdamW with warm-up and cosine
     decay; faces are mirrored and moved a little, each by its own random numbers, so the batch size
     of anything else changes nothing here.
 
     Args:
-        people: `(N,)` who each row of `crops` and `target` shows.
+        people: `(N,)` who each row of the crops and of `target` shows.
     """
-    epochs = int(context.options.get("student_epochs", EPOCHS))
     order = np.random.default_rng([context.seed, 1])
     per_epoch = max(1, len(rows) // BATCH)
-    steps = epochs * per_epoch
+    steps = epochs(context) * per_epoch
     optimizer = torch.optim.AdamW(network.parameters(), lr=network.rate, weight_decay=0.01)
     warm_up = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -119,11 +143,12 @@ def distill(
     network.train()
     for step in range(steps):
         if step % per_epoch == 0:
+            faces_now = crops(step // per_epoch)
             permutation = order.permutation(rows)
             others = permutation[:NEGATIVES]
             negatives = torch.from_numpy(target[others]).to(network.device)
         chosen = permutation[(step % per_epoch) * BATCH :][:BATCH]
-        faces = network.faces(np.stack([jitter(crops[i], order) for i in chosen]))
+        faces = network.faces(np.stack([jitter(faces_now[i], order) for i in chosen]))
         wanted = torch.from_numpy(target[chosen]).to(network.device)
         with half_precision(network.device):
             found = network(faces)
@@ -141,6 +166,11 @@ def distill(
     network.eval()
 
 
+def epochs(context: Context) -> int:
+    """How many times a student sees each face."""
+    return int(context.options.get("student_epochs", EPOCHS))
+
+
 def half_precision(device: torch.device) -> torch.autocast:
     """bfloat16 where that is faster than float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=half_is_faster(device))
@@ -149,18 +179,24 @@ def half_precision(device: torch.device) -> torch.autocast:
 def half_is_faster(device: torch.device) -> bool:
     """Whether a device multiplies matrices in bfloat16."""
     if device.type == "cpu":
-        # With AMX 2.4 times as fast as float32; with AVX-512 alone 1.4 times as slow, emulated
-        # several times. Older releases of torch do not tell.
-        tell = getattr(torch.cpu, "get_capabilities", dict)
-        return bool(tell().get("amx_bf16", False))
+        # With AMX 2.4 times as fast as float32, with AVX-512's own products 1.5 times; with
+        # AVX-512 alone 1.4 times as slow, emulated several times. Older releases of torch do not
+        # tell.
+        tell = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(tell.get("amx_bf16", False) or tell.get("avx512_bf16", False))
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def jitter(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror at random and move by a few pixels, degrees and per cent; `(S, S, 3)` uint8."""
+    angle, scale = rng.normal(0, 3), float(np.exp(rng.normal(0, 0.03)))
+    posed = pose(face, angle, scale, *rng.normal(0, 0.012, 2))
+    return posed[:, ::-1] if rng.random() < 0.5 else posed
+
+
+def pose(face: np.ndarray, degrees: float, scale: float, right: float, down: float) -> np.ndarray:
+    """A crop `(S, S, 3)` uint8 turned, scaled, and moved by shares of its side."""
     side = face.shape[0]
-    angle, scale = rng.normal(0, 3), np.exp(rng.normal(0, 0.03))
-    matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, scale)
-    matrix[:, 2] += rng.normal(0, 0.012 * side, 2)
-    moved = cv2.warpAffine(np.asarray(face), matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
-    return moved[:, ::-1] if rng.random() < 0.5 else moved
+    matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, scale)
+    matrix[:, 2] += right * side, down * side
+    return cv2.warpAffine(np.asarray(face), matrix, (side, side), borderMode=cv2.BORDER_REFLECT)

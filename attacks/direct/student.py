@@ -10,9 +10,16 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import Ridge as LeastSquares
 
-from attacks.direct.distillation import EPOCHS, VERSION, Network, distill
+from attacks.direct.distillation import POSES, VERSION, Network, distill, epochs
 from attacks.direct.trained_student import TrainedStudent
-from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
+from attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    ClearFaces,
+    Context,
+    Reference,
+)
 from attacks.training.card import find
 from attacks.vectors import per_person, unit
 from attacks.views import View, Views
@@ -21,6 +28,14 @@ CLEAR_SHARE = 0.6
 """Of the score that comes from the clear gallery, the rest from the gallery as the student sees it:
 rank-1 .734 against .721 for halves, .681 and .624 for either alone (sigma / face width .128, 598
 probes of 299 development people of LFW; .7 is as good)."""
+
+
+AFFORDABLE = 3e9
+"""Pixels of reference faces, summed over all times that they are anonymised for one student: eight
+times LFW's 6,000 windows of 250 x 250."""
+FALLS = 6
+GALLERY_CROPS = 3
+"""Of the times that a gallery face was anonymised, those whose embeddings are averaged."""
 
 
 class Student:
@@ -48,8 +63,8 @@ class Student:
             return self
         assert context.trainable is not None, "the caller checks info.needs"
         self.views_, self.start_ = Views.of(reference, context), context.trainable
+        self.faces_, self.falls_ = reference.faces, falls(reference.faces, epochs(context))
         clear = unit(self.views_.embeddings(reference.faces, View.CLEAR))
-        crops = self.views_.crops(reference.faces, View.RESTORED, self.start_)
         rows, gallery = np.array(reference.training), np.array(reference.gallery)
         self.centre_ = clear[rows].mean(axis=0)
         target = unit(clear - self.centre_)
@@ -59,27 +74,26 @@ class Student:
             self.network_.load_state_dict(load_file(path))
         else:
             people = np.array(reference.faces.identities)
-            distill(self.network_, crops, target, people, rows, context)
+            distill(self.network_, self._crops, target, people, rows, context)
             if path is not None:
                 _save(self.network_, path)
         self.network_.eval()
         who = reference.gallery_identities, reference.people
         self.clear_templates_ = per_person(target[gallery], *who)
-        parts = np.array_split(gallery, len(gallery) // 256 + 1)  # crops may be a memory map
-        seen = np.concatenate([self.network_.embed(crops[part]) for part in parts])
-        self.seen_templates_ = per_person(seen, *who)
+        self.seen_templates_ = per_person(self._seen(gallery), *who)
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
         if self.trained_ is not None:
             return self.trained_.run(probes)
-        found = self.network_.embed(self.views_.probe_crops(probes, View.RESTORED, self.start_))
+        crops = self.views_.probe_crops(probes, View.RESTORED, self.start_)
+        found = self.network_.embed_posed(crops)
         clear, seen = found @ self.clear_templates_.T, found @ self.seen_templates_.T
         scores = CLEAR_SHARE * clear + (1 - CLEAR_SHARE) * seen
         return AttackOutput(
             embeddings=found + self.centre_,
             scores=scores,
-            network_evaluations=2 * len(probes),  # the face and its mirror image
+            network_evaluations=2 * (1 + len(POSES)) * len(probes),  # with their mirror images
         )
 
     def _bridge(self, reference: Reference, clear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,15 +106,42 @@ class Student:
         fitted = LeastSquares(alpha=1.0).fit(own, clear[rows] - self.centre_)
         return fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)
 
+    def _crops(self, epoch: int) -> np.ndarray:
+        """Restored crops of all reference faces as they come out in an epoch: as they are in the
+        first, then each time moved before they are anonymised."""
+        number = epoch % self.falls_
+        if number == 0:
+            return self.views_.crops(self.faces_, View.RESTORED, self.start_)
+        return self.views_.moved_crops(self.faces_, number, self.start_)
+
+    def _seen(self, gallery: np.ndarray) -> np.ndarray:
+        """These reference faces through operator and student, `(len(gallery), d)`: the mean over
+        some of the crops that the student learnt from."""
+        total = np.zeros((len(gallery), self.network_.bridge.out_features))
+        parts = np.array_split(np.arange(len(gallery)), len(gallery) // 256 + 1)
+        for number in range(min(GALLERY_CROPS, self.falls_)):
+            crops = self._crops(number)  # may be a memory map
+            for part in parts:
+                total[part] += self.network_.embed(crops[gallery[part]])
+        return unit(total).astype(np.float32)
+
     def _checkpoint(self, reference: Reference, context: Context) -> Path | None:
         if context.cache is None:
             return None
         rows = ",".join(map(str, reference.training))
         parts = [reference.faces.key, rows, self.views_.restorer.key, str(context.seed)]
         parts += [self.start_.digest, context.recognizer.digest, str(VERSION)]
-        parts += [str(context.options.get("student_epochs", EPOCHS))]
+        parts += [str(epochs(context))]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
         return context.cache / f"student-{digest}.safetensors"
+
+
+def falls(faces: ClearFaces, epochs: int) -> int:
+    """How many times reference faces are anonymised anew for a student, so that what rounding and
+    compression take falls otherwise; fewer where there are many and large ones."""
+    sample = range(0, len(faces), max(1, len(faces) // 32))
+    pixels = len(faces) * np.mean([faces.load(i)[..., 0].size for i in sample])
+    return int(np.clip(AFFORDABLE / pixels, 1, min(epochs, FALLS)))
 
 
 def _save(network: Network, path: Path) -> None:

@@ -21,6 +21,10 @@ FACE_SHARE = 0.705
 # symmetric); the boxes are this much higher than wide.
 BOX_LANDMARKS = ((0.27, 0.385), (0.73, 0.385), (0.51, 0.58), (0.295, 0.75), (0.705, 0.75))
 BOX_ASPECT = 1.33
+# Standard deviations by which `moved` moves: degrees, logarithm of size, face widths.
+DEGREES, SCALE, SHIFT = 3.0, 0.04, 0.03
+# Which landmark each one is in a mirror.
+MIRRORED = [1, 0, 2, 4, 3]
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,25 @@ def warp(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> 
         shift = matrix[:, :2] @ (ratio / 2 - 0.5) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * ratio, shift])
     return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def moved(
+    picture: NDArray[np.uint8], landmarks: Landmarks, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], Landmarks]:
+    """Mirror a picture `(H, W, 3)` at random and move it by a few degrees, per cent and pixels,
+    with its landmarks `(5, 2)`; mirrored beyond its border."""
+    height, width = picture.shape[:2]
+    angle, scale = rng.normal(0, DEGREES), float(np.exp(rng.normal(0, SCALE)))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
+    matrix[:, 2] += rng.normal(0, SHIFT * float(face_width(landmarks)), 2)
+    points = landmarks
+    if rng.random() < 0.5:
+        matrix[0] *= -1
+        matrix[0, 2] += width - 1
+        points = points[MIRRORED]
+    mode = cv2.BORDER_REFLECT_101
+    out = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=mode)
+    return out, (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def typical_landmarks(box: ArrayLike) -> Landmarks:

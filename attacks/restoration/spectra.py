@@ -36,17 +36,25 @@ def _inverse(size: int) -> np.ndarray:
     return inverse_basis(size).astype(np.float32)
 
 
-def to_modes(picture: np.ndarray) -> np.ndarray:
-    """DCT-I modes `(3, H, W)` float32 of the opponent colours of a picture `(H, W, 3)`."""
+def to_modes(
+    picture: np.ndarray, rows: int | None = None, columns: int | None = None
+) -> np.ndarray:
+    """DCT-I modes `(3, H, W)` float32 of the opponent colours of a picture `(H, W, 3)`; the
+    slowest `rows` and `columns` of them where only those are wanted."""
     height, width = picture.shape[:2]
     colours = np.tensordot(OPPONENT, picture.astype(np.float32), axes=(1, 2))
-    return _forward(height) @ colours @ _forward(width).T
+    return _forward(height)[:rows] @ colours @ _forward(width)[:columns].T
 
 
-def from_modes(modes: np.ndarray) -> np.ndarray:
-    """Picture `(H, W, 3)` uint8 of opponent DCT-I modes `(3, H, W)`; inverse of `to_modes`."""
-    height, width = modes.shape[1:]
-    colours = _inverse(height) @ modes @ _inverse(width).T
+def from_modes(modes: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """Picture `(H, W, 3)` uint8 of opponent DCT-I modes `(3, H, W)`; inverse of `to_modes`.
+
+    Args:
+        shape: height and width where `modes` are only the slowest.
+    """
+    height, width = shape or modes.shape[1:]
+    rows, columns = modes.shape[1:]
+    colours = _inverse(height)[:, :rows] @ modes @ _inverse(width)[:, :columns].T
     picture = np.tensordot(colours, OPPONENT, axes=(0, 0))
     return np.rint(picture).clip(0, 255).astype(np.uint8)
 

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from attacks.direct.arcface import SCALE, angular_margin
 from attacks.direct.distillation import Network, distill, jitter
 from attacks.direct.ridge import PENALTIES
+from attacks.direct.student import FALLS, falls
 from attacks.recognition.gallery import identity_templates
 from attacks.recognition.recognizers import load_recognizer
 from attacks.registry import attack_class
@@ -141,7 +142,7 @@ def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     statistics = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
     assert statistics
     people = np.array(made.reference.faces.identities)
-    distill(network, crops, target, people, rows, made.context)
+    distill(network, lambda epoch: crops, target, people, rows, made.context)
     assert cosine(network, crops[rows], target[rows]) > before + 0.1
     assert not network.training
     for name, value in network.state_dict().items():
@@ -213,3 +214,29 @@ def test_recognisers_with_crops_of_other_sizes_share_a_cache(scene: Make, tmp_pa
     large = made.context.recognizer.template.resized(48)
     other = replace(made.context.recognizer, template=large, digest="2" * 64)
     assert views.crops(made.reference.faces, View.RESTORED, other).shape[1:] == (48, 48, 3)
+
+
+def test_a_face_moved_before_anonymisation_loses_something_else(
+    scene: Make, tmp_path: Path
+) -> None:
+    made = scene("gaussian:sigma=4", cache=tmp_path)
+    views = Views.of(made.reference, made.context)
+    faces, recognizer = made.reference.faces, made.context.recognizer
+    first, second = (np.array(views.moved_crops(faces, number, recognizer)) for number in (1, 2))
+    still = views.crops(faces, View.RESTORED)
+    assert not np.array_equal(first, still) and not np.array_equal(first, second)
+    few = np.array(views.moved_crops(faces.select([4, 2]), 1, recognizer))
+    np.testing.assert_array_equal(few, first[[4, 2]])  # neither company nor order matters
+    difference = np.abs(first.astype(float) - still)
+    mirrored = np.abs(first[:, :, ::-1].astype(float) - still)
+    nearest = np.minimum(difference.mean(axis=(1, 2, 3)), mirrored.mean(axis=(1, 2, 3)))
+    assert nearest.mean() < np.abs(np.roll(still, 1, axis=0).astype(float) - still).mean()
+
+
+def test_few_faces_are_anonymised_anew_more_often_than_many(scene: Make) -> None:
+    faces = scene("gaussian:sigma=4").reference.faces
+    assert falls(faces, 9) == FALLS and falls(faces, 2) == 2
+    large = np.zeros((4000, 4000, 3), np.uint8)
+    assert falls(replace(faces, load=lambda index: large), 9) < FALLS
+    vast = np.broadcast_to(np.uint8(0), (10**6, 10**6, 3))
+    assert falls(replace(faces, load=lambda index: vast), 9) == 1

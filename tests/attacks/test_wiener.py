@@ -26,6 +26,7 @@ from attacks.restoration.spectra import (
     resample_modes,
     to_modes,
 )
+from attacks.restoration.wiener import prior_restorer
 
 Make = Callable[..., Any]
 
@@ -204,3 +205,15 @@ def test_tools_that_look_at_the_surroundings_are_not_made_worse(scene: Make, spe
     made = scene(spec, whole=False)
     attack = attack_class("wiener")().fit(made.reference, made.context)
     assert gained(made, attack.run(made.probes, made.context).restored).mean() > 0.2
+
+
+@pytest.mark.parametrize("spec", ["gaussian:sigma=8", "pixelate:b=6"])
+def test_modes_left_out_of_a_restoration_change_next_to_nothing(scene: Make, spec: str) -> None:
+    made = scene(spec)
+    restorer = prior_restorer(made.reference, made.context)
+    errors = []
+    for picture, region in zip(made.probes.pictures, made.probes.regions, strict=True):
+        every = from_modes(to_modes(picture) * restorer.filter(*picture.shape[:2]))
+        errors.append(restorer.restore(picture, region).astype(float) - every)
+    assert np.abs(errors).max() <= 1  # rounding fell otherwise
+    assert np.mean(np.square(errors)) < 0.1

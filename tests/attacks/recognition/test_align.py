@@ -11,10 +11,12 @@ from attacks.recognition.align import (
     ARCFACE,
     DLIB,
     FACENET,
+    MIRRORED,
     TEMPLATES,
     crop,
     face_width,
     fit_similarity,
+    moved,
     typical_landmarks,
 )
 from metrics.errors import InputError
@@ -103,3 +105,17 @@ def test_facenet_template_maps_the_usual_box_onto_the_crop():
     matrix = FACENET.matrices(typical_landmarks(box))
     corners = np.array([[100, 100], [200, 233]]) @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(corners, [[6.5, 6.5], [152.5, 152.5]], atol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_moved_picture_takes_its_landmarks_along(seed: int) -> None:
+    points = np.asarray(ARCFACE.points, np.float32)
+    picture = np.zeros((112, 112, 3), np.uint8)
+    for index, (x, y) in enumerate(points):
+        cv2.circle(picture, (round(float(x)), round(float(y))), 3, (100 + 30 * index,) * 3, -1)
+    out, found = moved(picture, points, np.random.default_rng(seed))
+    assert found[0, 0] < found[1, 0] and found[3, 0] < found[4, 0]  # left stays left in a mirror
+    mirrored = out[round(float(found[0, 1])), round(float(found[0, 0])), 0] > 115
+    for index, (x, y) in enumerate(found):
+        level = 100 + 30 * (MIRRORED[index] if mirrored else index)
+        assert abs(int(out[round(float(y)), round(float(x)), 0]) - level) < 15
