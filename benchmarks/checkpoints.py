@@ -1,6 +1,6 @@
 """Make the checkpoints that come with the program, from people who do not exist.
 
-    python -m benchmarks.checkpoints mmse fantomas flow --work /tmp/checkpoints
+    python -m benchmarks.checkpoints student mmse revelio fantomas --work FOLDER
 
 Draws the people, packs their faces and trains; what is there already is kept, and an interrupted
 training goes on. `flow` goes on from the shipped `mmse`.
@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from attacks.direct.distillation import half_is_faster
+from attacks.recognition.recognizers import load_recognizer
 from attacks.training.card import CARD, SHIPPED, WEIGHTS
 from attacks.training.loop import Settings, train
 from audit.people import cast
@@ -25,7 +26,9 @@ PEOPLE = (*range(700_000, 700_105), *range(700_251, 700_400))
 """Seeds that neither the demo nor a test draws."""
 PICTURES = range(3)
 SIZE = "light"
-STEPS = {"mmse": 2000, "fantomas": 600, "flow": 2000, "revelio": 3000}
+STEPS = {"student": 800, "mmse": 2000, "fantomas": 600, "flow": 2000, "revelio": 3000}
+START = "dlib"
+"""The recogniser that a student starts from and learns from: the one that comes along."""
 LICENCE = "Apache-2.0 (trained on procedural people only)"
 
 
@@ -40,10 +43,12 @@ def make(name: str, work: Path, steps: int) -> None:
     source = f"{len(PEOPLE)} procedural people, {len(PICTURES)} pictures each"
     pack = build_pack(Request(work / "people", SIZE, source=source), work / "pack", "cpu", told)
     torch.manual_seed(0)
+    teachers = [load_recognizer(START, "cpu")] if name == "student" else []
+    objective = objective_class(name)(SIZE, *teachers)
     settings = Settings(
         steps=steps,
         batch=16,
-        rate=1e-3,
+        rate=getattr(objective, "rate", 1e-3),
         warmup=50,
         ema=0.995,
         save_every=50,
@@ -53,7 +58,7 @@ def make(name: str, work: Path, steps: int) -> None:
         device="cpu",
         licence=LICENCE,
     )
-    made = train(objective_class(name)(SIZE), pack, settings, work / name, told)
+    made = train(objective, pack, settings, work / name, told)
     target = SHIPPED / name
     target.mkdir(parents=True, exist_ok=True)
     for file in (WEIGHTS, CARD, "card.md"):

@@ -91,7 +91,7 @@ class DlibResNet(nn.Module):
 
 
 def fused(network: DlibResNet) -> nn.Module:
-    """The same function for inference: each affine is folded into its convolution."""
+    """The same function with each affine folded into its convolution."""
     copy = DlibResNet()
     copy.load_state_dict(network.state_dict())
     for module in copy.modules():
