@@ -22,6 +22,8 @@ from attacks.identify.encoded import standard_luma
 LUMA = np.float32([0.299, 0.587, 0.114])
 ROW, COLUMN = np.nonzero(np.add.outer(np.arange(8), np.arange(8)) <= 4)
 """Coefficients that survive a blur."""
+FLAT = 0.75
+"""Largest coefficient that rounding alone leaves in a block of one colour."""
 FINEST = 2.0
 """A step of one is lost in the rounding of the pixels."""
 CERTAIN = 12.0
@@ -55,14 +57,22 @@ def jpeg_quality_of(picture: np.ndarray) -> int | None:
     return _quality_by_storing(picture) if by_steps is None else by_steps
 
 
-def _quality_by_steps(picture: np.ndarray) -> int | None:
-    """Quality whose quantisation steps the coefficients lie on; sides are multiples of 8."""
+def luma_blocks(picture: np.ndarray) -> np.ndarray:
+    """DCT coefficients `(H // 8, W // 8, 8, 8)` of the luma of a picture whose sides are multiples
+    of 8."""
     height, width = picture.shape[:2]
     luma = picture.astype(np.float32) @ LUMA - 128
     blocks = luma.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
-    coefficients = fft.dctn(blocks, axes=(2, 3), norm="ortho")[..., ROW, COLUMN]
+    return fft.dctn(blocks, axes=(2, 3), norm="ortho")
+
+
+def _quality_by_steps(picture: np.ndarray) -> int | None:
+    """Quality whose quantisation steps the coefficients lie on; sides are multiples of 8."""
+    coefficients = luma_blocks(picture)[..., ROW, COLUMN].reshape(-1, len(ROW))
+    # A block of one colour lies on steps of eight whatever was done to it.
+    coefficients = coefficients[np.abs(coefficients[:, 1:]).max(axis=1) > FLAT]
     on_grid, count = np.zeros(100), np.zeros(100)
-    for values, steps in zip(coefficients.reshape(-1, len(ROW)).T, _steps(), strict=True):
+    for values, steps in zip(coefficients.T, _steps(), strict=True):
         distinct, back = np.unique(steps, return_inverse=True)
         found = np.array([_matches(values, step) for step in distinct])
         on_grid += found[back, 0]
@@ -95,12 +105,17 @@ def _quality_by_storing(picture: np.ndarray) -> int | None:
     return None
 
 
-def _changed(picture: np.ndarray, quality: int, subsampling: int) -> float:
-    """Share of values that storing as JPEG changes."""
+def stored_again(picture: np.ndarray, quality: int, subsampling: int = 2) -> np.ndarray:
+    """A picture `(H, W, 3)` uint8 after another JPEG, chroma halved (2) or not (0)."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "jpeg", quality=quality, subsampling=subsampling)
     with Image.open(stream) as stored:
-        return float((np.asarray(stored.convert("RGB")) != picture).mean())
+        return np.asarray(stored.convert("RGB"))
+
+
+def _changed(picture: np.ndarray, quality: int, subsampling: int) -> float:
+    """Share of values that storing as JPEG changes."""
+    return float((stored_again(picture, quality, subsampling) != picture).mean())
 
 
 def _matches(values: np.ndarray, step: float) -> tuple[float, float]:

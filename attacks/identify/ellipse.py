@@ -8,7 +8,6 @@ middle, show as much contrast: regions that fade in are not found.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -44,12 +43,10 @@ SMALLEST = 24
 """Sides in pixels of the boxes of ellipses that are tried."""
 
 
-def inner_rectangle(box: Box) -> Box:
-    """The largest box inside the ellipse that touches `box`."""
+def ellipse_distance(y: np.ndarray, x: np.ndarray, box: Box) -> np.ndarray:
+    """Distance from the middle in units of the half axes of the ellipse in a box."""
     x0, y0, x1, y1 = box
-    share = (1 - 2**-0.5) / 2
-    left, top = math.ceil(share * (x1 - x0)), math.ceil(share * (y1 - y0))
-    return x0 + left, y0 + top, x1 - left, y1 - top
+    return np.hypot((2 * x - x0 - x1 + 1) / (x1 - x0), (2 * y - y0 - y1 + 1) / (y1 - y0))
 
 
 Score = Callable[[Box], float]
@@ -67,9 +64,18 @@ def find_ellipse(detail: np.ndarray, sides: Sides) -> tuple[Box, float]:
     for step in STEPS:
         # While a rim is far off, the detail says where to go; nearer, a jump beside it does.
         score = _explained(detail) if step > NEAR else _rim(_spread(sides, step // 2))
-        found = sorted((_moved(box, step, score, detail.shape) for _, box in found), reverse=True)
+        found = sorted((moved(box, step, score, detail.shape) for _, box in found), reverse=True)
         found = found[: max(1, len(found) - 1)]
     evidence, box = found[0] if found else (0.0, (0, 0, *detail.shape[::-1]))
+    return box, evidence
+
+
+def to_rim(box: Box, sides: Sides) -> tuple[Box, float]:
+    """The ellipse near the one in `box` whose rim fits the jumps best, and the mean evidence."""
+    shape = (sides[0].shape[0], sides[2].shape[1])
+    evidence = 0.0
+    for step in (2, 1):
+        evidence, box = moved(box, step, _rim(_spread(sides, step // 2)), shape)
     return box, evidence
 
 
@@ -144,8 +150,8 @@ def _neighbours(box: Box, step: int, height: int, width: int) -> np.ndarray:
     return boxes[(boxes[:, 2:] - boxes[:, :2] >= SMALLEST / 2).all(axis=1)]
 
 
-def _moved(box: Box, step: int, score: Score, shape: tuple[int, int]) -> tuple[float, Box]:
-    """The box moved by steps to where the score is highest, after that score."""
+def moved(box: Box, step: int, score: Score, shape: tuple[int, int]) -> tuple[float, Box]:
+    """The box moved by steps to where the score is highest, after that score; `shape`: (H, W)."""
     best = -np.inf
     for _ in range(8):
         trials = [

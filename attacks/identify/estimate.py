@@ -10,18 +10,18 @@ from threadpoolctl import threadpool_limits
 
 from attacks.identify import responses
 from attacks.identify.compression import MCU, jpeg_quality_of
-from attacks.identify.ellipse import inner_rectangle
 from attacks.identify.enlarged import Enlargement, enlargement
 from attacks.identify.evidence import Evidence, measure
 from attacks.identify.learned import classify
 from attacks.identify.likelihood import scan
 from attacks.identify.prior import face_prior
-from attacks.identify.region import find_region
+from attacks.identify.region import Region, find_region, whole_part
 from attacks.identify.result import EncodedInfo, Identification, with_codec
 from attacks.identify.spectra import Spectrum
 from attacks.identify.structure import block_grid, solid_colour
-from attacks.identify.traces import comb_size, line_direction
-from attacks.identify.widths import gaussian_widths
+from attacks.identify.traces import blocks_under_jpeg, comb_size, line_direction
+from attacks.identify.widths import Widths, gaussian_widths
+from attacks.operators.base import ROUNDING_VARIANCE
 from attacks.operators.blur import rule_kernel, rule_sigma
 from metrics.errors import InputError
 
@@ -34,6 +34,10 @@ STRETCH = 0.05
 """Log ratio of two sigmas."""
 EXPLAINED = 0.9
 """Confidence from which one operator on the whole picture is preferred to one on a part."""
+NOISY = 0.6
+"""Standard deviation in grey levels from which noise was added: rounding alone leaves .29."""
+LARGEST_HALF = 60
+"""Half width of the largest kernel that is looked for under noise."""
 OPENCV = 8.0
 """Gain in log posterior from which the kernel is taken to be OpenCV's."""
 
@@ -77,26 +81,42 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     """The answer for the part that was processed, if one stands out and the whole picture has no
     better explanation: blocks and enlarged samples have straight edges too."""
     height, width = picture.shape[:2]
-    found = find_region(picture)
+    found = find_region(picture, was_jpeg=stored is None)
     box = (0, 0, width, height)
-    if found.shape == "ellipse":
-        part = _identify_ellipse(picture, found.box, stored)
+    if found.shape == "ellipse" or found.soft:
+        part = _identify_masked(picture, found, stored)
     else:
         part = _identify_region(picture, found.box, stored)
-    if found.box == box or part.family in ("solid", "pixelate"):
+    if found.box == box or found.soft or part.family in ("solid", "pixelate"):
         return part
     whole = _identify_region(picture, box, stored)
-    explained = whole.family not in ("none", "unknown") and whole.confidence > EXPLAINED
+    # Noise on everything would not leave a part without detail.
+    nothing = whole.family in ("none", "unknown", "noise")
+    explained = not nothing and whole.confidence > EXPLAINED
     return whole if explained or part.family in ("none", "unknown") else part
 
 
-def _identify_ellipse(
-    picture: np.ndarray, box: tuple[int, int, int, int], stored: int | None
-) -> Identification:
-    """The answer for the ellipse that touches `box`, from the rectangle inside it."""
-    inside = _identify_region(picture, inner_rectangle(box), stored, cut=True)
-    spec = None if inside.spec is None else f"{inside.spec}|ellipse"
-    return replace(inside, region=box, region_shape="ellipse", spec=spec)
+def _identify_masked(picture: np.ndarray, found: Region, stored: int | None) -> Identification:
+    """The answer for an ellipse or a box that fades, from the rectangle inside it where the mask is
+    whole."""
+    core = whole_part(found)
+    fading_box = found.shape == "box"
+    # The one tool known to fade a box blurs it by the Gaussian that blurs the mask.
+    inside = _identify_region(picture, core, stored, True, ("box",) if fading_box else ())
+    parameters = dict(inside.parameters)
+    for side, start, first in (("x", found.box[0], core[0]), ("y", found.box[1], core[1])):
+        if (phase := f"phase_{side}") in parameters:
+            block = parameters[f"block_{side}"]
+            parameters[phase] = round((first - start + parameters[phase]) % block)
+    if found.soft:
+        parameters["soft"] = found.soft
+    spec = inside.spec
+    if spec is not None and not fading_box:
+        spec += f"|ellipse:soft={found.soft:.2g}" if found.soft else "|ellipse"
+    elif inside.family == "gaussian":
+        spec = f"imagenet:r={found.soft:.3g}"
+    shape = "soft" if fading_box else "ellipse"
+    return replace(inside, region=found.box, region_shape=shape, parameters=parameters, spec=spec)
 
 
 def _identify_region(
@@ -104,9 +124,10 @@ def _identify_region(
     box: tuple[int, int, int, int],
     stored: int | None,
     cut: bool = False,
+    excluded: tuple[str, ...] = (),
 ) -> Identification:
     """`stored`: quality of the JPEG file, None where it is none; `cut`: the box is cut out of what
-    was processed."""
+    was processed; `excluded`: families that are out of the question."""
     x0, y0, x1, y1 = box
     region = np.ascontiguousarray(picture[y0:y1, x0:x1])
     height, width = region.shape[:2]
@@ -141,24 +162,35 @@ def _identify_region(
         )
     # Units that lie in the region as a whole: what is outside may have been stored before.
     quality = stored or jpeg_quality_of(picture[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
-    evidence = measure(region, cut)
+    evidence = measure(region, cut, quality)
     enlarged = enlargement(region)
     # The samples' places tell an enlargement even under JPEG, where the network guesses.
-    family, confidence = classify(evidence.features, "downscale")
-    describe = {"none": _none, "box": _box, "motion": _motion, "permute": _permute, "noise": _noise}
+    family, confidence = classify(evidence.features, "downscale", *excluded)
+    describe = {
+        "none": _none,
+        "gaussian": _gaussian,
+        "box": _box,
+        "motion": _motion,
+        "permute": _permute,
+        "pixelate": _pixelate,
+        "noise": _noise,
+    }
     scrambled = family in ("permute", "noise") and confidence > EXPLAINED
     if enlarged.certain and not scrambled:
         family, confidence = "downscale", 1.0
         parameters, spec = _downscale(enlarged)
-    elif family == "gaussian":
-        parameters, spec = _gaussian(evidence, quality)
     else:
         parameters, spec = describe.get(family, _nothing)(evidence, region)
+    noise = (
+        evidence.noise if family in ("gaussian", "box", "noise") else evidence.gaussian.noise**0.5
+    )
+    if spec is not None and family in ("gaussian", "box") and quality is None and noise > NOISY:
+        spec += f"|noise:sigma={np.sqrt(noise**2 - ROUNDING_VARIANCE):.3g}"
     return replace(
         answer,
         family=family,
         parameters=parameters,
-        noise=float(np.sqrt(evidence.gaussian.noise)),
+        noise=float(noise),
         codec=None if quality is None else "jpeg",
         quality=quality,
         confidence=confidence,
@@ -177,9 +209,13 @@ def _none(evidence: Evidence, region: np.ndarray) -> Description:
     return {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}, "none"
 
 
-def _gaussian(evidence: Evidence, quality: int | None) -> Description:
-    """Square unless the axes differ by much more than their uncertainty."""
-    found = gaussian_widths(evidence.power, quality)
+def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
+    """Square unless the axes differ by much more than their uncertainty; under noise, which the
+    networks of `widths` do not know, by the likelihood alone."""
+    if evidence.quality is None and evidence.noise > NOISY:
+        found = _width_under_noise(evidence.fine)
+    else:
+        found = gaussian_widths(evidence.power, evidence.quality, evidence.cut)
     stretch = abs(np.log(found.x / found.y))
     if stretch > max(STRETCH, RECTANGULAR * np.hypot(found.sd_x, found.sd_y)):
         sigma_x, sigma_y, sd_x, sd_y = found.x, found.y, found.sd_x, found.sd_y
@@ -190,7 +226,8 @@ def _gaussian(evidence: Evidence, quality: int | None) -> Description:
         sd_x = sd_y = found.sd_square
         kernel = max(3, rule_kernel(found.square))
         spec = f"gaussian:k={kernel}"
-        opencv = None if quality else _opencv_kernel(evidence.fine, kernel)
+        plain = evidence.quality is None and not evidence.cut
+        opencv = _opencv_kernel(evidence.fine, kernel) if plain else None
         if opencv is not None:
             kernel, spec = opencv, f"cv-gaussian:k={opencv}"
             sigma_x = sigma_y = rule_sigma(opencv)
@@ -202,6 +239,19 @@ def _gaussian(evidence: Evidence, quality: int | None) -> Description:
         "kernel_size": kernel,
     }
     return parameters, spec
+
+
+def _width_under_noise(fine: Spectrum) -> Widths:
+    """The width of equal axes that explains a spectrum best."""
+    halves = np.arange(1, min(LARGEST_HALF, min(fine.height, fine.width) // 2) + 1)
+    cost = scan(fine, face_prior(), responses.gaussian.bank(halves.astype(float), fine))
+    likely = np.exp(cost.min() - cost)
+    likely /= likely.sum()
+    sigma = rule_sigma(2 * int(halves[np.argmin(cost)]) + 1)
+    sigmas = np.array([rule_sigma(2 * int(half) + 1) for half in halves])
+    # Half a step of the grid at least.
+    sd = max(float(np.sqrt(likely @ (sigmas - sigma) ** 2)), 0.15) / sigma
+    return Widths(sigma, sigma, sigma, sd, sd, sd)
 
 
 def _downscale(enlarged: Enlargement) -> Description:
@@ -245,6 +295,12 @@ def _permute(evidence: Evidence, region: np.ndarray) -> Description:
     return {"block": size}, f"permute:b={size}"
 
 
+def _pixelate(evidence: Evidence, region: np.ndarray) -> Description:
+    """Under a JPEG: blocks are no longer of one colour, but jump at regular places."""
+    size = blocks_under_jpeg(region)
+    return {"block_x": size, "block_y": size}, f"pixelate:b={size}"
+
+
 def _noise(evidence: Evidence, region: np.ndarray) -> Description:
-    sigma = float(np.sqrt(evidence.gaussian.noise))
+    sigma = evidence.noise
     return {"sigma": sigma}, f"noise:sigma={sigma:.3g}"

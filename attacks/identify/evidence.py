@@ -12,6 +12,7 @@ from attacks.identify.likelihood import Fit, fit, scan
 from attacks.identify.prior import face_prior
 from attacks.identify.spectra import Spectrum, empty_spectrum, power_of, spectrum
 from attacks.identify.traces import traces
+from attacks.identify.widths import conditions
 
 COARSE, FINE = 6.0, 12.0
 """Growth of frequency bins for the scan and for the refinement."""
@@ -22,6 +23,8 @@ ABSOLUTE = np.geomspace(0.008, 0.71, 21)
 RELATIVE = np.geomspace(0.25, 4.8, 15)
 """Edges of the radial bins in units of 1 / (2 pi sigma) of the fitted blur."""
 
+CORNER = 0.7
+"""Share of both frequency axes above which what is left is taken for noise."""
 SUMMARY = 9
 """Leading features that sum the fits up; then come the rings of each plane."""
 RINGS = len(ABSOLUTE) + len(RELATIVE) - 2
@@ -32,7 +35,8 @@ RINGS = len(ABSOLUTE) + len(RELATIVE) - 2
 class Evidence:
     """gaussian, box: best fits of square kernels, their shape the half width. margin: by how much
     the box's cost lies under the Gaussian's. features `(F,)`: NaN where a grey region has none.
-    power `(P, H, W)` of every mode; fine: the spectrum the fits saw."""
+    power `(P, H, W)` of every mode; fine: the spectrum the fits saw; noise: standard deviation in
+    grey levels at the highest frequencies; quality, cut: as given."""
 
     gaussian: Fit
     box_half: float
@@ -40,6 +44,9 @@ class Evidence:
     features: np.ndarray
     power: np.ndarray
     fine: Spectrum
+    noise: float
+    quality: int | None
+    cut: bool
 
 
 @lru_cache(maxsize=32)
@@ -52,9 +59,9 @@ def _bank(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return gaussians, boxes, np.vstack(banks)
 
 
-def measure(region: np.ndarray, cut: bool = False) -> Evidence:
+def measure(region: np.ndarray, cut: bool = False, quality: int | None = None) -> Evidence:
     """Evidence from a region `(H, W, 3)` uint8 that is not constant, sides at least 8, `cut` out of
-    what was processed or the whole of it."""
+    what was processed or the whole of it; `quality`: of the JPEG it was."""
     height, width = region.shape[:2]
     power = power_of(region, cut)
     coarse, fine = spectrum(power, COARSE), spectrum(power, FINE)
@@ -80,8 +87,24 @@ def measure(region: np.ndarray, cut: bool = False) -> Evidence:
         np.log(height * width) / 2,
         np.log(height / width),
     ]
-    features = np.concatenate([summary, _radial(fine, best), traces(region)])
-    return Evidence(best, box_half, margin, features, power, fine)
+    noise = white_noise(power)
+    features = np.concatenate(
+        [
+            summary,
+            _radial(fine, best),
+            traces(region),
+            [np.log(noise)],
+            conditions(power.shape, quality, cut)[2:],
+        ]
+    )
+    return Evidence(best, box_half, margin, features, power, fine, noise, quality, cut)
+
+
+def white_noise(power: np.ndarray) -> float:
+    """Standard deviation in grey levels of what is left at the highest frequencies of `power_of` a
+    region `(P, H, W)`: noise, where a blur took everything else."""
+    height, width = (int(CORNER * side) for side in power.shape[1:])
+    return float(np.sqrt(power[:, height:, width:].mean()))
 
 
 def _radial(fine: Spectrum, found: Fit) -> np.ndarray:

@@ -18,6 +18,9 @@ from attacks.identify.spectra import Spectrum, empty_spectrum
 
 KNOTS = np.log([1.0, 3.0, 8.0, 20.0, 50.0, 110.0, 255.0])
 
+LEAST = 2e-4
+"""Least variance of a combination of coefficients: about the smallest that is measured."""
+
 
 def _splines(x: np.ndarray) -> np.ndarray:
     """Natural cubic splines `(n, knots)` in truncated-power form: linear past the outer knots."""
@@ -85,4 +88,8 @@ class SpectrumPrior:
 def face_prior() -> SpectrumPrior:
     """The prior that ships with the package (`prior.json`)."""
     text = resources.files(__package__).joinpath("prior.json").read_text()
-    return SpectrumPrior(**{name: np.array(values) for name, values in json.loads(text).items()})
+    stored = {name: np.array(values) for name, values in json.loads(text).items()}
+    variance, axes = np.linalg.eigh(stored["covariance"])
+    # Rounded to five digits, the least variances are off and may even be negative.
+    covariance = (axes * np.maximum(variance, LEAST)) @ axes.T
+    return SpectrumPrior(stored["mean"], covariance)

@@ -8,12 +8,23 @@ inside; a box is scored by the sum along its four sides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from attacks.identify.ellipse import find_ellipse
+from attacks.identify.blocks import elliptic_blocks
+from attacks.identify.compression import jpeg_quality_of
+from attacks.identify.ellipse import Sides, find_ellipse, to_rim
+from attacks.identify.fading import with_fading
+from attacks.identify.lattice import (
+    Changed,
+    box_score,
+    changed_blocks,
+    ellipse_score,
+    find_changed,
+)
 from attacks.identify.structure import block_grid
 
 CANDIDATES = 14
@@ -31,6 +42,17 @@ ENOUGH = 75.0
 """Border pixels times evidence times contrast that a region needs."""
 ACCEPTED = 0.3
 """Evidence per border pixel, above `OFFSET`, that each side needs."""
+SAME, SAME_ELLIPSE = 0.98, 0.93
+"""Share of the likelihood ratio of what was changed from which a box, or an ellipse, with a sharp
+border is it."""
+SOFT, SOFT_BOX = 0.12, 0.02
+"""Fading from which a rim is not taken for sharp."""
+WHOLE = 2.0
+"""Sigmas inside the side of a blurred box from which its mask is taken for whole."""
+CORE = 24
+"""Sides in pixels of the least part that a filter is read from."""
+NEAR = 12
+"""Pixels within which the side of a changed box is looked for."""
 JPEG = 8
 """Side in pixels of a JPEG's blocks."""
 NEIGHBOURS = np.tile(np.array([1, 1, 0, 1, 1]) / (4 * 33), (33, 1))
@@ -39,37 +61,119 @@ NEIGHBOURS = np.tile(np.array([1, 1, 0, 1, 1]) / (4 * 33), (33, 1))
 
 @dataclass(frozen=True)
 class Region:
-    """box: x0, y0, x1, y1; shape: `box` or `ellipse`; evidence: mean per border pixel, 0 for the
-    whole picture."""
+    """box: x0, y0, x1, y1; shape: `box` or `ellipse`; soft: over how much of the half axes an
+    ellipse fades, or the sigma in longer sides of the Gaussian that fades a box; evidence: mean per
+    border pixel, 0 for the whole picture."""
 
     box: tuple[int, int, int, int]
     shape: str = "box"
+    soft: float = 0.0
     evidence: float = 0.0
 
 
-def find_region(picture: np.ndarray) -> Region:
-    """The processed part of a picture `(H, W, 3)` uint8; the whole picture when none stands out."""
+def find_region(picture: np.ndarray, was_jpeg: bool = True) -> Region:
+    """The processed part of a picture `(H, W, 3)` uint8; the whole picture when none stands out.
+
+    `was_jpeg`: the picture may have been a JPEG before it was processed, and not since.
+    """
     height, width = picture.shape[:2]
     whole = Region((0, 0, width, height))
     if min(height, width) < 2 * SMALLEST:
         return whole
+    sharp, sides = _sharp_region(picture)
+    quality = jpeg_quality_of(picture) if was_jpeg else None
+    if quality is None:
+        return sharp
+    ratio = changed_blocks(picture, quality)
+    changed = find_changed(ratio)
+    if changed is None:
+        return sharp
+    score, least = (box_score, SAME) if sharp.shape == "box" else (ellipse_score, SAME_ELLIPSE)
+    if score(ratio, sharp.box) > least * changed.score:
+        return sharp
+    return _changed_region(picture, quality, ratio, changed, sides)
+
+
+def whole_part(region: Region) -> tuple[int, int, int, int]:
+    """The largest box inside a region's mask where that is whole, but no smaller than what a filter
+    can be read from."""
+    x0, y0, x1, y1 = region.box
+    width, height = x1 - x0, y1 - y0
+    if region.shape == "ellipse":
+        share = (1 - (1 - region.soft) * 2**-0.5) / 2
+        margins = share * width, share * height
+    else:
+        margins = (WHOLE * region.soft * max(width, height),) * 2
+    left, top = (
+        max(0, min(math.ceil(margin), (side - CORE) // 2))
+        for margin, side in zip(margins, (width, height), strict=True)
+    )
+    return x0 + left, y0 + top, x1 - left, y1 - top
+
+
+def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides]:
+    """The part with sharp borders, and the evidence of sides that it was found by."""
+    height, width = picture.shape[:2]
+    whole = Region((0, 0, width, height))
     left, right = _side_evidence(picture)
     top, bottom = (e.T for e in _side_evidence(picture.transpose(1, 0, 2)))
     blocks = _pixelated(picture, _plausible_boxes(left, right, top, bottom))
-    if blocks is not None:
-        return blocks
     left, right = _without_jpeg(left), _without_jpeg(right)
     top, bottom = _without_jpeg(top.T).T, _without_jpeg(bottom.T).T
+    sides = (left, right, top, bottom)
+    if blocks is not None:
+        ellipse = elliptic_blocks(picture, blocks.box)
+        if ellipse is not None:
+            blocks = Region(to_rim(ellipse, sides)[0], "ellipse", evidence=blocks.evidence)
+        return blocks, sides
     detail = _detail(picture)
-    boxes, length, evidence = _plausible_boxes(left, right, top, bottom)
+    boxes, length, evidence = _plausible_boxes(*sides)
     if len(boxes):
         contrast = detail_contrast(detail, boxes)
         score = length * evidence * contrast.clip(0, 1)
         best = np.argmax(score)
         if score[best] >= ENOUGH and contrast[best] >= CONTRAST:
-            return Region(_box(boxes[best]), evidence=float(evidence[best]))
-    box, jump = find_ellipse(detail, (left, right, top, bottom))
-    return Region(box, "ellipse", jump) if jump > ACCEPTED else whole
+            return Region(_box(boxes[best]), evidence=float(evidence[best])), sides
+    box, jump = find_ellipse(detail, sides)
+    return (Region(box, "ellipse", evidence=jump) if jump > ACCEPTED else whole), sides
+
+
+def _changed_region(
+    picture: np.ndarray, quality: int, ratio: np.ndarray, changed: Changed, sides: Sides
+) -> Region:
+    """The part whose blocks were changed, its border as sharp as the pixels show it."""
+    x0, y0, x1, y1 = whole_part(Region(changed.box, changed.shape))
+    if block_grid(picture[y0:y1, x0:x1]) is None:
+        faded = with_fading(picture, quality, ratio, changed)
+    else:  # Tools that pixelate do not fade.
+        faded = replace(changed, soft=0.0)
+    if changed.shape == "box":
+        if faded.soft >= SOFT_BOX:
+            return Region(faded.box, "box", faded.soft)
+        return Region(_to_jumps(changed.box, sides))
+    if faded.soft >= SOFT:
+        return Region(faded.box, "ellipse", faded.soft)
+    box, jump = to_rim(changed.box, sides)
+    return Region(box if jump > ACCEPTED else changed.box, "ellipse", evidence=max(jump, 0.0))
+
+
+def _to_jumps(box: tuple[int, int, int, int], sides: Sides) -> tuple[int, int, int, int]:
+    """The box with each side on the strongest jump near it."""
+    x0, y0, x1, y1 = box
+    left, right, top, bottom = sides
+
+    def strongest(evidence: np.ndarray, at: int) -> int:
+        low = max(0, at - NEAR)
+        return low + int(np.argmax(evidence[low : at + NEAR + 1]))
+
+    moved = (
+        strongest(left[y0:y1].mean(axis=0), x0),
+        strongest(top[:, x0:x1].mean(axis=1), y0),
+        strongest(right[y0:y1].mean(axis=0), x1),
+        strongest(bottom[:, x0:x1].mean(axis=1), y1),
+    )
+    smallest = min(moved[2] - moved[0], moved[3] - moved[1])
+    return moved if smallest >= SMALLEST else box
 
 
 def _pixelated(

@@ -45,7 +45,10 @@ class Identification:
     """What was done to one picture, as far as its pixels tell.
 
     region: x0, y0, x1, y1 in pixels, half-open; the whole picture when no part stands out.
-    region_shape: `box`, or `ellipse`: the one that touches the box `region`.
+    region_shape: `box`; `ellipse`: the one that touches the box `region`; or `soft`: a box whose
+        mask was blurred, so that it reaches beyond `region` as far as it fades inside. The
+        parameter `soft` is the outer share of its half axes over which an ellipse fades, or the
+        sigma of the Gaussian that blurred the mask in longer sides of the box.
     family: one of `FAMILIES`.
     parameters: of the family, with standard deviations under names that end in `_sd`. Gaussian:
         sigma_x, sigma_y, kernel_size (odd size under the torchvision/OpenCV rule; 1 = no blur).

@@ -15,6 +15,8 @@ TILE = 128
 ANGLES = np.arange(0, 180, 7.5)
 LENGTHS = np.array([5, 7, 9, 11, 13, 15, 18, 21, 25, 29, 33, 38, 44, 50])
 PERIODS = np.arange(4, 65)
+DIVISOR = 0.6
+"""Share of the strongest pattern's strength from which a divisor of its size is the block size."""
 
 
 def traces(region: np.ndarray) -> np.ndarray:
@@ -72,18 +74,26 @@ def _tails(plane: np.ndarray) -> np.ndarray:
 def _comb(plane: np.ndarray) -> np.ndarray:
     """Strongest regular pattern of jumps between columns: log ratio of jumps on and off the grid
     over all block sizes and phases, its block size, and the same at JPEG's 8."""
-    jump = np.log(np.abs(np.diff(plane, axis=1)).mean(axis=0) + 0.3)
-    padded = np.pad(jump, 4, mode="edge")
-    excess = jump - np.median(np.stack([padded[i : i + len(jump)] for i in range(9)]), axis=0)
     best, size, at_eight = 0.0, 0, 0.0
-    for period in PERIODS[len(jump) >= PERIODS * 2]:
-        whole = excess[: len(excess) // period * period].reshape(-1, period)
-        strength = whole.mean(axis=0).max() * np.sqrt(len(whole) / (len(whole) + 2))
+    for period, strength in _comb_strengths(plane).items():
         if strength > 1.15 * best:
-            best, size = strength, int(period)
+            best, size = strength, period
         if period == 8:
             at_eight = strength
     return np.array([best, np.log(size + 1), at_eight])
+
+
+def _comb_strengths(plane: np.ndarray) -> dict[int, float]:
+    """By block size in pixels, the log ratio of jumps between columns on and off the grid."""
+    jump = np.log(np.abs(np.diff(plane, axis=1)).mean(axis=0) + 0.3)
+    padded = np.pad(jump, 4, mode="edge")
+    excess = jump - np.median(np.stack([padded[i : i + len(jump)] for i in range(9)]), axis=0)
+    strengths = {}
+    for period in PERIODS[len(jump) >= PERIODS * 2]:
+        whole = excess[: len(excess) // period * period].reshape(-1, period)
+        mean = whole.mean(axis=0).max()
+        strengths[int(period)] = float(mean * np.sqrt(len(whole) / (len(whole) + 2)))
+    return strengths
 
 
 def _bends(plane: np.ndarray) -> np.ndarray:
@@ -108,6 +118,21 @@ def comb_size(region: np.ndarray) -> int:
     plane = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY).astype(np.float64)
     found = max((_comb(p) for p in (plane, plane.T)), key=lambda f: f[0])
     return max(1, round(float(np.expm1(found[1]))))
+
+
+def blocks_under_jpeg(region: np.ndarray) -> int:
+    """Block size in pixels of a region `(H, W, 3)` that was pixelated and stored as JPEG.
+
+    Lines that both grids share jump most, so the strongest pattern may be a multiple of the blocks.
+    """
+    plane = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    across, down = _comb_strengths(plane), _comb_strengths(plane.T)
+    both = {size: across[size] + down[size] for size in sorted(across.keys() & down.keys())}
+    if not both:
+        return 1
+    best = max(both, key=lambda size: both[size])
+    divisors = (size for size in both if best % size == 0)
+    return next(size for size in divisors if both[size] >= DIVISOR * both[best])
 
 
 def line_direction(region: np.ndarray) -> tuple[int, float]:

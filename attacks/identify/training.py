@@ -1,12 +1,12 @@
 """Measure the numbers that identification ships with, from clear background faces.
 
     python -m attacks.identify.training prior FACES.csv
-    python -m attacks.identify.training learned FACES.csv --samples 4000
+    python -m attacks.identify.training learned FACES.csv LONDON.csv PEOPLE --samples 9000
     python -m attacks.identify.training widths FACES.csv LONDON.csv PEOPLE --samples 12000
 
-`widths` stands in `training_widths`. FACES.csv has the columns `identity, role, path` (paths
-relative to it); only rows whose role is `background` are read, so nobody an audit is about takes
-part. Only aggregate numbers are written.
+`widths` and what the three sources are stand in `training_widths`. FACES.csv has the columns
+`identity, role, path` (paths relative to it); only rows whose role is `background` are read, so
+nobody an audit is about takes part. Only aggregate numbers are written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +24,37 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from attacks.identify import responses, training_widths
+from attacks.identify.compression import jpeg_quality_of
 from attacks.identify.evidence import measure
 from attacks.identify.likelihood import fit
 from attacks.identify.prior import SpectrumPrior, design
 from attacks.identify.spectra import power_of, spectrum
-from attacks.operators import Chain, Operator, parse
+from attacks.identify.training_widths import inner_part, sources
+from attacks.operators import Operator, parse
 
 SHARES = {
     "none": 0.12,
-    "gaussian": 0.46,
+    "gaussian": 0.40,
     "box": 0.10,
     "median": 0.08,
     "motion": 0.08,
-    "downscale": 0.07,
+    "downscale": 0.06,
     "noise": 0.04,
-    "permute": 0.05,
+    "permute": 0.04,
+    "pixelate": 0.04,
     "unknown": 0.04,
 }
+TAILS = {"": 0.45, "jpeg": 0.38, "noise": 0.09, "noise|jpeg": 0.05, "webp": 0.03}
+"""What comes after the operator."""
+NOISY = ("gaussian", "box", "motion")
+"""Families that noise may follow, from kernels of `SHOWS` pixels on: less would not show."""
+SHOWS = 9
+COUNTED = {"none": 3}
+"""How often samples of a family count: an untouched picture must not be called anything else."""
+MEMBERS = 3
+"""Networks whose outputs are averaged."""
+CUT = 0.15
+"""Share of samples that are cut out of what was processed, as from an ellipse."""
 
 
 def background(table: Path) -> list[Path]:
@@ -102,6 +117,8 @@ def draw_spec(family: str, rng: np.random.Generator) -> str:
         if rng.random() < 0.7
         else f"dp-snow:p={rng.uniform(0.05, 0.8):.2f}",
         "permute": f"permute:b={int(np.exp(rng.uniform(1.6, 3.7)))}",
+        "pixelate": f"pixelate:b={rng.integers(3, 25)},"
+        f"mode={rng.choice(['mean', 'bilinear', 'nearest', 'point'])}",
     }[family]
 
 
@@ -131,39 +148,88 @@ def oddity(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.addWeighted(picture, 2.5, cv2.GaussianBlur(picture, (9, 9), 0), -1.5, 0)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """family; operator: None for an oddity; region `(H, W, 3)`, maybe `cut` out of what was
+    processed; quality: of the JPEG that the pixels show."""
+
+    family: str
+    operator: Operator | None
+    region: np.ndarray
+    cut: bool
+    quality: int | None
+
+
 def simulate(
-    files: list[Path], samples: int, seed: int
-) -> Iterator[tuple[str, Operator | None, np.ndarray]]:
-    """Family, operator (None for an oddity) and anonymised picture; a quarter went through JPEG."""
+    files: tuple[list[Path], list[Path], list[Path]], samples: int, seed: int
+) -> Iterator[Sample]:
+    """Anonymised pictures of the people in `training_widths.sources`."""
     for sequence in np.random.SeedSequence(seed).spawn(samples):
-        rng = np.random.default_rng(sequence)
-        picture = reframe(read(files[int(rng.integers(len(files)))]), rng)
-        if rng.random() < 0.06:
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-            picture = np.repeat(grey[..., None], 3, axis=2)
-        family = str(
-            rng.choice(list(SHARES), p=np.array(list(SHARES.values())) / sum(SHARES.values()))
-        )
-        operator = None if family == "unknown" else parse(draw_spec(family, rng))
-        out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
-        if rng.random() < 0.25:
-            codec = parse(f"jpeg:q={rng.integers(60, 99)}")
-            out = codec.apply(out, rng)
-            operator = None if operator is None else Chain((operator, codec))
-        yield family, operator, out
+        yield _sample(files, np.random.default_rng(sequence))
+
+
+def _sample(files: tuple[list[Path], list[Path], list[Path]], rng: np.random.Generator) -> Sample:
+    if rng.random() < 0.6:
+        picture = reframe(read(files[1][int(rng.integers(len(files[1])))]), rng)
+    else:
+        picture = training_widths.clear_picture(*files, rng)
+    if rng.random() < 0.06:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        picture = np.repeat(grey[..., None], 3, axis=2)
+    family = _choose(SHARES, rng)
+    operator = None if family == "unknown" else parse(draw_spec(family, rng))
+    out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
+    tail = _tail(family, operator, rng)
+    if tail:
+        out = parse(tail).apply(out, rng)
+        operator = None if operator is None else parse(f"{operator}|{tail}")
+    quality = jpeg_quality_of(out)
+    cut = rng.random() < CUT
+    return Sample(family, operator, inner_part(out, rng) if cut else out, cut, quality)
+
+
+def _choose(shares: dict[str, float], rng: np.random.Generator) -> str:
+    weights = np.array(list(shares.values()))
+    return str(rng.choice(list(shares), p=weights / weights.sum()))
+
+
+def _tail(family: str, operator: Operator | None, rng: np.random.Generator) -> str:
+    kind = "jpeg" if family == "pixelate" else _choose(TAILS, rng)
+    size = 0 if operator is None else operator.parameters.get("k", 0)
+    if operator is not None:
+        size = operator.parameters.get("kernel_size", size)
+    if "noise" in kind and (family not in NOISY or size < SHOWS):
+        kind = "jpeg" if "jpeg" in kind else ""
+    settings = {
+        "jpeg": f"jpeg:q={rng.integers(45, 99)}",
+        "webp": f"webp:q={rng.integers(60, 96)}",
+        "noise": f"noise:sigma={np.exp(rng.uniform(-0.4, 2.7)):.2f}",
+    }
+    return "|".join(settings[step] for step in kind.split("|") if step)
 
 
 def train_learned(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
-    """Fit the classifier of families: features `(N, F)`; families `(N,)`."""
+    """Fit the classifier of families: features `(N, F)`; families `(N,)`. The mean of a few
+    networks, which is one wide one."""
     mean, scale = np.nanmean(features, axis=0), np.nanstd(features, axis=0) + 1e-6
     x = np.nan_to_num((features - mean) / scale).clip(-6, 6)
-    classifier = MLPClassifier(
-        hidden_layer_sizes=(48,), alpha=1.0, learning_rate_init=2e-3, max_iter=200, random_state=0
-    ).fit(x, families)
-    pairs = zip(classifier.coefs_, classifier.intercepts_, strict=True)
-    layers = [[weights.tolist(), bias.tolist()] for weights, bias in pairs]
+    counted = np.repeat(np.arange(len(x)), [COUNTED.get(family, 1) for family in families])
+    members = [
+        MLPClassifier(
+            hidden_layer_sizes=(64,), alpha=0.3, learning_rate_init=2e-3, random_state=seed
+        ).fit(x[counted], families[counted])
+        for seed in range(MEMBERS)
+    ]
+    (inner, outer), (inner_bias, outer_bias) = (
+        zip(*(getattr(member, name) for member in members), strict=True)
+        for name in ("coefs_", "intercepts_")
+    )
+    layers = [
+        [np.hstack(inner).tolist(), np.hstack(inner_bias).tolist()],
+        [(np.vstack(outer) / MEMBERS).tolist(), np.mean(outer_bias, axis=0).tolist()],
+    ]
     scaling = {"mean": mean.tolist(), "scale": scale.tolist()}
-    return {"family": scaling | {"layers": layers, "classes": classifier.classes_.tolist()}}
+    return {"family": scaling | {"layers": layers, "classes": members[0].classes_.tolist()}}
 
 
 def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
@@ -219,13 +285,14 @@ def main() -> None:
     if options.what == "widths":
         training_widths.main(options.faces, options.samples, options.seed)
         return
-    files = background(options.faces[0])
     if options.what == "prior":
+        files = background(options.faces[0])
         write("prior.json", measure_prior(files, options.samples, options.seed))
         return
+    lfw, london, people = options.faces
     rows = [
-        (measure(picture).features, family)
-        for family, _, picture in simulate(files, options.samples, options.seed)
+        (measure(s.region, s.cut, s.quality).features, s.family)
+        for s in simulate(sources(lfw, london, people), options.samples, options.seed)
     ]
     features, families = (np.array(column) for column in zip(*rows, strict=True))
     write("learned.json", train_learned(features, families))

@@ -33,8 +33,8 @@ SEEN = frozenset(
     for i in range(0, 129, 3)
 )
 """People of the London set whose pictures were looked at before there was a rule."""
-FINEST = 95
-"""Quality past which a JPEG is not recognised from pixels."""
+CUT = 0.2
+"""Share of samples that are cut out of what was processed, as from an ellipse."""
 BATCH = 128
 RATE = 2e-3
 NETWORKS = {"start": (0.1, 20), "refine": (0.15, 25)}
@@ -117,6 +117,16 @@ def _part(picture: np.ndarray, least: float, rng: np.random.Generator) -> np.nda
     return picture[y : y + h, x : x + w]
 
 
+def inner_part(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What is cut out of a region `(H, W, 3)` of which a tool shows an ellipse, hard or soft."""
+    shares = rng.uniform(0.4, 2**-0.5, 2)
+    height, width = (
+        max(8, int(share * side)) for share, side in zip(shares, region.shape, strict=False)
+    )
+    y, x = (region.shape[0] - height) // 2, (region.shape[1] - width) // 2
+    return np.ascontiguousarray(region[y : y + height, x : x + width])
+
+
 def draw_blur(rng: np.random.Generator) -> tuple[str, float, float, bool]:
     """Spec, both sigmas, and whether they are equal: all odd sizes from 1 to 81, unequal sides, and
     sigmas off the rule."""
@@ -144,13 +154,14 @@ def measure_samples(
         spec, x, y, square = draw_blur(rng)
         quality = None
         if rng.random() < 0.3:
-            quality = int(rng.integers(55, 99))
+            quality = int(rng.integers(45, 99))
             spec += f"|jpeg:q={quality}"
-            quality = quality if quality <= FINEST else None
-        power = power_of(parse(spec).apply(picture, rng))
+        region = parse(spec).apply(picture, rng)
+        cut = rng.random() < CUT
+        power = power_of(inner_part(region, rng) if cut else region, cut)
         if len(power) < 3:  # a grey picture
             power = np.concatenate([power, np.zeros((2, *power.shape[1:]))])
-        more = conditions(power.shape, quality)
+        more = conditions(power.shape, quality, cut)
         true = np.log(np.maximum([x, y], CLEAR))
         start.append((np.r_[absolute_rings(power), more], true))
         wide = 1.0 if rng.random() < 0.7 else 2.5

@@ -43,11 +43,12 @@ class Widths:
     sd_square: float
 
 
-def conditions(shape: tuple[int, ...], quality: int | None) -> np.ndarray:
-    """What else the networks are told `(4,)`: size, and how coarse a JPEG's steps are."""
+def conditions(shape: tuple[int, ...], quality: int | None, cut: bool = False) -> np.ndarray:
+    """What else the networks are told `(5,)`: size, how coarse a JPEG's steps are, and whether the
+    region is `cut` out of what was processed."""
     height, width = shape[-2:]
     coarse = 0.0 if quality is None else np.log2(jpeg_scale(quality) + 1)
-    return np.array([np.log(height), np.log(width), coarse, float(quality is not None)])
+    return np.array([np.log(height), np.log(width), coarse, float(quality is not None), float(cut)])
 
 
 def jpeg_scale(quality: int) -> float:
@@ -55,18 +56,22 @@ def jpeg_scale(quality: int) -> float:
     return (200 - 2 * quality) / 100 if quality >= 50 else 50 / max(quality, 1)
 
 
-def start_features(power: np.ndarray, quality: int | None) -> np.ndarray:
+def start_features(power: np.ndarray, quality: int | None, cut: bool) -> np.ndarray:
     """Input of the first guess, for `power_of` a region `(P, H, W)`."""
     return np.concatenate(
-        [_three(absolute_rings(power), len(power)), conditions(power.shape, quality)]
+        [_three(absolute_rings(power), len(power)), conditions(power.shape, quality, cut)]
     )
 
 
-def refine_features(power: np.ndarray, x: float, y: float, quality: int | None) -> np.ndarray:
+def refine_features(
+    power: np.ndarray, x: float, y: float, quality: int | None, cut: bool
+) -> np.ndarray:
     """Input of the refinement of the sigmas x and y."""
     rings = _three(scaled_rings(power, x, y), len(power))
     log_x, log_y = np.log(x), np.log(y)
-    return np.concatenate([rings, [log_x, log_y, log_x - log_y], conditions(power.shape, quality)])
+    return np.concatenate(
+        [rings, [log_x, log_y, log_x - log_y], conditions(power.shape, quality, cut)]
+    )
 
 
 def _three(features: np.ndarray, planes: int) -> np.ndarray:
@@ -74,19 +79,19 @@ def _three(features: np.ndarray, planes: int) -> np.ndarray:
     return np.concatenate([features, np.full((3 - planes) * (len(features) // planes), np.nan)])
 
 
-def gaussian_widths(power: np.ndarray, quality: int | None) -> Widths:
+def gaussian_widths(power: np.ndarray, quality: int | None, cut: bool = False) -> Widths:
     """Sigmas of the Gaussian that a region went through, from `power_of` it `(P, H, W)`.
 
     A first guess from rings in cycles per pixel, then two refinements from rings in units of the
     guess, where all blurs look alike.
     """
     networks = _networks()
-    guess = networks["start"](start_features(power, quality))[:2]
+    guess = networks["start"](start_features(power, quality, cut))[:2]
     limits = np.log([CLEAR, max(power.shape[1:]) / 2])
     log_sigma = guess.clip(*limits)
     for _ in range(2):
         x, y = np.exp(log_sigma)
-        out = networks["refine"](refine_features(power, x, y, quality))
+        out = networks["refine"](refine_features(power, x, y, quality, cut))
         before, move = log_sigma, (STEP * out[:3]).clip(-LARGEST, LARGEST)
         log_sigma = (before + move[:2]).clip(*limits)
     square = float((before.mean() + move[2]).clip(*limits))

@@ -8,6 +8,7 @@ from attacks.identify import Identification, identify
 from attacks.identify.compression import jpeg_quality_of
 from attacks.identify.enlarged import enlargement
 from attacks.identify.pooled import pool
+from attacks.identify.prior import face_prior
 from attacks.identify.region import find_region
 from attacks.identify.spectra import power_of
 from attacks.identify.widths import gaussian_widths
@@ -149,3 +150,35 @@ def test_a_box_is_no_ellipse(picture: np.ndarray) -> None:
     blurred = apply_to_box(parse("gaussian:k=31"), picture, box, np.random.default_rng(0))
     assert identify(blurred).region_shape == "box"
     assert identify(picture).region == (0, 0, 160, 128)
+
+
+@pytest.mark.parametrize(("kernel", "sigma"), [(31, 2.0), (41, 4.0)])
+def test_noise_over_a_blur_is_measured_and_handed_on(
+    picture: np.ndarray, kernel: int, sigma: float
+) -> None:
+    spec = f"gaussian:k={kernel}|noise:sigma={sigma}"
+    found = identify(parse(spec).apply(picture, np.random.default_rng(0)))
+    assert found.family == "gaussian"
+    assert found.noise == pytest.approx(sigma, rel=0.1)
+    assert found.kernel_size == pytest.approx(kernel, abs=8)
+    assert found.spec is not None and "|noise:sigma=" in found.spec
+    clean = identify(parse(f"gaussian:k={kernel}").apply(picture, np.random.default_rng(0)))
+    assert clean.noise == pytest.approx(12**-0.5, rel=0.1)
+    assert clean.spec is not None and "noise" not in clean.spec
+
+
+def test_pixelation_under_a_jpeg(picture: np.ndarray) -> None:
+    spec = "pixelate:b=10|jpeg:q=75"
+    found = identify(parse(spec).apply(picture, np.random.default_rng(0)))
+    assert (found.family, found.quality) == ("pixelate", 75)
+    assert found.spec == spec
+
+
+def test_blocks_of_one_colour_say_nothing_about_quality(picture: np.ndarray) -> None:
+    """Their mean lies on steps of eight, whatever was done to them."""
+    blocks = parse("pixelate:b=8").apply(picture, np.random.default_rng(0))
+    assert jpeg_quality_of(blocks) is None
+
+
+def test_the_prior_is_a_distribution() -> None:
+    assert np.linalg.eigvalsh(face_prior().covariance).min() > 0
