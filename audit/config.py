@@ -79,7 +79,8 @@ class AuditConfig(BaseModel):
     options: dict[str, int | float | str] = Field(default_factory=dict)
     """Tuning of single attacks, such as `revelio_rounds: 3`; docs/attackers.md names them."""
     checkpoints: dict[str, str] = Field(default_factory=dict)
-    """Folders of trained attackers by attack, instead of the shipped ones."""
+    """Folders of trained attackers by attack, instead of the shipped ones; `shipped` names the
+    student's, which otherwise is trained in the run."""
 
     authorization: str | None = None
     """Basis on which the audit is made, in the auditor's words."""

@@ -22,7 +22,7 @@ from attacks.recognition.interface import Recognizer
 from attacks.recognition.recognizers import load_recognizer
 from attacks.registry import attack_class
 from attacks.residue import inspect
-from attacks.training.card import Checkpoint
+from attacks.training.card import Checkpoint, find
 from attacks.views import embed_clear
 from audit import schema
 from audit.conditions import UNKNOWN, examine_probe, group_probes, place_faces, probe_face
@@ -55,6 +55,9 @@ from metrics.errors import InputError, NotApplicable
 from reports.evidence import Row
 
 Progress = Callable[[str, int, int], None]
+
+SHIPPED = "shipped"
+"""In the place of a checkpoint's folder: the one that comes with the program."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,13 +206,13 @@ def fit_together(given: Mapping[str, Checkpoint], recognizers: Sequence[Recogniz
 
 def checkpoints(config: AuditConfig) -> dict[str, Checkpoint]:
     """The trained attackers that were given, as attacks' options; a work unit's key holds their
-    digests.
+    digests. The folder `shipped` means the one that comes with the program.
 
     Raises:
-        InputError: a folder holds no checkpoint of that attack.
+        InputError: a folder holds no checkpoint of that attack, or none is shipped.
     """
     return {
-        f"{name}_checkpoint": Checkpoint.open(Path(folder), name)
+        f"{name}_checkpoint": find(name, None if folder == SHIPPED else folder)
         for name, folder in sorted(config.checkpoints.items())
     }
 

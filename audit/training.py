@@ -43,7 +43,7 @@ OBJECTIVES: Mapping[str, str] = {
     "revelio": "attacks.restoration.revelio.diffusion:Diffusion",
 }
 """What the loop can train, by the attack's name; each takes the network's size and a recogniser, a
-student several, and a parrot the faces as well."""
+student several, and student and parrot the faces as well."""
 
 
 def run(
@@ -85,8 +85,10 @@ def run(
     loaded = [load_recognizer(spec, state.device) for spec in recognizers]
     torch.manual_seed(given.get("seed", 0))  # the network's first weights
     more: dict[str, Any] = {"start": Checkpoint.open(start, "mmse")} if start else {}
+    if kind in ("parrot", "student"):
+        more["pack"] = pack
     if kind == "parrot":
-        more |= {"recognizer": loaded.pop() if loaded else None, "pack": pack}
+        more["recognizer"] = loaded.pop() if loaded else None
     objective = make(request.size, *loaded, **more)
     # A network that goes on from a trained one has a rate of its own.
     chosen = Settings(**{"rate": getattr(objective, "rate", Settings.rate), **given})

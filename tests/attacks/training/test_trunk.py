@@ -104,6 +104,20 @@ def test_a_student_answers_each_teacher_and_is_told_from_other_people_only(
         StudentObjective("tiny", other)
 
 
+def test_teachers_that_know_their_mean_face_tell_people_apart_about_it(
+    pack: Pack, stand_in: Recognizer
+) -> None:
+    clear, _ = seen(Synthetic(pack, BLUR, CPU), pack.training[:8])
+    plain, centred = (StudentObjective("tiny", stand_in, pack=given) for given in (None, pack))
+    truth = centred.teachers[0].centred(centred.teachers[0](clear))
+    torch.testing.assert_close(truth.norm(dim=1), torch.ones(8))
+    origin = plain.teachers[0].centred(plain.teachers[0](clear))
+    torch.testing.assert_close(origin, plain.teachers[0](clear))
+    off_diagonal = ~torch.eye(8, dtype=torch.bool)
+    # About the origin an untrained network's faces are all alike; about their mean they are not.
+    assert (truth @ truth.T)[off_diagonal].mean() < (origin @ origin.T)[off_diagonal].mean() - 0.3
+
+
 def test_a_parrot_starts_where_people_are_and_its_head_is_dropped(
     fit: Fit, pack: Pack, stand_in: Recognizer, tmp_path: Path
 ) -> None:
