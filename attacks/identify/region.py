@@ -91,7 +91,16 @@ def find_region(picture: np.ndarray, was_jpeg: bool = True) -> Region:
     score, least = (box_score, SAME) if sharp.shape == "box" else (ellipse_score, SAME_ELLIPSE)
     if score(ratio, sharp.box) > least * changed.score:
         return sharp
-    return _changed_region(picture, quality, ratio, changed, sides)
+    return _within(_changed_region(picture, quality, ratio, changed, sides), whole)
+
+
+def _within(region: Region, whole: Region) -> Region:
+    """A region cut at the picture's border; the whole picture if too little is left."""
+    x0, y0, x1, y1 = region.box
+    _, _, width, height = whole.box
+    box = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    inside = min(box[2] - box[0], box[3] - box[1]) >= SMALLEST
+    return replace(region, box=box) if inside else whole
 
 
 def whole_part(region: Region) -> tuple[int, int, int, int]:
@@ -124,7 +133,8 @@ def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides]:
     if blocks is not None:
         ellipse = elliptic_blocks(picture, blocks.box)
         if ellipse is not None:
-            blocks = Region(to_rim(ellipse, sides)[0], "ellipse", evidence=blocks.evidence)
+            rim = Region(to_rim(ellipse, sides)[0], "ellipse", evidence=blocks.evidence)
+            blocks = _within(rim, whole)
         return blocks, sides
     detail = _detail(picture)
     boxes, length, evidence = _plausible_boxes(*sides)

@@ -110,6 +110,16 @@ def test_pixelated_ellipse(stored: np.ndarray, block: int) -> None:
     assert elliptic_blocks(filled, BOX) is None
 
 
+@pytest.mark.parametrize("box", [(-60, 150, 60, 300), (170, -60, 300, 60)])
+def test_regions_end_at_the_border(stored: np.ndarray, box: tuple[int, int, int, int]) -> None:
+    wide = np.pad(stored, ((80, 80), (80, 80), (0, 0)), mode="reflect")
+    at = tuple(side + 80 for side in box)
+    operator = parse("gaussian:k=31|ellipse:soft=0.4")
+    blurred = apply_to_box(operator, wide, at, np.random.default_rng(0))[80:320, 80:320]
+    x0, y0, x1, y1 = find_region(np.ascontiguousarray(blurred)).box
+    assert 0 <= x0 < x1 <= 240 and 0 <= y0 < y1 <= 240
+
+
 def test_whole_part_lies_where_the_mask_is_whole() -> None:
     y, x = np.arange(240)[:, None], np.arange(240)[None]
     for region in (Region(BOX, "ellipse", 0.3), Region(BOX, "box", 0.05)):
