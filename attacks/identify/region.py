@@ -80,13 +80,16 @@ def find_region(picture: np.ndarray, was_jpeg: bool = True) -> Region:
     whole = Region((0, 0, width, height))
     if min(height, width) < 2 * SMALLEST:
         return whole
-    sharp, sides = _sharp_region(picture)
+    sharp, sides, blocky = _sharp_region(picture)
     quality = jpeg_quality_of(picture) if was_jpeg else None
     if quality is None:
         return sharp
     ratio = changed_blocks(picture, quality)
-    changed = find_changed(ratio)
+    changed = find_changed(ratio, sharp.box if blocky else None)
     if changed is None:
+        return sharp
+    # Blocks of equal pixels show the sides of a box better than a lattice of eight pixels.
+    if blocky and sharp.shape == changed.shape == "box":
         return sharp
     score, least = (box_score, SAME) if sharp.shape == "box" else (ellipse_score, SAME_ELLIPSE)
     if score(ratio, sharp.box) > least * changed.score:
@@ -120,8 +123,9 @@ def whole_part(region: Region) -> tuple[int, int, int, int]:
     return x0 + left, y0 + top, x1 - left, y1 - top
 
 
-def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides]:
-    """The part with sharp borders, and the evidence of sides that it was found by."""
+def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides, bool]:
+    """The part with sharp borders, the evidence of sides that it was found by, and whether it is
+    pixelated."""
     height, width = picture.shape[:2]
     whole = Region((0, 0, width, height))
     left, right = _side_evidence(picture)
@@ -135,7 +139,7 @@ def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides]:
         if ellipse is not None:
             rim = Region(to_rim(ellipse, sides)[0], "ellipse", evidence=blocks.evidence)
             blocks = _within(rim, whole)
-        return blocks, sides
+        return blocks, sides, True
     detail = _detail(picture)
     boxes, length, evidence = _plausible_boxes(*sides)
     if len(boxes):
@@ -143,18 +147,21 @@ def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides]:
         score = length * evidence * contrast.clip(0, 1)
         best = np.argmax(score)
         if score[best] >= ENOUGH and contrast[best] >= CONTRAST:
-            return Region(_box(boxes[best]), evidence=float(evidence[best])), sides
+            return Region(_box(boxes[best]), evidence=float(evidence[best])), sides, False
     box, jump = find_ellipse(detail, sides)
-    return (Region(box, "ellipse", evidence=jump) if jump > ACCEPTED else whole), sides
+    found = Region(box, "ellipse", evidence=jump) if jump > ACCEPTED else whole
+    return found, sides, False
 
 
 def _changed_region(
     picture: np.ndarray, quality: int, ratio: np.ndarray, changed: Changed, sides: Sides
 ) -> Region:
     """The part whose blocks were changed, its border as sharp as the pixels show it."""
-    x0, y0, x1, y1 = whole_part(Region(changed.box, changed.shape))
+    x0, y0, x1, y1 = core = _surely_changed(changed)
     if block_grid(picture[y0:y1, x0:x1]) is None:
         faded = with_fading(picture, quality, ratio, changed)
+    elif changed.shape == "box":
+        return Region(extend_blocks(picture, core))
     else:  # Tools that pixelate do not fade.
         faded = replace(changed, soft=0.0)
     if changed.shape == "box":
@@ -165,6 +172,16 @@ def _changed_region(
         return Region(faded.box, "ellipse", faded.soft)
     box, jump = to_rim(changed.box, sides)
     return Region(box if jump > ACCEPTED else changed.box, "ellipse", evidence=max(jump, 0.0))
+
+
+def _surely_changed(changed: Changed) -> tuple[int, int, int, int]:
+    """The largest box inside what was changed that has nothing of what was kept: a block is changed
+    if one of its pixels is."""
+    x0, y0, x1, y1 = whole_part(Region(changed.box, changed.shape))
+    if changed.shape == "ellipse":
+        return x0, y0, x1, y1
+    in_x, in_y = (min(JPEG, max(0, (side - CORE) // 2)) for side in (x1 - x0, y1 - y0))
+    return x0 + in_x, y0 + in_y, x1 - in_x, y1 - in_y
 
 
 def _to_jumps(box: tuple[int, int, int, int], sides: Sides) -> tuple[int, int, int, int]:

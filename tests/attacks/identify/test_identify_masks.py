@@ -6,8 +6,9 @@ import pytest
 from attacks.identify import identify
 from attacks.identify.blocks import elliptic_blocks
 from attacks.identify.compression import jpeg_quality_of
+from attacks.identify.ellipse import ellipse_distance
 from attacks.identify.fading import mask_weight
-from attacks.identify.lattice import changed_blocks, find_changed
+from attacks.identify.lattice import changed_blocks, corners, find_changed, nearest
 from attacks.identify.region import Region, find_region, whole_part
 from attacks.operators import parse
 from attacks.operators.base import apply_to_box
@@ -46,6 +47,17 @@ def test_kept_and_changed_blocks(stored: np.ndarray) -> None:
     assert ((ratio > 0) == inside).mean() > 0.98
     found = find_changed(ratio)
     assert found is not None and found.shape == "box"
+
+
+def test_changed_blocks_on_both_sides_of_a_strip() -> None:
+    """What looks kept, as over a clipped strip, parts the blocks that the search starts from."""
+    ratio = np.full((30, 30), -30.0)
+    y, x = nearest(*corners(ratio), BOX)
+    ratio[ellipse_distance(y, x, BOX) < 1] = 30
+    ratio[11:13] = -20
+    found = find_changed(ratio, near=(80, 75, 150, 165))
+    assert found is not None and found.shape == "ellipse"
+    assert found.box == pytest.approx(BOX, abs=2)
 
 
 @pytest.mark.parametrize("soft", [0.3, 0.6])
@@ -108,6 +120,21 @@ def test_pixelated_ellipse(stored: np.ndarray, block: int) -> None:
     assert elliptic_blocks(pasted, inner) == pytest.approx(BOX, abs=4)
     filled = apply_to_box(parse(f"pixelate:b={block}"), stored, BOX, rng)
     assert elliptic_blocks(filled, BOX) is None
+
+
+@pytest.mark.parametrize("right", [168, 169, 173, 177])
+@pytest.mark.parametrize("frame", [0, 3])
+def test_pixelated_box(stored: np.ndarray, right: int, frame: int) -> None:
+    """A frame's jumps are the strongest; a last block of one pixel, here in a block of the JPEG of
+    its own, repeats nothing."""
+    picture = np.zeros_like(stored)
+    inside = slice(frame, 240 - frame)
+    picture[inside, inside] = stored[inside, inside]
+    box = (72, 73, right, 184)
+    rng = np.random.default_rng(0)
+    found = find_region(apply_to_box(parse("pixelate:b=8"), picture, box, rng))
+    assert (found.shape, found.soft) == ("box", 0.0)
+    assert found.box == pytest.approx(box, abs=1)
 
 
 @pytest.mark.parametrize("box", [(-60, 150, 60, 300), (170, -60, 300, 60)])
