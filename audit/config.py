@@ -34,6 +34,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "waivers", "cache"})
 """Fields that change how a run goes but none of its results: a run may be resumed with others."""
 
+SHIPPED = "shipped"
+"""In the place of a checkpoint's folder: the one that comes with the program."""
+
 OPTIONS: Mapping[str, str] = {"checkpoints": "checkpoint"}
 """Command-line options that are not called as their field is."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from audit.config import AuditConfig, resolve
+from audit.config import SHIPPED, AuditConfig, resolve
 from audit.data import Dataset, load
 from audit.people import cast
 from metrics.errors import InputError
@@ -25,8 +25,6 @@ METHODS = {
     "solid": "solid",
 }
 
-EPOCHS = 3
-"""A third of a student's usual training, for the sake of time."""
 RESTORED, SHOWN = "gaussian-heavy", 12
 RESTORERS = ("wiener", "mmse", "revelio", "revelio-vote")
 REVELIO = {"revelio_rounds": 5, "revelio_steps": 4}
@@ -84,7 +82,7 @@ def make_demo(output: Path, seed: int, progress: Progress) -> tuple[Dataset, Aud
         {
             "seed": seed,
             "minimum_ceiling": 0.8,
-            "student_epochs": EPOCHS,
+            "checkpoints": {"student": SHIPPED},
             "authorization": "demonstration on procedural people",
         }
     )

@@ -26,7 +26,7 @@ from attacks.training.card import Checkpoint, find
 from attacks.views import embed_clear
 from audit import schema
 from audit.conditions import UNKNOWN, examine_probe, group_probes, place_faces, probe_face
-from audit.config import AuditConfig
+from audit.config import SHIPPED, AuditConfig
 from audit.controls import Control, clear_ceiling, known_weak, leave_one_out_ceiling
 from audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
 from audit.data.scan import FileFacts, clean, data_digests, scan_files
@@ -55,9 +55,6 @@ from metrics.errors import InputError, NotApplicable
 from reports.evidence import Row
 
 Progress = Callable[[str, int, int], None]
-
-SHIPPED = "shipped"
-"""In the place of a checkpoint's folder: the one that comes with the program."""
 
 
 @dataclass(frozen=True, eq=False)

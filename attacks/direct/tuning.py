@@ -30,16 +30,16 @@ def tune(
         classes: `(P, d)` class weights to begin with. labels: `(len(rows),)` who is shown.
     """
     epochs = int(context.options.get("parrot_epochs", EPOCHS))
+    per_epoch = max(1, len(rows) // BATCH)
+    steps = epochs * per_epoch
     order = np.random.default_rng([context.seed, 2])
     head = torch.tensor(classes, dtype=torch.float32, device=network.device, requires_grad=True)
     optimizer = torch.optim.AdamW(
         [
-            {"params": network.parameters(), "lr": network.rate, "weight_decay": 0.01},
+            {"params": network.parameters(), "lr": network.rate(steps), "weight_decay": 0.01},
             {"params": [head], "lr": HEAD_RATE, "weight_decay": 0.0},
         ]
     )
-    per_epoch = max(1, len(rows) // BATCH)
-    steps = epochs * per_epoch
     schedule = get_cosine_schedule_with_warmup(optimizer, max(1, steps // 20), steps)
     torch.manual_seed(context.seed)  # dropout and drop-path inside the start network
     network.train()

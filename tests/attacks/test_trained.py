@@ -14,12 +14,16 @@ import torch
 from torch import nn
 
 from attacks.direct.trained import Seer
+from attacks.recognition.align import crop
 from attacks.recognition.interface import Recognizer
+from attacks.recognition.recognizers import load_recognizer
 from attacks.registry import attack_class
-from attacks.training.card import GAIN, Card, Checkpoint, write_checkpoint
+from attacks.training.card import GAIN, Card, Checkpoint, find, write_checkpoint
 from attacks.training.parrot import ParrotEmbedder
 from attacks.training.student import StudentNetwork
 from attacks.training.trunk import described
+from attacks.vectors import per_person
+from attacks.views import embed_clear
 from metrics.errors import NotApplicable
 
 Make = Callable[..., Any]
@@ -102,3 +106,28 @@ def test_the_recogniser_it_was_made_from_is_found_by_its_digest_alone(
     fitted(scene, made("parrot"), **here, others=(other, stand_in))
     with pytest.raises(NotApplicable, match="taught by stand-in, not by other"):
         fitted(scene, made("student"), **here, others=(stand_in,))
+
+
+def test_the_shipped_student_sees_more_than_the_recogniser_it_started_from(scene: Make) -> None:
+    dlib = load_recognizer("dlib", "cpu")
+    plain = scene("gaussian:sigma=8", recognizer=dlib)
+    option = {"student_checkpoint": find("student")}
+    context = plain.context.replace(options={**plain.context.options, **option})
+    people = len(plain.reference.people)
+    named = {}
+    for name in ("naive", "student"):
+        attack = attack_class(name)().fit(plain.reference, context)
+        scores = scorer_scores(attack.run(plain.probes, context), plain, dlib)
+        named[name] = float((scores.argmax(axis=1) == plain.mates()).mean())
+    assert named["student"] >= max(named["naive"] + 0.1, 3 / people)
+
+
+def scorer_scores(output: Any, made: Any, recognizer: Recognizer) -> np.ndarray:
+    """An attack's own scores, or those of the pictures it restored."""
+    if output.scores is not None:
+        return np.asarray(output.scores)
+    gallery = embed_clear(made.reference.faces, made.context)[list(made.reference.gallery)]
+    who = made.reference.gallery_identities, made.reference.people
+    pictures = output.restored if output.restored is not None else made.probes.pictures
+    found = recognizer.embed(crop(list(pictures), made.probes.landmarks, recognizer.template))
+    return found @ per_person(gallery, *who).T
