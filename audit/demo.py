@@ -101,6 +101,7 @@ def restoring(dataset: Dataset, config: AuditConfig, output: Path) -> tuple[Data
     settings = {
         **config.model_dump(exclude_unset=True),
         "attacks": RESTORERS,
+        "checkpoints": {},
         "options": REVELIO,
         "evidence": "restricted",
         "cache": str(output / "run" / "work" / "cache"),

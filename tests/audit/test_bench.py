@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from attacks.direct.distillation import POSES
 from attacks.operators import parse
 from audit.bench import plan
 from audit.bench.config import Sample, presets, resolve
@@ -193,7 +194,7 @@ def test_the_weights_of_networks_are_counted(data: Path, plumbing: None, tmp_pat
     # The stand-in's convolution, batch norm and linear layer, and the bridge of 32 to 32.
     expected = 12 * 3 * 25 + 12 + 2 * 12 + 768 * 32 + 32 * 32 + 32
     assert [row.parameters for row in rows] == [None, expected]
-    assert rows[1].network_evaluations == 24
+    assert rows[1].network_evaluations == 12 * 2 * (1 + len(POSES))  # with their mirror images
 
 
 def test_what_failed_is_tried_again(
