@@ -79,7 +79,7 @@ class TunedParrot(Parrot):
     info: ClassVar[AttackInfo] = AttackInfo(
         name="parrot-tuned",
         title="Tuned parrot",
-        version=1,
+        version=2,
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"scores"}),
         trained=True,

@@ -40,15 +40,15 @@ GALLERY_CROPS = 3
 
 class Student:
     """A trainable recogniser, fine-tuned on restored faces towards the clear embedding of the
-    scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen, mirrored test-time
-    average. Scored like the ridge map: against the clear gallery and against the gallery seen
-    through the same operator and the student itself. Given a checkpoint, the student is that one
-    and nothing is trained in the run."""
+    scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen; probes are averaged
+    over poses and mirror images. Scored like the ridge map: against the clear gallery and against
+    the gallery seen through the same operator and the student itself. Given a checkpoint, the
+    student is that one and nothing is trained in the run."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="student",
         title="Distilled student",
-        version=3,
+        version=4,
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"embeddings", "scores"}),
         trained=True,

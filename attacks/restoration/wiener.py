@@ -209,7 +209,7 @@ class Wiener:
     info: ClassVar[AttackInfo] = AttackInfo(
         name="wiener",
         title="Wiener restoration",
-        version=2,
+        version=3,
         needs=frozenset({"background", "operator"}),
         yields=frozenset({"restored"}),
         paper="N. Wiener 1949; linear minimum mean square error in DCT-I",
