@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from attacks.interface import AttackInfo, Context
 from attacks.recognition.interface import Recognizer
-from attacks.restoration.mmse import Regression
+from attacks.restoration.frame import FrameEmbedder
+from attacks.restoration.mmse import IDENTITY, Regression
 from attacks.restoration.networks import STEPS, UNet, strength
 from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
 from attacks.training.card import Checkpoint, find
@@ -52,9 +53,10 @@ class FlowNetwork(nn.Module):
 
 
 class FlowObjective:
-    """Squared error of the clear picture seen from a random point of the way. `start` is the
-    checkpoint of the regression; without one (when a trained flow is loaded) its weights come with
-    the flow's."""
+    """Squared error of the clear picture seen from a random point of the way, and with a trainable
+    recogniser the cosine of its embedding to the clear one as well (weight `identity`). `start` is
+    the checkpoint of the regression; without one (when a trained flow is loaded) its weights come
+    with the flow's."""
 
     name = "flow"
 
@@ -64,6 +66,7 @@ class FlowObjective:
         recognizer: Recognizer | None = None,
         start: Checkpoint | None = None,
         steps: int = EULER,
+        identity: float = IDENTITY,
     ) -> None:
         made = FlowNetwork(start.card.config["size"] if start else size)
         if start is not None:
@@ -73,7 +76,14 @@ class FlowObjective:
         self.mean = made.start
         self.size = made.change.size
         self.steps = steps
-        self.config: Mapping[str, Any] = {"size": size, "start": start.digest if start else None}
+        self.embedder = FrameEmbedder(recognizer, self.size) if recognizer else None
+        self.identity = identity if recognizer else 0.0
+        self.config: Mapping[str, Any] = {
+            "size": size,
+            "start": start.digest if start else None,
+            "identity": self.identity,
+            "recognizer": recognizer.name if recognizer else None,
+        }
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
         start, begin = self._begin(observed, noise)
@@ -82,7 +92,12 @@ class FlowObjective:
         wanted = clear * 2 - 1
         place = wanted + share * (begin - wanted)
         found = self.network(place, start, observed, left)
-        return {"loss": ((found - wanted) ** 2).mean()}
+        parts = {"mse": ((found - wanted) ** 2).mean()}
+        parts["loss"] = parts["mse"]
+        if self.embedder is not None:
+            parts["identity"] = self.embedder.distance((found + 1) / 2, clear)
+            parts["loss"] = parts["mse"] + self.identity * parts["identity"]
+        return parts
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         start, place = self._begin(observed, noise)

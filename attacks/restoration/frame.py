@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, cosine_similarity, grid_sample
 
 from attacks.interface import Picture
 from attacks.recognition.align import ARCFACE, FACE_SHARE, Template, warp
@@ -116,6 +116,14 @@ class FrameEmbedder(nn.Module):
         """Embeddings `(B, d)` of frames `(B, 3, S, S)` in [0, 1]."""
         crops = to_crops(frames, self.theta, self.side)
         return self.network(self.preprocess(crops * 255))
+
+    def distance(self, found: Tensor, clear: Tensor) -> Tensor:
+        """Mean of 1 - cosine between the embeddings of frames `(B, 3, S, S)` in [0, 1]; what the
+        clear ones are is not learnt."""
+        self.to(clear.device)
+        with torch.no_grad():
+            truth = self(clear)
+        return (1 - cosine_similarity(self(found), truth)).mean()
 
     def train(self, mode: bool = True) -> FrameEmbedder:
         """Always in inference mode: its statistics belong to its own training."""

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity
 
 from attacks.interface import AttackInfo
 from attacks.recognition.interface import Recognizer
@@ -65,9 +64,7 @@ class MmseObjective:
         parts = {"mse": ((found - (clear * 2 - 1)) ** 2).mean()}
         parts["loss"] = parts["mse"]
         if self.embedder is not None:
-            self.embedder.to(clear.device)
-            own, truth = self.embedder((found + 1) / 2), self.embedder(clear)
-            parts["identity"] = (1 - cosine_similarity(own, truth)).mean()
+            parts["identity"] = self.embedder.distance((found + 1) / 2, clear)
             parts["loss"] = parts["mse"] + self.identity * parts["identity"]
         return parts
 
