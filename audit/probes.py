@@ -41,6 +41,11 @@ class Group:
         return len(self.faces)
 
     @property
+    def identities(self) -> tuple[str | None, ...]:
+        """Who the probes show, as far as the data says."""
+        return tuple(face.item.identity for face in self.faces)
+
+    @property
     def forward(self) -> ForwardModel:
         """What the attacker believes was done; nothing, where the operator is unknown."""
         operator = self.operator if self.operator is not None else parse("none")

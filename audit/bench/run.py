@@ -20,18 +20,21 @@ from attacks.operators.leakage import blur_sigma, limit
 from attacks.recognition.interface import Recognizer
 from attacks.recognition.recognizers import load_recognizer
 from attacks.registry import attack_class
+from audit.attacking import Audit, make_bench
 from audit.bench import plan
 from audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
 from audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
 from audit.bench.table import Row, write_tables
+from audit.checkpoints import checkpoints, fit_together
 from audit.config import AuditConfig
 from audit.controls import clear_ceiling
 from audit.data import Dataset, decode
 from audit.estimates import Settings, assess, hits, record
 from audit.faces import FaceFinder
+from audit.machine import resolve_device
+from audit.material import read_material
 from audit.perception import Perception
 from audit.runner import Bench, Outcome, run_attack
-from audit.scan import checkpoints, fit_together, make_bench, read_material, resolve_device
 from audit.schema import Estimate
 from audit.store import LOCK, WORK, Store, atomic, unit_key
 from metrics import stats
@@ -86,7 +89,7 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
     """
     plan.check(config)
     device = resolve_device(config.device)
-    recognizers = [load_recognizer(spec, device) for spec in config.recognizers]
+    recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     given = checkpoints(AuditConfig(checkpoints=config.checkpoints))
     tuning = {**config.options, **given}
     fit_together(given, recognizers)
@@ -116,7 +119,7 @@ class _Measured:
     """What all cells are measured with."""
 
     config: BenchConfig
-    recognizers: Sequence[Recognizer]
+    recognizers: tuple[Recognizer, ...]
     perception: Perception
     tuning: Mapping[str, object]
     store: Store
@@ -158,15 +161,15 @@ class _Measured:
         region, first = cell.setting.region, self.config.seeds[0]
         dataset = anonymized(cell.drawn, cell.operator, region, first, self.store.path)
         assumed = _assumed(cell, dataset, self.progress)
-        audit = self._audit(cell, assumed)
-        material = read_material(dataset, audit, self.store, self.perception.device, self.progress)
+        config, device = self._audited(cell, assumed), self.perception.device
+        material = read_material(dataset, config, self.store, device, self.progress)
+        audit = Audit(
+            *(material, config, self.store), self.recognizers, self.perception, self.progress
+        )
         group = material.groups[0]
         settings = Settings(self.config.alpha, cell.seed, 1)
         for recognizer in dict.fromkeys(job.recognizer for job in jobs):
-            bench = make_bench(
-                *(group, recognizer, self.recognizers, material, audit),
-                *(self.store, self.perception, self.progress),
-            )
+            bench = make_bench(group, recognizer, audit)
             ceiling = _ceiling(bench, settings)
             for job in jobs:
                 if job.recognizer is not recognizer:
@@ -179,7 +182,7 @@ class _Measured:
                     outcome = _named(run_attack(job.attack, bench, self.store), bench)
                 yield job, _row(cell, assumed, self.config, bench, outcome, ceiling, settings)
 
-    def _audit(self, cell: Cell, assumed: Operator | None) -> AuditConfig:
+    def _audited(self, cell: Cell, assumed: Operator | None) -> AuditConfig:
         config = self.config
         return AuditConfig(
             attacks=config.attacks,

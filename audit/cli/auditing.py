@@ -114,8 +114,8 @@ def scan(
 
 def run_scan(dataset: Any, config: Any, output: Path) -> Results:
     """Scan into a run directory, write every file of it and tell the user the answer."""
+    from audit.checkpoints import check
     from audit.publish import publish
-    from audit.scan import check
     from audit.scan import scan as run
     from audit.store import open_run
 

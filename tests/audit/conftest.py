@@ -42,11 +42,12 @@ def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
         return Found(picture.shape[:2], (face,))
 
     monkeypatch.setattr("audit.faces._worker", {})
-    monkeypatch.setattr("audit.scan.Detector", NoDetector)
+    monkeypatch.setattr("audit.material.Detector", NoDetector)
     monkeypatch.setattr("audit.faces.Detector", NoDetector)
     monkeypatch.setattr("audit.faces.detect_picture", found)
     monkeypatch.setattr("audit.conditions.detect_picture", found)
-    monkeypatch.setattr("audit.scan.load_recognizer", lambda spec, device: stand_in)
+    for module in ("audit.scan", "audit.checkpoints"):
+        monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: stand_in)
 
 
 @pytest.fixture

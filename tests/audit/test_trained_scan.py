@@ -45,7 +45,7 @@ def recognizers(
 ) -> Mapping[str, Recognizer]:
     """What training and scans load: `first`, and `second`, which is another network to them."""
     known = {"first": stand_in, "second": replace(stand_in, name="second", digest="2" * 64)}
-    for module in ("audit.scan", "audit.training"):
+    for module in ("audit.scan", "audit.checkpoints", "audit.training"):
         monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: known[spec])
     return known
 

@@ -1,0 +1,55 @@
+"""Trained attackers that the user gave: found, and refused before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attacks.recognition.interface import Recognizer
+from attacks.recognition.recognizers import load_recognizer
+from attacks.registry import attack_class
+from attacks.training.card import Checkpoint, find
+from audit.config import SHIPPED, AuditConfig
+from metrics.errors import InputError, NotApplicable
+
+
+def check(config: AuditConfig) -> None:
+    """Refuse what can be refused before anything is read or written.
+
+    Raises:
+        InputError: a misspelt attack, a folder that holds no checkpoint of its attack, or one of
+            a network that belongs to another recogniser.
+    """
+    for name in config.attacks:
+        attack_class(name)
+    given = checkpoints(config)
+    if any("start" in checkpoint.card.config for checkpoint in given.values()):
+        fit_together(given, [load_recognizer(spec, "cpu") for spec in config.recognizers])
+
+
+def fit_together(given: Mapping[str, Checkpoint], recognizers: Sequence[Recognizer]) -> None:
+    """Refuse a fine-tuned recogniser that none of these can be used with.
+
+    Raises:
+        InputError: the network it was made from, or whoever taught it, is missing.
+    """
+    from attacks.direct.trained import suits
+
+    for option, checkpoint in given.items():
+        try:
+            suits(checkpoint, recognizers)
+        except NotApplicable as error:
+            name = option.removesuffix("_checkpoint")
+            raise InputError(f"--checkpoint {name}: {error}.") from None
+
+
+def checkpoints(config: AuditConfig) -> dict[str, Checkpoint]:
+    """The trained attackers that were given, as attacks' options; a work unit's key holds their
+    digests. The folder `shipped` means the one that comes with the program.
+
+    Raises:
+        InputError: a folder holds no checkpoint of that attack, or none is shipped.
+    """
+    return {
+        f"{name}_checkpoint": find(name, None if folder == SHIPPED else folder)
+        for name, folder in sorted(config.checkpoints.items())
+    }
