@@ -102,9 +102,8 @@ def _evidence(
     for (name, _), found in assessed.items():
         ira = found.result.metrics["ira"].value
         if found.upper is not None and ira is not None:
-            yield Evidence(
-                *(name, recognizer, condition, ira), *(found.upper, found.attacked, found.blind)
-            )
+            trials = found.upper, found.attacked, found.blind
+            yield Evidence(name, recognizer, condition, ira, *trials)
 
 
 def make_bench(group: Group, recognizer: Recognizer, audit: Audit) -> Bench:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +163,8 @@ class _Measured:
         assumed = _assumed(cell, dataset, self.progress)
         config, device = self._audited(cell, assumed), self.perception.device
         material = read_material(dataset, config, self.store, device, self.progress)
-        audit = Audit(
-            *(material, config, self.store), self.recognizers, self.perception, self.progress
-        )
+        own = self.recognizers, self.perception, self.progress
+        audit = Audit(material, config, self.store, *own)
         group = material.groups[0]
         settings = Settings(self.config.alpha, cell.seed, 1)
         for recognizer in dict.fromkeys(job.recognizer for job in jobs):
@@ -280,10 +279,7 @@ def _named(outcome: Outcome, bench: Bench) -> Outcome:
         identity=pd.Series([i.identity for i in items], outcome.trials.index, dtype=object),
         stratum=pd.Series([None] * len(items), outcome.trials.index, dtype=object),
     )
-    return Outcome(
-        *(outcome.name, outcome.status, outcome.reason, trials, outcome.found),
-        *(outcome.inception, outcome.seconds, outcome.network_evaluations, outcome.parameters),
-    )
+    return replace(outcome, trials=trials)
 
 
 def _ceiling(bench: Bench, settings: Settings) -> Estimate:
