@@ -2,6 +2,7 @@
 
     reid-audit train mmse ../shared/data/lfw.csv -o MMSE --sigma 0.12 0.19 --steps 5000
     python -m benchmarks.restorers ../shared/data --checkpoint mmse=MMSE [--spec gaussian:k=81]
+        [--checkpoint flow=FLOW --option flow_steps=2]
 
 The second half of the people is restored, the face spectra come from the first. PSNR in dB is that
 of the network's frame, to which every restored window is cut alike, so that both are compared at
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--spec", default="gaussian:k=81")
     parser.add_argument("--people", type=int, help="At most so many; default all.")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--values", type=Path, help="Parquet of every picture's values.")
     options = parser.parse_args()
     clear = faces(options.data, options.people)
@@ -77,7 +79,8 @@ def main() -> None:
     shown = clear.select(np.flatnonzero(later))
     operator, recognizer = parse(options.spec), load_recognizer("dlib")
     forward = ForwardModel(operator, (float(np.median(face_width(clear.landmarks))),))
-    context = Context(forward, recognizer)
+    tuning = {name: float(value) for name, _, value in (o.partition("=") for o in options.option)}
+    context = Context(forward, recognizer, options=tuning)
     linear = Restorer.fit(forward, clear.select(np.flatnonzero(~later)), context)
     originals = [shown.load(index) for index in range(len(shown))]
     rngs = [context.rng(name) for name in shown.ids]
