@@ -23,7 +23,7 @@ from audit.faces import clear_faces
 from audit.material import Material, cache_folder
 from audit.perception import Perception
 from audit.probes import Group
-from audit.runner import Bench, run_attack
+from audit.runner import Bench, learns, run_attack
 from audit.scoring import Scorer
 from audit.store import Store
 from audit.trials import named
@@ -71,7 +71,8 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
     trials = []
     for world, name in product(config.worlds, config.attacks):
         info = attack_class(name).info
-        if not info.trained and world != config.worlds[0]:
+        learning = learns(info, bench.context.options)
+        if not learning and world != config.worlds[0]:
             continue
         outcome = named(run_attack(name, bench.in_world(world), audit.store), group, names)
         if outcome.restored:
@@ -82,7 +83,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
                 "attack": name,
                 "recognizer": recognizer.name,
                 "condition": group.id,
-                "world": world if info.trained else None,
+                "world": world if learning else None,
             }
             trials.append(outcome.trials.assign(**columns))
     return Attacked(

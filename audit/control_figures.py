@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from attacks.interface import World
-from attacks.registry import attack_class
 from attacks.views import embed_clear
 from audit import schema
 from audit.controls import Control, clear_ceiling, known_weak, leave_one_out_ceiling
@@ -59,8 +58,8 @@ def _disjoint(assessed: Mapping[tuple[str, World], Assessed]) -> schema.Estimate
     """The strongest trained attack when it never saw the probes' people."""
     trained = [
         found
-        for (attack, world), found in assessed.items()
-        if world == "open" and found.upper is not None and attack_class(attack).info.trained
+        for found in assessed.values()
+        if found.upper is not None and found.result.knowledge == "open world"
     ]
     if not trained:
         return unknown("no trained attack was run in an open world")

@@ -16,7 +16,7 @@ from attacks.registry import attack_class
 from audit import schema
 from audit.curves import det_curve, idd_curves
 from audit.perception import Perception
-from audit.runner import Bench, Outcome
+from audit.runner import Bench, Outcome, learns
 from metrics import stats
 from metrics.distribution import frechet_distance, kernel_distance, small_sample
 from metrics.identification import Ranks, cmc
@@ -102,7 +102,6 @@ class Assessed:
 def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     """Everything about one attack on one group."""
     info = attack_class(outcome.name).info
-    world = bench.reference.world
     common: dict[str, Any] = {
         "name": outcome.name,
         "recognizer": bench.context.recognizer.name,
@@ -111,7 +110,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         "reason": outcome.reason,
         "title": info.title,
         "paper": info.paper,
-        "knowledge": _knowledge(info, world),
+        "knowledge": _knowledge(info, bench),
     }
     nothing = np.zeros(0)
     if outcome.status != "ok":
@@ -168,9 +167,9 @@ def inferred(attack: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(value) for name, value in means.dropna().items()}
 
 
-def _knowledge(info: AttackInfo, world: str) -> str:
-    if info.trained:
-        return f"{world} world"
+def _knowledge(info: AttackInfo, bench: Bench) -> str:
+    if learns(info, bench.context.options):
+        return f"{bench.reference.world} world"
     return "gallery and setting" if "operator" in info.needs else "gallery only"
 
 

@@ -287,6 +287,12 @@ def _unmet(attack: Attack, bench: Bench) -> str | None:
     return None
 
 
+def learns(info: AttackInfo, options: Mapping[str, object]) -> bool:
+    """Whether an attack learns from people in the run, so that it matters from whom; given a
+    checkpoint, it has learnt before."""
+    return info.trained and f"{info.name}_checkpoint" not in options
+
+
 def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
     """What an attack cannot do without: a checkpoint stands in for training in the run, and one
     that learnt from pairs of a black box for knowing the operator."""

@@ -34,7 +34,7 @@ from audit.faces import FaceFinder
 from audit.machine import resolve_device
 from audit.material import read_material
 from audit.perception import Perception
-from audit.runner import Bench, Outcome, run_attack
+from audit.runner import Bench, Outcome, learns, run_attack
 from audit.schema import Estimate
 from audit.store import LOCK, WORK, Store, atomic, unit_key
 from metrics import stats
@@ -103,7 +103,7 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
             Cell(drawn[sample], setting, belief, seed)
             for sample, setting, belief, seed in plan.grid(config)
         ]
-        planned = sum(len(_jobs(config, recognizers, cell)) for cell in cells)
+        planned = sum(len(_jobs(config, recognizers, tuning, cell)) for cell in cells)
         perception = Perception.installed(device)
         measured = _Measured(config, recognizers, perception, tuning, store, progress)
         rows: list[Row] = []
@@ -128,7 +128,7 @@ class _Measured:
     def rows(self, cell: Cell) -> list[Row]:
         """The rows of a cell, from the folder where they are known. What failed is not kept, so
         that repeating the command tries it again."""
-        jobs = _jobs(self.config, self.recognizers, cell)
+        jobs = _jobs(self.config, self.recognizers, self.tuning, cell)
         paths = {job: self.store.path / ROWS / f"{self._key(cell, job)}.json" for job in jobs}
         found = {job: _read(path) for job, path in paths.items()}
         missing = [job for job in jobs if found[job] is None]
@@ -199,14 +199,19 @@ class _Measured:
         )
 
 
-def _jobs(config: BenchConfig, recognizers: Sequence[Recognizer], cell: Cell) -> list[Job]:
+def _jobs(
+    config: BenchConfig,
+    recognizers: Sequence[Recognizer],
+    tuning: Mapping[str, object],
+    cell: Cell,
+) -> list[Job]:
     """What is measured in a cell: attacks that do not learn from people in the first world only,
     those that believe nothing about the method with the first belief only."""
 
     def differs(attack: str, world: str) -> bool:
         info = attack_class(attack).info
         told = "operator" in info.needs or cell.belief == cell.setting.beliefs[0]
-        return told and (info.trained or world == config.worlds[0])
+        return told and (learns(info, tuning) or world == config.worlds[0])
 
     return [
         Job(attack, recognizer, world)

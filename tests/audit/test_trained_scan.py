@@ -78,9 +78,12 @@ def test_fine_tuned_recognisers_are_scanned_with(
     assert code == 2 and "made from stand-in" in err and len(err.strip().splitlines()) == 1
     assert not run.exists()
 
-    code, out, _ = cli(*said, "--recognizers", "first", "-o", run)
+    code, out, _ = cli(*said, "--recognizers", "first", "--worlds", "closed,open", "-o", run)
     assert code == 0
     found = attacked(out)
+    # They learnt before the run, from people that the run does not know: it is all one world.
+    assert len(json.loads(out)["attacks"]) == 2
+    assert {a["knowledge"] for a in found.values()} == {"gallery and setting"}
     for name in ("student", "parrot"):
         assert found[name]["status"] == "ok", found[name]["reason"]
         assert found[name]["cost"]["parameters"] > 1000
