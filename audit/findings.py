@@ -12,6 +12,7 @@ from audit.config import AuditConfig
 from audit.data import Item
 from audit.schema import Condition, Estimate, Finding, Results
 from metrics.errors import InputError
+from metrics.leakage import Leakage
 from metrics.stats import identities_needed
 
 FAILING_RESOLUTION = 12.0
@@ -141,6 +142,8 @@ def _effective_resolution(condition: Condition) -> Finding | None:
     )
     bits = anonymizer.bits_per_channel
     told = f"{detail} ({bits:,.0f} bits per colour channel)." if bits else f"{detail}."
+    left = Leakage(resolution, bits or 0.0, anonymizer.predicted_psnr or 0.0)
+    told = f"{told} {left.precedent}" if left.precedent else told
     values = {"condition": condition.title}
     if resolution < TARGET_RESOLUTION:
         return Finding(

@@ -301,11 +301,13 @@ def leakage(
         "effective_resolution": found.effective_resolution,
         "bits_per_channel": found.bits_per_channel,
         "psnr": found.psnr,
+        "precedent": found.precedent,
     }
     lines = [
         f"{operator} at {face_width:g} px of face width leaves {found.sentence} "
         f"({found.bits_per_channel:,.0f} bits per channel); "
-        f"best linear restoration {found.psnr:.1f} dB."
+        f"best linear restoration {found.psnr:.1f} dB.",
+        *([found.precedent] if found.precedent else []),
     ]
     if target_er is not None:
         setting = weakest_setting(operator, target_er, face_width, bit_depth)

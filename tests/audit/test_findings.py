@@ -59,6 +59,7 @@ def test_blurs_under_which_people_were_named_do_not_pass(sigma: float, status: s
     """The student named 42, 25 and 9 % of LFW's people at the last three (benchmarks/README.md)."""
     found = resolution(f"gaussian:sigma={sigma}")
     assert found.status == status and "solid" in found.recommendation
+    assert "an attacker trained for it named" in found.evidence
 
 
 def test_only_a_fill_is_to_be_kept() -> None:
