@@ -240,7 +240,8 @@ def sections(rows: Sequence[Row]) -> list[Section]:
 
 def markdown(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
     """The tables for a README."""
-    lines = [f"# {title}", "", about.strip(), "", progress_text(rows, planned), ""]
+    told = [text for text in (f"# {title}", about.strip(), progress_text(rows, planned)) if text]
+    lines = [line for text in told for line in (text, "")]
     for heading, columns, body in sections(rows):
         lines += [f"## {heading}", ""]
         lines += [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
