@@ -27,7 +27,7 @@ from audit.scoring import (
     identity_distance,
 )
 from audit.store import Store, atomic, unit_key
-from metrics.errors import MissingWeights, NotApplicable
+from metrics.errors import MissingWeights, NotApplicable, TrainingFailed
 
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
@@ -93,7 +93,7 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
         return _run(attack, name, bench, store)
     except NotApplicable as error:
         return Outcome(name, "skipped", str(error), pd.DataFrame())
-    except MissingWeights as error:
+    except (MissingWeights, TrainingFailed) as error:
         return Outcome(name, "failed", str(error), pd.DataFrame())
     except Exception as error:  # in any way; other messages may hold a path or a name
         detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"

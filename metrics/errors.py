@@ -23,6 +23,11 @@ class NotApplicable(InputError):
     may stand in a report."""
 
 
+class TrainingFailed(ReidAuditError):
+    """A network that was trained in the run learnt nothing; the message names no person and no
+    path, so that it may stand in a report."""
+
+
 class IntegrityError(ReidAuditError):
     """A stored file differs from its recorded digest, or a run is incomplete."""
 

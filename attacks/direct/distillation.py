@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy, normalize
 from attacks.interface import Context
 from attacks.recognition.interface import Recognizer, equal_batches
 from attacks.vectors import unit
+from metrics.errors import TrainingFailed
 
 VERSION = 4
 """Counts changes after which equal data give another network."""
@@ -40,6 +41,11 @@ NEGATIVES = 16384
 negatives alone cost 3 points of rank-1 (.691 against .721 at sigma / face width .128, 598 probes of
 299 development people of LFW)."""
 
+CONSTANT = 0.99
+"""Length of the mean of a network's unit answers from which they hardly depend on the face: .49 for
+students that learnt, 1.00 for one whose training broke down (LFW, sigma of 1 face width)."""
+WATCHED = 256
+"""Faces on which that is looked at."""
 
 POSES = (
     (0, 0.96, 0, 0),
@@ -169,6 +175,21 @@ def distill(
         schedule.step()
         context.progress("training the student", step + 1, steps)
     network.eval()
+
+
+def refuse_constant(network: Network, crops: np.ndarray) -> None:
+    """Make sure that a trained network still tells faces `(N, S, S, 3)` apart: one that broke down
+    names nobody, and must not look like pictures that show nobody.
+
+    Raises:
+        TrainingFailed: it answers all of them alike.
+    """
+    watched = np.asarray(crops[:: max(1, len(crops) // WATCHED)])
+    if len(watched) > 1 and np.linalg.norm(network.embed(watched).mean(axis=0)) > CONSTANT:
+        raise TrainingFailed(
+            "the training broke down: the network answers every face alike; other seeds or fewer "
+            "epochs may mend it, and its failure says nothing about the pictures"
+        )
 
 
 def epochs(context: Context) -> int:

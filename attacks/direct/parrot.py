@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from attacks.direct.arcface import train_head
-from attacks.direct.distillation import Network
+from attacks.direct.distillation import Network, refuse_constant
 from attacks.direct.trained import EVALUATIONS, Seer
 from attacks.direct.tuning import tune
 from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
@@ -100,6 +100,7 @@ class TunedParrot(Parrot):
         column = {person: index for index, person in enumerate(people)}
         labels = np.array([column[name] for name in names])
         tune(self.network_, classes, crops, rows, labels, context)
+        refuse_constant(self.network_, crops)
         gallery = np.array(reference.gallery)
         parts = np.array_split(gallery, len(gallery) // 256 + 1)  # crops may be a memory map
         return np.concatenate([self.network_.embed(crops[part]) for part in parts])

@@ -10,7 +10,14 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import Ridge as LeastSquares
 
-from attacks.direct.distillation import POSES, VERSION, Network, distill, epochs
+from attacks.direct.distillation import (
+    POSES,
+    VERSION,
+    Network,
+    distill,
+    epochs,
+    refuse_constant,
+)
 from attacks.direct.trained_student import TrainedStudent
 from attacks.interface import (
     AnonymizedFaces,
@@ -43,7 +50,8 @@ class Student:
     scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen; probes are averaged
     over poses and mirror images. Scored like the ridge map: against the clear gallery and against
     the gallery seen through the same operator and the student itself. Given a checkpoint, the
-    student is that one and nothing is trained in the run."""
+    student is that one and nothing is trained in the run. A training that breaks down fails the
+    attack."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="student",
@@ -70,14 +78,16 @@ class Student:
         target = unit(clear - self.centre_)
         self.network_ = Network(self.start_, *self._bridge(reference, clear))
         path = self._checkpoint(reference, context)
-        if path is not None and path.exists():
+        stored = path is not None and path.exists()
+        if stored:
             self.network_.load_state_dict(load_file(path))
         else:
             people = np.array(reference.faces.identities)
             distill(self.network_, self._crops, target, people, rows, context)
-            if path is not None:
-                _save(self.network_, path)
         self.network_.eval()
+        refuse_constant(self.network_, self._crops(0))
+        if path is not None and not stored:
+            _save(self.network_, path)
         who = reference.gallery_identities, reference.people
         self.clear_templates_ = per_person(target[gallery], *who)
         self.seen_templates_ = per_person(self._seen(gallery), *who)

@@ -23,6 +23,7 @@ from attacks.recognition.recognizers import load_recognizer
 from attacks.registry import attack_class
 from attacks.vectors import per_person, unit
 from attacks.views import View, Views, in_threads
+from metrics.errors import TrainingFailed
 from metrics.identification import rank
 
 Make = Callable[..., Any]
@@ -148,6 +149,26 @@ def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     for name, value in network.state_dict().items():
         if name in statistics:
             assert torch.equal(value, statistics[name]), name
+
+
+@pytest.mark.parametrize(
+    ("attack", "training"), [("student", "student.distill"), ("parrot-tuned", "parrot.tune")]
+)
+def test_a_training_that_broke_down_fails_its_attack(
+    attack: str, training: str, scene: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen at a blur of one face width: every face was answered alike, and nobody was named."""
+
+    def break_down(network: Network, *_: object) -> None:
+        torch.nn.init.zeros_(network.bridge.weight)
+        torch.nn.init.ones_(network.bridge.bias)
+        network.eval()
+
+    monkeypatch.setattr(f"attacks.direct.{training}", break_down)
+    made = scene("gaussian:sigma=4", cache=tmp_path)
+    with pytest.raises(TrainingFailed, match="answers every face alike"):
+        attack_class(attack)().fit(made.reference, made.context)
+    assert not list(tmp_path.glob("student-*"))
 
 
 def test_an_untrained_student_is_the_recogniser_about_its_mean(scene: Make) -> None:

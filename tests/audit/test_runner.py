@@ -25,7 +25,7 @@ from audit.runner import Bench, run_attack
 from audit.schema import Anonymizer
 from audit.scoring import Scorer
 from audit.store import Store, open_run
-from metrics.errors import InputError, MissingWeights
+from metrics.errors import InputError, MissingWeights, TrainingFailed
 
 POINTS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 
@@ -87,6 +87,7 @@ def test_what_an_attack_lacks_is_said(bench: Bench, store: Store) -> None:
     ("error", "told", "hidden"),
     [
         (MissingWeights("run `reid-audit weights fetch x`"), "weights fetch", None),
+        (TrainingFailed("the training broke down"), "broke down", None),
         (InputError("gallery/Ada Lovelace/1.png: gone"), "InputError", "Ada"),
         (ZeroDivisionError("Ada"), "ZeroDivisionError", "Ada"),
     ],
