@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from attacks.interface import AttackInfo, Context
 from attacks.recognition.interface import Recognizer
 from attacks.restoration.frame import FrameEmbedder
-from attacks.restoration.mmse import IDENTITY, Regression
+from attacks.restoration.mmse import IDENTITY, Regression, errors
 from attacks.restoration.networks import STEPS, UNet, strength
 from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
 from attacks.training.card import Checkpoint, find
@@ -92,12 +92,7 @@ class FlowObjective:
         wanted = clear * 2 - 1
         place = wanted + share * (begin - wanted)
         found = self.network(place, start, observed, left)
-        parts = {"mse": ((found - wanted) ** 2).mean()}
-        parts["loss"] = parts["mse"]
-        if self.embedder is not None:
-            parts["identity"] = self.embedder.distance((found + 1) / 2, clear)
-            parts["loss"] = parts["mse"] + self.identity * parts["identity"]
-        return parts
+        return errors(found, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         start, place = self._begin(observed, noise)

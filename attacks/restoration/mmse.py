@@ -37,6 +37,19 @@ class Regression(nn.Module):
         return observed.restored * 2 - 1 + change
 
 
+def errors(
+    found: Tensor, clear: Tensor, embedder: FrameEmbedder | None, weight: float
+) -> dict[str, Tensor]:
+    """Squared error of `found` in [-1, 1] against `clear` in [0, 1], both `(B, 3, S, S)`, and with
+    an embedder its distance to the clear embedding; `loss` is their weighted sum."""
+    parts = {"mse": ((found - (clear * 2 - 1)) ** 2).mean()}
+    parts["loss"] = parts["mse"]
+    if embedder is not None:
+        parts["identity"] = embedder.distance((found + 1) / 2, clear)
+        parts["loss"] = parts["mse"] + weight * parts["identity"]
+    return parts
+
+
 class MmseObjective:
     """Objective of the regression: squared error, and with a trainable recogniser the cosine of the
     restored to the clear embedding as well (weight `identity`)."""
@@ -61,12 +74,7 @@ class MmseObjective:
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
         found = self.network(observed).float()
-        parts = {"mse": ((found - (clear * 2 - 1)) ** 2).mean()}
-        parts["loss"] = parts["mse"]
-        if self.embedder is not None:
-            parts["identity"] = self.embedder.distance((found + 1) / 2, clear)
-            parts["loss"] = parts["mse"] + self.identity * parts["identity"]
-        return parts
+        return errors(found, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         return ((self.network(observed).float() + 1) / 2).clamp(0, 1)
