@@ -187,8 +187,8 @@ def refuse_constant(network: Network, crops: np.ndarray) -> None:
     watched = np.asarray(crops[:: max(1, len(crops) // WATCHED)])
     if len(watched) > 1 and np.linalg.norm(network.embed(watched).mean(axis=0)) > CONSTANT:
         raise TrainingFailed(
-            "the training broke down: the network answers every face alike; other seeds or fewer "
-            "epochs may mend it, and its failure says nothing about the pictures"
+            "the network learnt to answer every face alike: its training broke down, or nothing "
+            "tells these faces apart; it is no evidence of either, and other seeds may mend a training"
         )
 
 
