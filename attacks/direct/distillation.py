@@ -188,7 +188,7 @@ def refuse_constant(network: Network, crops: np.ndarray) -> None:
     if len(watched) > 1 and np.linalg.norm(network.embed(watched).mean(axis=0)) > CONSTANT:
         raise TrainingFailed(
             "the network learnt to answer every face alike: its training broke down, or nothing "
-            "tells these faces apart; it is no evidence of either, and other seeds may mend a training"
+            "tells these faces apart; it is evidence of neither, and another seed may mend it"
         )
 
 
