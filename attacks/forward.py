@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from attacks.operators import Chain, Operator
-from attacks.operators.base import apply_to_box
-from attacks.operators.codec import Codec
-from attacks.operators.move import Rotate
-from attacks.operators.ranged import Ranged
-from attacks.recognition.align import face_width
+from reid_audit.attacks.operators import Chain, Operator
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators.codec import Codec
+from reid_audit.attacks.operators.move import Rotate
+from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.recognition.align import face_width
 
 Picture = np.ndarray
 
@@ -122,7 +122,7 @@ def settings(operator: Operator, count: int) -> tuple[Operator, ...]:
     picture; nothing where all pictures are treated alike. Codecs stay as they are: their files
     and pixels tell the quality, and what they cost is nearly the same over their usual range.
 
-    >>> from attacks.operators import parse
+    >>> from reid_audit.attacks.operators import parse
     >>> [str(o) for o in settings(parse("box:k=3..7|noise:sigma=2"), 3)]
     ['box:k=3|noise:sigma=2', 'box:k=5|noise:sigma=2', 'box:k=7|noise:sigma=2']
     """

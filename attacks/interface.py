@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
-from attacks.forward import ForwardModel
+from reid_audit.attacks.forward import ForwardModel
 
 if TYPE_CHECKING:
-    from attacks.recognition.interface import Recognizer
+    from reid_audit.attacks.recognition.interface import Recognizer
 
 Picture = np.ndarray
 Progress = Callable[[str, int, int], None]

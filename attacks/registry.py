@@ -6,25 +6,25 @@ import difflib
 import importlib
 from importlib.metadata import entry_points
 
-from attacks.interface import Attack
-from metrics.errors import InputError
+from reid_audit.attacks.interface import Attack
+from reid_audit.metrics.errors import InputError
 
 # In the order of the ladder, weakest first; named, so that listing them loads no network library.
 _BUILT_IN = {
-    "naive": "attacks.direct.naive:Naive",
-    "degraded-gallery": "attacks.direct.degraded_gallery:DegradedGallery",
-    "wiener": "attacks.restoration.wiener:Wiener",
-    "parrot": "attacks.direct.parrot:Parrot",
-    "parrot-tuned": "attacks.direct.parrot:TunedParrot",
-    "fantomas": "attacks.restoration.fantomas:Fantomas",
-    "ridge": "attacks.direct.ridge:Ridge",
-    "mmse": "attacks.restoration.mmse:Mmse",
-    "flow": "attacks.restoration.flow:Flow",
-    "posterior": "attacks.restoration.posterior:Posterior",
-    "revelio": "attacks.restoration.revelio.attack:Revelio",
-    "revelio-vote": "attacks.restoration.revelio.attack:RevelioVote",
-    "student": "attacks.direct.student:Student",
-    "fusion": "attacks.direct.fusion:Fusion",
+    "naive": "reid_audit.attacks.direct.naive:Naive",
+    "degraded-gallery": "reid_audit.attacks.direct.degraded_gallery:DegradedGallery",
+    "wiener": "reid_audit.attacks.linear.wiener:Wiener",
+    "parrot": "reid_audit.attacks.direct.parrot:Parrot",
+    "parrot-tuned": "reid_audit.attacks.direct.parrot:TunedParrot",
+    "fantomas": "reid_audit.attacks.restoration.fantomas:Fantomas",
+    "ridge": "reid_audit.attacks.direct.ridge:Ridge",
+    "mmse": "reid_audit.attacks.restoration.mmse:Mmse",
+    "flow": "reid_audit.attacks.restoration.flow:Flow",
+    "posterior": "reid_audit.attacks.restoration.posterior:Posterior",
+    "revelio": "reid_audit.attacks.restoration.revelio.attack:Revelio",
+    "revelio-vote": "reid_audit.attacks.restoration.revelio.attack:RevelioVote",
+    "student": "reid_audit.attacks.direct.student:Student",
+    "fusion": "reid_audit.attacks.direct.fusion:Fusion",
 }
 GROUP = "reid_audit.attacks"
 
@@ -42,7 +42,7 @@ def attack_class(name: str) -> type[Attack]:
         InputError: no attack of that name; the nearest is named. `external:NAME` without its file.
     """
     if name.startswith("external:"):
-        from attacks.restoration.external import external_class
+        from reid_audit.attacks.restoration.external import external_class
 
         return external_class(name)
     if name in _BUILT_IN:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attacks.recognition.interface import Recognizer
-from attacks.recognition.recognizers import load_recognizer
-from attacks.registry import attack_class
-from attacks.training.card import Checkpoint, find
-from audit.config import SHIPPED, AuditConfig
-from metrics.errors import InputError, NotApplicable
+from reid_audit.attacks.networks.checkpoint import Checkpoint, find
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.audit.config import SHIPPED, AuditConfig
+from reid_audit.metrics.errors import InputError, NotApplicable
 
 
 def check(config: AuditConfig) -> None:
@@ -32,7 +32,7 @@ def fit_together(given: Mapping[str, Checkpoint], recognizers: Sequence[Recogniz
     Raises:
         InputError: the network it was made from, or whoever taught it, is missing.
     """
-    from attacks.direct.trained import suits
+    from reid_audit.attacks.direct.trained import suits
 
     for option, checkpoint in given.items():
         try:

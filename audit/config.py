@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 ENV_PREFIX = "REID_AUDIT_"
 Profile = Literal["quick", "standard", "full"]
@@ -90,7 +90,7 @@ class AuditConfig(BaseModel):
     evidence: Literal["none", "restricted"] = "none"
     fail_on: str | None = None
     waivers: str | None = None
-    """YAML file of accepted findings: see `audit.waivers`."""
+    """YAML file of accepted findings: see `audit.evaluation.waivers`."""
 
     @field_validator("attacks", "recognizers", "worlds", mode="before")
     @classmethod

@@ -16,8 +16,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from attacks.recognition.cache import weights_folder
-from metrics.errors import InputError, IntegrityError, MissingWeights
+from reid_audit.attacks.recognition.cache import weights_folder
+from reid_audit.metrics.errors import InputError, IntegrityError, MissingWeights
 
 CHUNK = 2**20
 TIMEOUT = 30  # seconds without a byte
@@ -56,7 +56,7 @@ class Weights(BaseModel):
 
 def catalogue() -> dict[str, Weights]:
     """Every known file by name."""
-    entries = yaml.safe_load(files("audit").joinpath("weights.yaml").read_text("utf-8"))
+    entries = yaml.safe_load(files("reid_audit.audit").joinpath("weights.yaml").read_text("utf-8"))
     return {name: Weights(name=name, **entry) for name, entry in entries.items()}
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
-from attacks.direct.distillation import half_is_faster
-from attacks.recognition.recognizers import load_recognizer
-from attacks.training.card import CARD, SHIPPED, WEIGHTS
-from attacks.training.loop import Settings, train
-from audit.people import cast
-from audit.training import Request, build_pack, objective_class
+from reid_audit.attacks.networks.checkpoint import CARD, SHIPPED, WEIGHTS
+from reid_audit.attacks.networks.distillation import half_is_faster
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.training.loop import Settings, train
+from reid_audit.audit.commands.train import Request, build_pack, objective_class
+from reid_audit.audit.people import cast
 
 PEOPLE = (*range(700_000, 700_105), *range(700_251, 700_400))
 """Seeds that neither the demo nor a test draws."""

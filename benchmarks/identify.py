@@ -7,12 +7,12 @@
     python benchmarks/identify.py paper    --data ../shared/data --pictures 1 --steps 400
 
 People: those of London and of LFW's gallery and probes whose name's SHA-256 starts with an odd
-byte, less the people of London that were seen in development (`attacks.identify.training_widths`).
+byte, less the people of London that were seen in development (`fitting.widths`).
 
 `kernel`: every odd size from 1 to 81, each on `--pictures` other pictures, per picture: LFW at its
 native 250 px and London reduced to 256 px. `region`: face boxes with a random shift, and ellipses
 in them, by the IoU of masks. `families`: ten families with random settings, the settings of
-`attacks.identify.training`. `jpeg`: whether a JPEG over a blur is found in whole LFW pictures, one
+`fitting.families`. `jpeg`: whether a JPEG over a blur is found in whole LFW pictures, one
 by one and pooled, and handed on to attackers. `paper`: the Revelio paper's estimator, a network
 trained for `--steps` on London's development half, and ours on the same pictures.
 """
@@ -30,14 +30,14 @@ import cv2
 import numpy as np
 from torchvision.models import mobilenet_v3_small
 
-from attacks.identify import Identification, identify
-from attacks.identify.network import KernelSizeNetwork
-from attacks.identify.pooled import pool
-from attacks.identify.training import draw_spec
-from attacks.identify.training_widths import development, first_byte
-from attacks.operators import parse
-from attacks.operators.base import apply_to_box
-from attacks.operators.fill import inscribed_ellipse
+from reid_audit.attacks.anonymisation import Identification, identify
+from reid_audit.attacks.anonymisation.fitting.families import draw_spec
+from reid_audit.attacks.anonymisation.fitting.widths import development, first_byte
+from reid_audit.attacks.anonymisation.network import KernelSizeNetwork
+from reid_audit.attacks.anonymisation.pooled import pool
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators.fill import inscribed_ellipse
 
 Box = tuple[int, int, int, int]
 REGION_TOOLS = (

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from attacks.operators import Operator, parse
-from attacks.operators.leakage import curve, limit
-from attacks.operators.spectrum import analyse, synthesise
-from metrics.leakage import leakage, local_contrast, rounding_noise
+from reid_audit.attacks.operators import Operator, parse
+from reid_audit.attacks.operators.leakage import curve, limit
+from reid_audit.attacks.operators.spectrum import analyse, synthesise
+from reid_audit.metrics.leakage import leakage, local_contrast, rounding_noise
 
 LINEAR = (
     "gaussian:k=21",

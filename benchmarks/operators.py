@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from attacks.operators import parse
-from attacks.operators.base import apply_to_box
-from attacks.operators.leakage import limit
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators.leakage import limit
 
 BOX = (75, 60, 175, 190)
 FACE_WIDTH = 94.0

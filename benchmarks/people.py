@@ -24,7 +24,7 @@ from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from PIL import Image
 
-from audit.people import identity, nuisance, render
+from reid_audit.audit.people import identity, nuisance, render
 
 Features = NDArray[np.float64]
 

@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from attacks.recognition import dlib_resnet
-from attacks.recognition.align import DLIB, crop, typical_landmarks
-from attacks.recognition.detect import Detector
-from attacks.recognition.recognizers import Recognizer, load_recognizer
+from reid_audit.attacks.recognition import dlib_resnet
+from reid_audit.attacks.recognition.align import DLIB, crop, typical_landmarks
+from reid_audit.attacks.recognition.detect import Detector
+from reid_audit.attacks.recognition.recognizers import Recognizer, load_recognizer
 
 FOLDS = 10
 # Deep-funneled LFW: 250 x 250 px with the face in the middle.

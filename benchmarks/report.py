@@ -20,9 +20,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from audit.curves import det_curve, idd_curves
-from audit.estimates import Settings, _cmc, _identification, _strata, _worst_off, chance, rank_1
-from audit.schema import (
+from reid_audit.audit.evaluation.curves import det_curve, idd_curves
+from reid_audit.audit.evaluation.estimates import (
+    Settings,
+    _cmc,
+    _identification,
+    _strata,
+    _worst_off,
+    chance,
+    rank_1,
+)
+from reid_audit.audit.results.schema import (
     Anonymizer,
     AttackResult,
     Condition,
@@ -38,8 +46,8 @@ from audit.schema import (
     Verdict,
     dump_results,
 )
-from audit.scoring import identification_rows
-from reports.html import render_html
+from reid_audit.audit.trials.scoring import identification_rows
+from reid_audit.reports.pages.html import render_html
 
 CONDITIONS, ATTACKS, RECOGNIZERS, GALLERY = 4, 10, 2, 2000
 AXE = Path(__file__).parents[1] / "tests" / "reports" / "axe.cjs"

@@ -19,15 +19,15 @@ import pandas as pd
 from scipy.fft import dctn, idctn
 from scipy.sparse.linalg import LinearOperator, cg
 
-from attacks.forward import ForwardModel
-from attacks.interface import ClearFaces, Context, picture_rng
-from attacks.operators import Chain, parse
-from attacks.operators.codec import _luminance_table
-from attacks.operators.ranged import Ranged
-from attacks.operators.spectrum import basis, inverse_basis
-from attacks.restoration.spectra import to_modes
-from attacks.restoration.wiener import Restorer
-from audit.data import decode
+from reid_audit.attacks.forward import ForwardModel
+from reid_audit.attacks.interface import ClearFaces, Context, picture_rng
+from reid_audit.attacks.linear.spectra import to_modes
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.operators import Chain, parse
+from reid_audit.attacks.operators.codec import _luminance_table
+from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.operators.spectrum import basis, inverse_basis
+from reid_audit.audit.data import decode
 
 LANDMARKS = np.array([[105, 114], [147, 113], [126, 137], [109, 160], [143, 160]], np.float32)
 """Of LFW's deep-funneled faces."""

@@ -20,19 +20,19 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from attacks.forward import ForwardModel
-from attacks.interface import AnonymizedFaces, ClearFaces, Context
-from attacks.operators import parse
-from attacks.recognition.align import crop, face_width
-from attacks.recognition.recognizers import load_recognizer
-from attacks.registry import attack_class
-from attacks.restoration.frame import cut
-from attacks.restoration.restorer import RestoringAttack, frame_size
-from attacks.restoration.wiener import Restorer
-from attacks.training.card import find
-from attacks.vectors import unit
-from audit.data import decode
-from audit.faces import FaceFinder
+from reid_audit.attacks.forward import ForwardModel
+from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.networks.checkpoint import find
+from reid_audit.attacks.networks.frame import cut
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.align import crop, face_width
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.restoration.restorer import RestoringAttack, frame_size
+from reid_audit.attacks.vectors import unit
+from reid_audit.audit.data import decode
+from reid_audit.audit.probes.faces import FaceFinder
 
 SIDE = 256
 

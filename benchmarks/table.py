@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from audit.schema import Estimate, Results, read_results
+from reid_audit.audit.results.schema import Estimate, Results, read_results
 
 HEAD = (
     "| sigma / face width | recogniser | attack | knowledge | IRA by picture | 95 % interval | "

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.stats.resampling import PermutationTest
-from metrics.verification import auroc
+from reid_audit.metrics.stats.resampling import PermutationTest
+from reid_audit.metrics.verification import auroc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import Inception3
 
-from metrics.errors import IntegrityError
-from metrics.perceptual import load_state
+from reid_audit.metrics.errors import IntegrityError
+from reid_audit.metrics.perceptual import load_state
 
 _SIDE = 299
 

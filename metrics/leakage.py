@@ -219,7 +219,7 @@ class FacePrior:
 def shipped_prior() -> FacePrior:
     """The prior that comes with the package; `face_prior.json` says over which faces."""
     return FacePrior.from_json(
-        json.loads(files("metrics").joinpath("face_prior.json").read_text("utf-8"))
+        json.loads(files("reid_audit.metrics").joinpath("face_prior.json").read_text("utf-8"))
     )
 
 

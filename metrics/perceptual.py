@@ -14,7 +14,7 @@ from lpips import LPIPS
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from metrics.errors import IntegrityError, MissingWeights
+from reid_audit.metrics.errors import IntegrityError, MissingWeights
 
 Perceptual = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Compares pictures (B, 3, H, W) in [-1, 1]; one distance per picture, any shape of B values."""

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from metrics.stats.resampling import PermutationTest
+from reid_audit.metrics.stats.resampling import PermutationTest
 
 Floats = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audit.schema import InputError, Results
-from reports.machine import (
+from reid_audit.audit.results.schema import InputError, Results
+from reid_audit.reports.machine import (
     render_csv,
     render_json,
     render_junit,
@@ -17,13 +17,15 @@ from reports.machine import (
     render_sarif,
     schema_json,
 )
-from reports.names import clean
+from reid_audit.reports.text.names import clean
 
 __all__ = ["FORMATS", "render", "schema_json"]
 
 
 def _html(results: Results) -> str:
-    from reports.html import render_html  # loads matplotlib, which the other formats do not need
+    from reid_audit.reports.pages.html import (
+        render_html,  # loads matplotlib, which the other formats do not need
+    )
 
     return render_html(results)
 

@@ -10,8 +10,8 @@ from io import BytesIO, StringIO
 from typing import Any
 from xml.etree import ElementTree
 
-from audit.schema import Estimate, Finding, Record, Results, dump_results
-from reports.names import clean
+from reid_audit.audit.results.schema import Estimate, Finding, Record, Results, dump_results
+from reid_audit.reports.text.names import clean
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "none"}

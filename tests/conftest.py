@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from attacks.recognition.interface import Recognizer
-    from attacks.training.card import Checkpoint
+    from reid_audit.attacks.networks.checkpoint import Checkpoint
+    from reid_audit.attacks.recognition.interface import Recognizer
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("no deadline", deadline=None)
@@ -39,7 +39,7 @@ def shared_weights() -> Path:
 @pytest.fixture(scope="session")
 def cast_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 people who do not exist, 4 pictures each, at `<person>/<picture>.png`, drawn once."""
-    from audit.people import cast
+    from reid_audit.audit.people import cast
 
     folder = tmp_path_factory.mktemp("cast")
     cast(folder, range(16), range(4), size=96, hard=0.2, workers=1)
@@ -53,8 +53,8 @@ def stand_in() -> Recognizer:
     import torch
     from torch import nn
 
-    from attacks.recognition.align import ARCFACE
-    from attacks.recognition.interface import Preprocessing, Recognizer
+    from reid_audit.attacks.recognition.align import ARCFACE
+    from reid_audit.attacks.recognition.interface import Preprocessing, Recognizer
 
     def build() -> nn.Module:
         with torch.random.fork_rng():
@@ -86,11 +86,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]
     """Tiny restorers with random weights by attack: they check that parts fit together."""
     import torch
 
-    from attacks.restoration.fantomas import FantomasObjective
-    from attacks.restoration.flow import FlowObjective
-    from attacks.restoration.mmse import MmseObjective
-    from attacks.restoration.revelio.diffusion import Diffusion
-    from attacks.training.card import Card, write_checkpoint
+    from reid_audit.attacks.networks.checkpoint import Card, write_checkpoint
+    from reid_audit.attacks.restoration.fantomas import FantomasObjective
+    from reid_audit.attacks.restoration.flow import FlowObjective
+    from reid_audit.attacks.restoration.mmse import MmseObjective
+    from reid_audit.attacks.restoration.revelio.diffusion import Diffusion
 
     made = {}
     for objective in (MmseObjective, FantomasObjective, FlowObjective, Diffusion):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
-from attacks.vectors import per_person, unit
-from attacks.views import View, Views
+from reid_audit.attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    Context,
+    Reference,
+)
+from reid_audit.attacks.linear.views import View, Views
+from reid_audit.attacks.vectors import per_person, unit
 
 
 class DegradedGallery:

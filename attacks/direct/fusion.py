@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from attacks.interface import (
+from reid_audit.attacks.interface import (
     AnonymizedFaces,
     Attack,
     AttackInfo,
@@ -19,7 +19,7 @@ from attacks.interface import (
     Context,
     Reference,
 )
-from attacks.registry import attack_class
+from reid_audit.attacks.registry import attack_class
 
 MEMBERS = ("degraded-gallery", "ridge", "student")
 HELD_OUT = 150

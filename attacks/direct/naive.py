@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
+from reid_audit.attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    Context,
+    Reference,
+)
 
 
 class Naive:

@@ -6,15 +6,21 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from attacks.direct.arcface import train_head
-from attacks.direct.distillation import Network, refuse_constant
-from attacks.direct.trained import EVALUATIONS, Seer
-from attacks.direct.tuning import tune
-from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
-from attacks.training.card import find
-from attacks.training.parrot import ParrotEmbedder
-from attacks.vectors import per_person, unit
-from attacks.views import View, Views
+from reid_audit.attacks.direct.trained import EVALUATIONS, Seer
+from reid_audit.attacks.direct.tuning import tune
+from reid_audit.attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    Context,
+    Reference,
+)
+from reid_audit.attacks.linear.views import View, Views
+from reid_audit.attacks.networks.arcface import train_head
+from reid_audit.attacks.networks.checkpoint import find
+from reid_audit.attacks.networks.distillation import Network, refuse_constant
+from reid_audit.attacks.training.parrot import ParrotEmbedder
+from reid_audit.attacks.vectors import per_person, unit
 
 PAPER = "McPherson, Shokri, Shmatikov 2016; Revelio, section 5.2"
 

@@ -7,9 +7,15 @@ from typing import ClassVar, Self
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Context, Reference
-from attacks.vectors import per_person, unit
-from attacks.views import View, Views
+from reid_audit.attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    Context,
+    Reference,
+)
+from reid_audit.attacks.linear.views import View, Views
+from reid_audit.attacks.vectors import per_person, unit
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0)
 

@@ -10,16 +10,8 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import Ridge as LeastSquares
 
-from attacks.direct.distillation import (
-    POSES,
-    VERSION,
-    Network,
-    distill,
-    epochs,
-    refuse_constant,
-)
-from attacks.direct.trained_student import TrainedStudent
-from attacks.interface import (
+from reid_audit.attacks.direct.trained_student import TrainedStudent
+from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
@@ -27,9 +19,17 @@ from attacks.interface import (
     Context,
     Reference,
 )
-from attacks.training.card import find
-from attacks.vectors import per_person, unit
-from attacks.views import View, Views
+from reid_audit.attacks.linear.views import View, Views
+from reid_audit.attacks.networks.checkpoint import find
+from reid_audit.attacks.networks.distillation import (
+    POSES,
+    VERSION,
+    Network,
+    distill,
+    epochs,
+    refuse_constant,
+)
+from reid_audit.attacks.vectors import per_person, unit
 
 CLEAR_SHARE = 0.6
 """Of the score that comes from the clear gallery, the rest from the gallery as the student sees it:

@@ -14,18 +14,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import cut
-from attacks.restoration.networks import preset
-from attacks.restoration.restorer import BATCH, degraded, linear_from_pairs, show, to_device
-from attacks.restoration.wiener import Restorer, prior_restorer
-from attacks.training.card import Checkpoint
-from attacks.training.observe import Observed
-from attacks.training.source import UNKNOWN, LinearRestorer
-from attacks.training.trunk import same
-from attacks.views import in_threads
-from metrics.errors import NotApplicable
+from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
+from reid_audit.attacks.linear.views import in_threads
+from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
+from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.networks.frame import cut
+from reid_audit.attacks.networks.unet import preset
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.restoration.restorer import (
+    BATCH,
+    degraded,
+    linear_from_pairs,
+    show,
+    to_device,
+)
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.attacks.training.source import UNKNOWN, LinearRestorer
+from reid_audit.attacks.training.trunk import same
+from reid_audit.metrics.errors import NotApplicable
 
 Make = Callable[[Recognizer, int], nn.Module]
 """Builds a network from the recogniser it starts from and the frame's side; it takes `Observed` and

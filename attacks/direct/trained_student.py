@@ -7,12 +7,12 @@ from typing import Self
 
 import numpy as np
 
-from attacks.direct.trained import EVALUATIONS, Seer, teacher_place
-from attacks.interface import AnonymizedFaces, AttackOutput, Context, Reference
-from attacks.training.card import Checkpoint
-from attacks.training.student import StudentNetwork
-from attacks.vectors import per_person, unit
-from attacks.views import embed_clear
+from reid_audit.attacks.direct.trained import EVALUATIONS, Seer, teacher_place
+from reid_audit.attacks.interface import AnonymizedFaces, AttackOutput, Context, Reference
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.training.student import StudentNetwork
+from reid_audit.attacks.vectors import per_person, unit
 
 
 class TrainedStudent:

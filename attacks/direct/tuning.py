@@ -7,10 +7,10 @@ import torch
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from torch.nn.functional import normalize
 
-from attacks.direct.arcface import RATE as HEAD_RATE
-from attacks.direct.arcface import margin_loss
-from attacks.direct.distillation import Network, half_precision, jitter
-from attacks.interface import Context
+from reid_audit.attacks.interface import Context
+from reid_audit.attacks.networks.arcface import RATE as HEAD_RATE
+from reid_audit.attacks.networks.arcface import margin_loss
+from reid_audit.attacks.networks.distillation import Network, half_precision, jitter
 
 EPOCHS = 6
 BATCH = 64

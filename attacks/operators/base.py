@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 Picture = np.ndarray
 """RGB, uint8, `(H, W, 3)`."""

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture, require, rounded
-from attacks.operators.spectrum import kernel_response
-from metrics.errors import InputError
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.spectrum import kernel_response
+from reid_audit.metrics.errors import InputError
 
 
 def rule_sigma(kernel: int) -> float:

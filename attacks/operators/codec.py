@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import RegularGridInterpolator
 
-from attacks.operators.base import ROUNDING_VARIANCE, Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE, Nature, Operator, Picture, require
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal, Self
 import cv2
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture, require
-from attacks.operators.blur import box_response
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.blur import box_response
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.signal import lfilter
 
-from attacks.operators.base import Nature, Operator, Picture, require, rounded
-from attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.spectrum import kernel_response
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 

@@ -9,11 +9,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from attacks.operators.base import ROUNDING_VARIANCE, Operator, rounded
-from attacks.operators.ranged import Ranged
-from attacks.operators.spectrum import analyse, synthesise
-from metrics.errors import InputError
-from metrics.leakage import (
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE, Operator, rounded
+from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.operators.spectrum import analyse, synthesise
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.leakage import (
     FRAME,
     FacePrior,
     Leakage,

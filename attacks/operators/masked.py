@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from attacks.operators.base import (
+from reid_audit.attacks.operators.base import (
     Nature,
     Operator,
     Picture,
@@ -19,9 +19,9 @@ from attacks.operators.base import (
     rounded,
     setting_text,
 )
-from attacks.operators.blur import box_response
-from attacks.operators.fill import inscribed_ellipse
-from attacks.operators.pillow import gaussian_response
+from reid_audit.attacks.operators.blur import box_response
+from reid_audit.attacks.operators.fill import inscribed_ellipse
+from reid_audit.attacks.operators.pillow import gaussian_response
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import cv2
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
 
 
 @dataclass(frozen=True)

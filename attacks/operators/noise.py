@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from attacks.operators.base import (
+from reid_audit.attacks.operators.base import (
     ROUNDING_VARIANCE,
     Nature,
     Operator,
@@ -15,7 +15,7 @@ from attacks.operators.base import (
     require,
     rounded,
 )
-from attacks.operators.pixelate import Pixelate
+from reid_audit.attacks.operators.pixelate import Pixelate
 
 
 @dataclass(frozen=True)

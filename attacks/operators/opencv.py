@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture, require
-from attacks.operators.blur import rule_kernel, rule_sigma, scaled_kernel
-from attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.blur import rule_kernel, rule_sigma, scaled_kernel
+from reid_audit.attacks.operators.spectrum import kernel_response
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 import numpy as np
 from PIL import Image, ImageFilter
 
-from attacks.operators.base import Nature, Operator, Picture, require
-from attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.spectrum import kernel_response
 
 GAUSSIAN_PASSES = 3
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
 
 Sampling = Literal["mean", "bilinear", "nearest", "point"]
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from attacks.operators.base import Nature, Operator, Picture, setting_text
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, setting_text
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,21 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Literal, get_args, get_origin
 
-from attacks.operators.base import Chain, Operator, Untouched, require
-from attacks.operators.blur import Box, make_gaussian
-from attacks.operators.codec import Jpeg, WebP
-from attacks.operators.deface import DefaceBlur, DefaceMosaic, DefaceSolid
-from attacks.operators.ffmpeg import FfmpegBox, FfmpegGaussian
-from attacks.operators.fill import Solid
-from attacks.operators.ksame import KSame
-from attacks.operators.masked import EgoBlur, Ellipse, ImageNetBlur
-from attacks.operators.move import Permute, Rotate
-from attacks.operators.noise import DpPix, DpSnow, Noise
-from attacks.operators.opencv import CvGaussian, Median, Motion
-from attacks.operators.pillow import PillowBox, PillowGaussian
-from attacks.operators.pixelate import Downscale, Pixelate
-from attacks.operators.ranged import Ranged
-from metrics.errors import InputError
+from reid_audit.attacks.operators.base import Chain, Operator, Untouched, require
+from reid_audit.attacks.operators.blur import Box, make_gaussian
+from reid_audit.attacks.operators.codec import Jpeg, WebP
+from reid_audit.attacks.operators.deface import DefaceBlur, DefaceMosaic, DefaceSolid
+from reid_audit.attacks.operators.ffmpeg import FfmpegBox, FfmpegGaussian
+from reid_audit.attacks.operators.fill import Solid
+from reid_audit.attacks.operators.ksame import KSame
+from reid_audit.attacks.operators.masked import EgoBlur, Ellipse, ImageNetBlur
+from reid_audit.attacks.operators.move import Permute, Rotate
+from reid_audit.attacks.operators.noise import DpPix, DpSnow, Noise
+from reid_audit.attacks.operators.opencv import CvGaussian, Median, Motion
+from reid_audit.attacks.operators.pillow import PillowBox, PillowGaussian
+from reid_audit.attacks.operators.pixelate import Downscale, Pixelate
+from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.metrics.errors import InputError
 
 GRAMMAR = "NAME:key=value,key=value|NAME:..., e.g. gaussian:k=81 or pixelate:b=16|jpeg:q=75"
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 Landmarks = NDArray[np.float32]
 

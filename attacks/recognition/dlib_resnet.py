@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metrics.errors import InputError, MissingWeights
+from reid_audit.metrics.errors import InputError, MissingWeights
 
 FILE_NAME = "dlib_face_recognition_resnet_model_v1.dat"
 # (filters, blocks, first block halves the resolution), from input to output.

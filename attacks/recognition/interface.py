@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from attacks.recognition.align import Template
-from attacks.recognition.gallery import Distance, Embeddings, similarity
-from metrics.errors import InputError
+from reid_audit.attacks.recognition.align import Template
+from reid_audit.attacks.recognition.gallery import Distance, Embeddings, similarity
+from reid_audit.metrics.errors import InputError
 
 CPU = torch.device("cpu")
 

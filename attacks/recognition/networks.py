@@ -10,12 +10,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from attacks.recognition import dlib_resnet
-from attacks.recognition.align import DLIB, FACENET
-from attacks.recognition.cache import weights_folder
-from attacks.recognition.interface import BATCH, CPU, Preprocessing, Recognizer, digest
-from attacks.recognition.sidecar import Sidecar, read_sidecar
-from metrics.errors import InputError, MissingWeights
+from reid_audit.attacks.recognition import dlib_resnet
+from reid_audit.attacks.recognition.align import DLIB, FACENET
+from reid_audit.attacks.recognition.cache import weights_folder
+from reid_audit.attacks.recognition.interface import BATCH, CPU, Preprocessing, Recognizer, digest
+from reid_audit.attacks.recognition.sidecar import Sidecar, read_sidecar
+from reid_audit.metrics.errors import InputError, MissingWeights
 
 T = TypeVar("T")
 

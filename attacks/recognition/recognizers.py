@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from attacks.recognition import networks
-from attacks.recognition.interface import Preprocessing, Recognizer
-from attacks.recognition.networks import Settings
-from metrics.errors import InputError
+from reid_audit.attacks.recognition import networks
+from reid_audit.attacks.recognition.interface import Preprocessing, Recognizer
+from reid_audit.attacks.recognition.networks import Settings
+from reid_audit.metrics.errors import InputError
 
 __all__ = ["Preprocessing", "Recognizer", "Settings", "load_recognizer", "registry"]
 

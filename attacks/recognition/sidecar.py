@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from attacks.recognition.align import TEMPLATES, Template
-from attacks.recognition.interface import Preprocessing
-from metrics.errors import InputError
+from reid_audit.attacks.recognition.align import TEMPLATES, Template
+from reid_audit.attacks.recognition.interface import Preprocessing
+from reid_audit.metrics.errors import InputError
 
 Triple = tuple[float, float, float]
 Points = tuple[tuple[float, float], ...]

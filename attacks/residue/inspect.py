@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from attacks.residue.base import Residue, Severity
-from attacks.residue.container import (
+from reid_audit.attacks.residue.base import Residue, Severity
+from reid_audit.attacks.residue.container import (
     JPEG_MAGIC,
     PNG_MAGIC,
     pictures_inside,
     recoverable_deflate,
     split,
 )
-from attacks.residue.metadata import metadata_residues
-from attacks.residue.pixels import Detector, alpha_residues, context, missed_faces
-from metrics.errors import InputError
+from reid_audit.attacks.residue.metadata import metadata_residues
+from reid_audit.attacks.residue.pixels import Detector, alpha_residues, context, missed_faces
+from reid_audit.metrics.errors import InputError
 
 
 def inspect(

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import ExifTags, Image, IptcImagePlugin
 from scipy.ndimage import gaussian_filter
 
-from attacks.residue.base import Residue, Severity
-from attacks.residue.container import Parts, pictures_inside
+from reid_audit.attacks.residue.base import Residue, Severity
+from reid_audit.attacks.residue.container import Parts, pictures_inside
 
 _BASE, _IFD = ExifTags.Base, ExifTags.IFD
 

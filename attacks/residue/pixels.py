@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-from attacks.residue.base import Residue, Severity
+from reid_audit.attacks.residue.base import Residue, Severity
 
 Detector = Callable[[np.ndarray], Sequence[Sequence[float]]]
 """From a picture `(H, W, 3)` uint8 to face boxes x0, y0, x1, y1."""

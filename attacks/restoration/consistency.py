@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 
-from attacks.forward import straightened
-from attacks.interface import Picture
-from attacks.operators.base import rounded
-from attacks.restoration.spectra import from_modes, to_modes
-from attacks.restoration.wiener import Restorer
+from reid_audit.attacks.forward import straightened
+from reid_audit.attacks.interface import Picture
+from reid_audit.attacks.linear.spectra import from_modes, to_modes
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.operators.base import rounded
 
 SMALLEST = 8
 """Sides of a region in pixels under which nothing is restored."""

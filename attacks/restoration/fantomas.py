@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attacks.interface import AttackInfo
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.networks import UNet
-from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
+from reid_audit.attacks.interface import AttackInfo
+from reid_audit.attacks.networks.unet import UNet
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
 
 
 class AutoEncoder(nn.Module):

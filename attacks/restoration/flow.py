@@ -16,16 +16,16 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
-from attacks.interface import AttackInfo, Context
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import FrameEmbedder
-from attacks.restoration.mmse import IDENTITY, Regression, errors
-from attacks.restoration.networks import STEPS, UNet, strength
-from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
-from attacks.training.card import Checkpoint, find
-from attacks.training.noise import Noise
-from attacks.training.objective import Objective
-from attacks.training.observe import Observed
+from reid_audit.attacks.interface import AttackInfo, Context
+from reid_audit.attacks.networks.checkpoint import Checkpoint, find
+from reid_audit.attacks.networks.frame import FrameEmbedder
+from reid_audit.attacks.networks.unet import STEPS, UNet, strength
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.restoration.mmse import IDENTITY, Regression, errors
+from reid_audit.attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.objective import Objective
+from reid_audit.attacks.training.observe import Observed
 
 JITTER = 0.1
 """Noise on the starting picture in [-1, 1]: a smooth one lies on too thin a set to flow from."""

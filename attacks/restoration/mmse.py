@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from attacks.interface import AttackInfo
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import FrameEmbedder
-from attacks.restoration.networks import UNet, strength
-from attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
+from reid_audit.attacks.interface import AttackInfo
+from reid_audit.attacks.networks.frame import FrameEmbedder
+from reid_audit.attacks.networks.unet import UNet, strength
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
 
 IDENTITY = 0.02
 """Weight of 1 - cosine beside the mean square error (pictures in [-1, 1])."""

@@ -1,6 +1,6 @@
 """Our operators as deepinv knows them: a linear map with a known decomposition, here the DCT-I.
 
-Modes are those of opponent colours (`attacks.restoration.spectra`). They are orthonormal in the
+Modes are those of opponent colours (`attacks.linear.spectra`). They are orthonormal in the
 inner product that counts the two edge samples of a line half, and adjoints are meant in that one.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.operators import Nature
-from attacks.operators.base import ROUNDING_VARIANCE
-from attacks.operators.spectrum import basis, inverse_basis
-from attacks.restoration.spectra import OPPONENT, resample_modes
-from attacks.restoration.wiener import Restorer
+from reid_audit.attacks.linear.spectra import OPPONENT, resample_modes
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.operators import Nature
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE
+from reid_audit.attacks.operators.spectrum import basis, inverse_basis
 
 if TYPE_CHECKING:
     from deepinv.physics import DecomposablePhysics

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
-from attacks.interface import (
+from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
@@ -29,13 +29,13 @@ from attacks.interface import (
     Picture,
     Reference,
 )
-from attacks.restoration.consistency import explained
-from attacks.restoration.frame import soft_mask, template
-from attacks.restoration.physics import LEVELS, Modes, dct_physics, linear_model, measure
-from attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion, load
-from attacks.restoration.spectra import from_modes, to_modes
-from attacks.restoration.wiener import Restorer, prior_restorer
-from metrics.errors import InputError
+from reid_audit.attacks.linear.spectra import from_modes, to_modes
+from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
+from reid_audit.attacks.networks.frame import soft_mask, template
+from reid_audit.attacks.restoration.consistency import explained
+from reid_audit.attacks.restoration.physics import LEVELS, Modes, dct_physics, linear_model, measure
+from reid_audit.attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion, load
+from reid_audit.metrics.errors import InputError
 
 if TYPE_CHECKING:
     from deepinv.models import Denoiser

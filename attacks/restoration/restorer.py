@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.interface import (
+from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
@@ -24,19 +24,19 @@ from attacks.interface import (
     Picture,
     Reference,
 )
-from attacks.operators import Operator
-from attacks.recognition.align import crop, face_width
-from attacks.restoration.consistency import backproject, explained, residual
-from attacks.restoration.frame import WIDER, cut, paste
-from attacks.restoration.wiener import Restorer, prior_restorer
-from attacks.training.card import Checkpoint, find
-from attacks.training.noise import Noise
-from attacks.training.objective import Objective
-from attacks.training.observe import Observed
-from attacks.training.pack import MARGIN, side_of
-from attacks.training.source import UNKNOWN, LinearRestorer, middle
-from attacks.vectors import per_person, unit
-from attacks.views import embed_clear, in_threads
+from reid_audit.attacks.linear.views import embed_clear, in_threads
+from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
+from reid_audit.attacks.networks.checkpoint import Checkpoint, find
+from reid_audit.attacks.networks.frame import WIDER, cut, paste
+from reid_audit.attacks.networks.pack import MARGIN, side_of
+from reid_audit.attacks.operators import Operator
+from reid_audit.attacks.recognition.align import crop, face_width
+from reid_audit.attacks.restoration.consistency import backproject, explained, residual
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.objective import Objective
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.attacks.training.source import UNKNOWN, LinearRestorer, middle
+from reid_audit.attacks.vectors import per_person, unit
 
 BATCH = 4
 """Faces that go through a network together; batches are filled up, so that what stands beside a
@@ -315,7 +315,7 @@ def strength_in_pixels(operator: Operator) -> float:
     """Standard deviation of the spread of a point: sigma of a Gaussian, and what a box or block has
     in its place; of anything else that of a Gaussian as destructive as we can tell, else 0.
 
-    >>> from attacks.operators import parse
+    >>> from reid_audit.attacks.operators import parse
     >>> round(strength_in_pixels(parse("gaussian:sigma=7.8")), 1)
     7.8
     >>> round(strength_in_pixels(parse("pixelate:b=12")), 2)

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 from torchvision.models import efficientnet_v2_l, mobilenet_v3_small
 
-from attacks.identify.network import LARGEST
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.networks import preset
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
+from reid_audit.attacks.anonymisation.network import LARGEST
+from reid_audit.attacks.networks.unet import preset
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
 
 FACE_WIDTH = 150.0
 """In the paper's 256-px pictures, about: the scale on which kernel sizes are told."""

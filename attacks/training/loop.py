@@ -27,16 +27,16 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
-from attacks.interface import Progress
-from attacks.recognition.interface import Recognizer
-from attacks.training.card import Card, Checkpoint, write_checkpoint
-from attacks.training.noise import Noise
-from attacks.training.objective import Objective
-from attacks.training.observe import Observed, OperatorRange
-from attacks.training.pack import Pack
-from attacks.training.source import Source, source_of
-from attacks.training.validate import evaluate
-from metrics.errors import InputError
+from reid_audit.attacks.interface import Progress
+from reid_audit.attacks.networks.checkpoint import Card, Checkpoint, write_checkpoint
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.objective import Objective
+from reid_audit.attacks.training.observe import Observed, OperatorRange
+from reid_audit.attacks.training.source import Source, source_of
+from reid_audit.attacks.training.validate import evaluate
+from reid_audit.metrics.errors import InputError
 
 STATE = "training.safetensors"
 LOGS = "logs"

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
 
 
 class Objective(Protocol):

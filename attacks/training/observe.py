@@ -17,10 +17,10 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from attacks.operators.spectrum import basis, inverse_basis
-from attacks.restoration.spectra import OPPONENT, Spectra
-from attacks.training.noise import Noise
-from metrics.errors import InputError
+from reid_audit.attacks.linear.spectra import OPPONENT, Spectra
+from reid_audit.attacks.operators.spectrum import basis, inverse_basis
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.metrics.errors import InputError
 
 GAUSSIAN, BOX, PIXELATE = range(3)
 KINDS = ("gaussian", "box", "pixelate")

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from attacks.direct.arcface import margin_loss
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.networks import preset
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
-from attacks.training.pack import Pack
-from attacks.training.source import middle
-from attacks.training.trunk import Trunk, described, rate
-from attacks.vectors import per_person
-from metrics.errors import InputError
-from metrics.verification import auroc
+from reid_audit.attacks.networks.arcface import margin_loss
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.networks.unet import preset
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.attacks.training.source import middle
+from reid_audit.attacks.training.trunk import Trunk, described, rate
+from reid_audit.attacks.vectors import per_person
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.verification import auroc
 
 BATCH = 64
 """Frames embedded together before training."""

@@ -9,12 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.operators.spectrum import basis, inverse_basis
-from attacks.restoration.spectra import OPPONENT
-from attacks.training.card import GAIN
-from attacks.training.noise import Noise
-from attacks.training.observe import Degradation, Observed, Observer, OperatorRange, eight_bit
-from attacks.training.pack import Pack
+from reid_audit.attacks.linear.spectra import OPPONENT
+from reid_audit.attacks.networks.checkpoint import GAIN
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.operators.spectrum import basis, inverse_basis
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import (
+    Degradation,
+    Observed,
+    Observer,
+    OperatorRange,
+    eight_bit,
+)
 
 
 class Source(Protocol):

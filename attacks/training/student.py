@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize
 
-from attacks.direct.distillation import CONTRAST, TEMPERATURE
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import crop_transform, to_crops
-from attacks.restoration.networks import preset
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
-from attacks.training.pack import Pack
-from attacks.training.source import middle
-from attacks.training.trunk import WideTrunk, described, rate
-from metrics.errors import InputError
+from reid_audit.attacks.networks.distillation import CONTRAST, TEMPERATURE
+from reid_audit.attacks.networks.frame import crop_transform, to_crops
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.networks.unet import preset
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.attacks.training.source import middle
+from reid_audit.attacks.training.trunk import WideTrunk, described, rate
+from reid_audit.metrics.errors import InputError
 
 MEAN_FACES = 256
 """Faces that a teacher's mean is taken over, about."""

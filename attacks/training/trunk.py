@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from attacks.direct.distillation import RATE, RATE_WITHOUT_NORM
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import crop_transform, to_crops
-from attacks.restoration.networks import STEPS, strength
-from attacks.training.observe import Observed
-from metrics.errors import InputError
+from reid_audit.attacks.networks.distillation import RATE, RATE_WITHOUT_NORM
+from reid_audit.attacks.networks.frame import crop_transform, to_crops
+from reid_audit.attacks.networks.unet import STEPS, strength
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.metrics.errors import InputError
 
 CONDITION = 32
 """Width of the layer between blur strength and what it does to the stem."""

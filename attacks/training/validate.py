@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.frame import crop_transform, to_crops
-from attacks.training.noise import Noise
-from attacks.training.objective import Objective
-from attacks.training.observe import Observed, OperatorRange, exactly
-from attacks.training.pack import Pack
-from attacks.training.source import Source
+from reid_audit.attacks.networks.frame import crop_transform, to_crops
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.objective import Objective
+from reid_audit.attacks.training.observe import Observed, OperatorRange, exactly
+from reid_audit.attacks.training.source import Source
 
 BATCH = 16
 FACES = 64

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from audit.config import PRESETS, AuditConfig
-from metrics.errors import InputError
+from reid_audit.audit.config import PRESETS, AuditConfig
+from reid_audit.metrics.errors import InputError
 
 MATCHED, ESTIMATED = "matched", "estimated"
 """Beliefs with a name of their own: the true method, and what identification found."""
@@ -166,7 +166,7 @@ def resolve(
 
 def presets() -> dict[str, str]:
     """Name and what it measures, of every preset."""
-    folder = resources.files("audit.bench.presets")
+    folder = resources.files("reid_audit.audit.bench.presets")
     names = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
     return {name: str(_read_preset(name).get("about", "")).strip() for name in names}
 
@@ -178,7 +178,7 @@ def dump_config(config: BenchConfig) -> str:
 
 
 def _read_preset(name: str) -> dict[str, Any]:
-    folder = resources.files("audit.bench.presets")
+    folder = resources.files("reid_audit.audit.bench.presets")
     known = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
     if name not in known:
         near = get_close_matches(name, known, n=1)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from attacks.operators import Operator, parse
-from attacks.operators.spec import available
-from attacks.registry import attack_class
-from audit.bench.config import ESTIMATED, MATCHED, BenchConfig, Sample
-from metrics.errors import InputError
+from reid_audit.attacks.operators import Operator, parse
+from reid_audit.attacks.operators.spec import available
+from reid_audit.attacks.registry import attack_class
+from reid_audit.audit.bench.config import ESTIMATED, MATCHED, BenchConfig, Sample
+from reid_audit.metrics.errors import InputError
 
 Kind = Literal["matched", "estimated", "mismatched"]
 

@@ -13,33 +13,33 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from attacks.identify import identify, read_encoded
-from attacks.operators import Chain, Operator, parse
-from attacks.operators.blur import Gaussian
-from attacks.operators.leakage import blur_sigma, limit
-from attacks.recognition.interface import Recognizer
-from attacks.recognition.recognizers import load_recognizer
-from attacks.registry import attack_class
-from audit.attacking import Audit, make_bench
-from audit.bench import plan
-from audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
-from audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
-from audit.bench.table import Row, write_tables
-from audit.checkpoints import checkpoints, fit_together
-from audit.config import AuditConfig
-from audit.controls import clear_ceiling
-from audit.data import Dataset, decode
-from audit.estimates import Settings, assess, hits, record
-from audit.faces import FaceFinder
-from audit.machine import resolve_device
-from audit.material import read_material
-from audit.perception import Perception
-from audit.runner import Bench, Outcome, learns, run_attack
-from audit.schema import Estimate
-from audit.store import LOCK, WORK, Store, atomic, unit_key
-from metrics import stats
-from metrics.errors import InputError
-from metrics.leakage import FRAME
+from reid_audit.attacks.anonymisation import identify, read_encoded
+from reid_audit.attacks.operators import Chain, Operator, parse
+from reid_audit.attacks.operators.blur import Gaussian
+from reid_audit.attacks.operators.leakage import blur_sigma, limit
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.audit.bench import plan
+from reid_audit.audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
+from reid_audit.audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
+from reid_audit.audit.bench.table import Row, write_tables
+from reid_audit.audit.checkpoints import checkpoints, fit_together
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.data import Dataset, decode
+from reid_audit.audit.evaluation.estimates import Settings, assess, hits, record
+from reid_audit.audit.machine import resolve_device
+from reid_audit.audit.probes.faces import FaceFinder
+from reid_audit.audit.probes.material import read_material
+from reid_audit.audit.results.schema import Estimate
+from reid_audit.audit.run_directory import LOCK, WORK, Store, atomic, unit_key
+from reid_audit.audit.scan.condition import Audit, make_bench
+from reid_audit.audit.trials.controls import clear_ceiling
+from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.units import Bench, Outcome, learns, run_attack
+from reid_audit.metrics import stats
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.leakage import FRAME
 
 Progress = Callable[[str, int, int], None]
 
@@ -241,7 +241,7 @@ def consensus(operators: Sequence[Operator]) -> Operator | None:
     family. Gaussians that scatter more than estimates do are taken for drawn anew for every
     picture, from the range that nine tenths of them lie in.
 
-    >>> from attacks.operators import parse
+    >>> from reid_audit.attacks.operators import parse
     >>> str(consensus([parse(f"gaussian:sigma={s}") for s in (4, 4.1, 4.2)]))
     'gaussian:k=25'
     >>> str(consensus([parse(f"gaussian:sigma={s}|jpeg:q=75") for s in (3, 4.5, 6)]))

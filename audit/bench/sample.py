@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from attacks.operators import Operator
-from attacks.recognition.align import face_width
-from audit.anonymize import anonymize
-from audit.bench.config import Sample
-from audit.data import Dataset, Item, decode
-from audit.data.folders import Bounds, read_folder
-from audit.data.manifest import MANIFEST_ENDINGS, read_manifest
-from audit.data.sidecar import SIDECAR, read_sidecar
-from audit.faces import FaceFinder, Landmarks
-from audit.people import cast
-from metrics.errors import InputError, NothingToAudit
+from reid_audit.attacks.operators import Operator
+from reid_audit.attacks.recognition.align import face_width
+from reid_audit.audit.bench.config import Sample
+from reid_audit.audit.commands.anonymize import anonymize
+from reid_audit.audit.data import Dataset, Item, decode
+from reid_audit.audit.data.folders import Bounds, read_folder
+from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, read_manifest
+from reid_audit.audit.data.sidecar import SIDECAR, read_sidecar
+from reid_audit.audit.people import cast
+from reid_audit.audit.probes.faces import FaceFinder, Landmarks
+from reid_audit.metrics.errors import InputError, NothingToAudit
 
 Progress = Callable[[str, int, int], None]
 

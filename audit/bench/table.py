@@ -13,9 +13,9 @@ from typing import Literal
 from jinja2 import Environment
 from pydantic import ValidationError
 
-from audit.schema import Record
-from audit.store import atomic
-from metrics.errors import IntegrityError
+from reid_audit.audit.results.schema import Record
+from reid_audit.audit.run_directory import atomic
+from reid_audit.metrics.errors import IntegrityError
 
 Belief = Literal["matched", "estimated", "mismatched"]
 Section = tuple[str, tuple[str, ...], list[list[str]]]
@@ -252,7 +252,7 @@ def markdown(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
 
 def html(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
     """One page without scripts or outside resources."""
-    template = resources.files("audit.bench").joinpath("bench.html.j2").read_text(encoding="utf-8")
+    template = resources.files(__package__).joinpath("bench.html.j2").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     return page.render(
         title=title,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from audit.cli.console import out, out_json, people, progress
+from reid_audit.audit.cli.console import out, out_json, people, progress
 
 
 @click.command()
@@ -31,8 +31,8 @@ def anonymize(
     as_json: bool,
 ) -> int:
     """Apply a tool-exact operator or chain to a picture, a folder or a manifest's probes."""
-    from attacks.operators import parse
-    from audit.anonymize import anonymize as run
+    from reid_audit.attacks.operators import parse
+    from reid_audit.audit.commands.anonymize import anonymize as run
 
     operator = parse(method)
     with progress() as report:

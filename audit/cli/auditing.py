@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from audit.cli.console import escape, out, out_json, people, progress
-from metrics.errors import InputError
+from reid_audit.audit.cli.console import escape, out, out_json, people, progress
+from reid_audit.metrics.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.schema import Condition, Controls, Estimate, Results
+    from reid_audit.audit.results.schema import Condition, Controls, Estimate, Results
 
 EXISTING = click.Path(path_type=Path)
 GATE_BREACHED, INCONCLUSIVE_AT_GATE = 1, 4
@@ -83,10 +83,10 @@ def scan(
     DATA is a folder with gallery/, anonymized/ and, if there are any, originals/ and background/,
     or a manifest (CSV or Parquet).
     """
-    from audit.config import resolve
-    from audit.data import load
-    from audit.gate import breached, check_expression
-    from audit.waivers import load_waivers
+    from reid_audit.audit.config import resolve
+    from reid_audit.audit.data import load
+    from reid_audit.audit.evaluation.gate import breached, check_expression
+    from reid_audit.audit.evaluation.waivers import load_waivers
 
     config = resolve(settings, os.environ, file)
     if config.fail_on is not None:
@@ -102,7 +102,7 @@ def scan(
     )
     results = run_scan(dataset, config, output)
     if as_json:
-        from audit.schema import dump_results
+        from reid_audit.audit.results.schema import dump_results
 
         out(dump_results(results).rstrip())
     if config.fail_on is None:
@@ -114,10 +114,10 @@ def scan(
 
 def run_scan(dataset: Any, config: Any, output: Path) -> Results:
     """Scan into a run directory, write every file of it and tell the user the answer."""
-    from audit.checkpoints import check
-    from audit.publish import publish
-    from audit.scan import scan as run
-    from audit.store import open_run
+    from reid_audit.audit.checkpoints import check
+    from reid_audit.audit.publishing.publish import publish
+    from reid_audit.audit.run_directory import open_run
+    from reid_audit.audit.scan.scan import scan as run
 
     check(config)
     with progress() as report, open_run(output, config) as store:
@@ -180,7 +180,7 @@ def demo(output: Path, seed: int) -> int:
     A second, small run in OUTPUT/restored has pictures restored by trained networks, Revelio's
     stages among them; OUTPUT/restored/evidence/sheet.html shows them.
     """
-    from audit.demo import make_demo, restoring
+    from reid_audit.audit.commands.demo import make_demo, restoring
 
     with progress() as report:
         dataset, config = make_demo(output, seed, report)
@@ -203,8 +203,8 @@ def validate(
     as_json: bool,
 ) -> int:
     """Dry run: say what a scan would find in the data, without attacking anything."""
-    from audit.data import load
-    from audit.data.scan import clean, scan_files
+    from reid_audit.audit.data import load
+    from reid_audit.audit.data.screening import clean, scan_files
 
     dataset = load(
         data,
@@ -242,7 +242,7 @@ def validate(
 @click.option("--json", "as_json", is_flag=True)
 def identify(paths: tuple[Path, ...], as_json: bool) -> int:
     """Say which anonymisation was applied, with which setting, where, and what is left."""
-    from audit.identification import identify_files
+    from reid_audit.audit.commands.identify import identify_files
 
     with progress() as report:
         results = identify_files(paths, report)
@@ -287,8 +287,8 @@ def leakage(
     as_json: bool,
 ) -> int:
     """The training-free limit of a setting: what physics leaves to any attacker."""
-    from attacks.operators import parse
-    from attacks.operators.leakage import curve, limit, weakest_setting
+    from reid_audit.attacks.operators import parse
+    from reid_audit.attacks.operators.leakage import curve, limit, weakest_setting
 
     if face_width < 8:
         raise InputError(f"--face-width {face_width:g}: give at least 8 pixels.")

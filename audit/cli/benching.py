@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from audit.cli.console import escape, out, people, progress
+from reid_audit.audit.cli.console import escape, out, people, progress
 
 if TYPE_CHECKING:
-    from audit.bench.table import Row
+    from reid_audit.audit.bench.table import Row
 
 EXISTING = click.Path(path_type=Path)
 
@@ -42,13 +42,13 @@ def bench(
     Killed, it goes on when the same command is repeated; a longer grid in the same folder measures
     only what is new.
     """
-    from audit.bench.config import presets, resolve
+    from reid_audit.audit.bench.config import presets, resolve
 
     if preset == "list":
         for name, about in presets().items():
             out(f"{name}: {' '.join(about.split())}")
         return 0
-    from audit.bench.run import run_bench
+    from reid_audit.audit.bench.run import run_bench
 
     given["sample.people"] = given.pop("people")
     given["sample.background"] = given.pop("background")
@@ -66,7 +66,7 @@ def bench(
 
 def _summary(rows: list[Row]) -> None:
     """The strongest attack on every setting, on a terminal."""
-    from audit.bench.table import leaders, recognizer_text, sample_text
+    from reid_audit.audit.bench.table import leaders, recognizer_text, sample_text
 
     best = leaders(rows)
     samples = list(dict.fromkeys(map(sample_text, best)))

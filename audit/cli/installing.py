@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from audit.cli.console import Report, escape, out, out_json, people, progress
-from metrics.errors import InputError, IntegrityError
+from reid_audit.audit.cli.console import Report, escape, out, out_json, people, progress
+from reid_audit.metrics.errors import InputError, IntegrityError
 
 
 @click.group()
@@ -21,7 +21,7 @@ def weights() -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_weights(as_json: bool) -> int:
     """What can be fetched, and what is installed."""
-    from audit.weights import catalogue, check
+    from reid_audit.audit.weights import catalogue, check
 
     rows = [
         {
@@ -48,8 +48,8 @@ def list_weights(as_json: bool) -> int:
 @click.argument("names", nargs=-1)
 def fetch(names: tuple[str, ...]) -> int:
     """Fetch weights (all by default); interrupted downloads go on where they stopped."""
-    from audit.weights import catalogue, find
-    from audit.weights import fetch as download
+    from reid_audit.audit.weights import catalogue, find
+    from reid_audit.audit.weights import fetch as download
 
     for name in names or tuple(catalogue()):
         entry = find(name)
@@ -66,7 +66,7 @@ def _told(report: Report, what: str, done: int, total: int | None) -> None:
 @weights.command(name="verify")
 def verify_weights() -> int:
     """Check the digests of everything that is installed."""
-    from audit.weights import catalogue, check
+    from reid_audit.audit.weights import catalogue, check
 
     states = {name: str(check(entry)) for name, entry in catalogue().items()}
     for name, state in states.items():
@@ -83,9 +83,9 @@ def verify_weights() -> int:
 @click.option("--json", "as_json", is_flag=True)
 def list_all(as_json: bool) -> int:
     """Attacks, operators and recognisers that can be asked for."""
-    from attacks.operators import available
-    from attacks.recognition.recognizers import registry
-    from attacks.registry import names
+    from reid_audit.attacks.operators import available
+    from reid_audit.attacks.recognition.recognizers import registry
+    from reid_audit.attacks.registry import names
 
     found = {
         "attacks": list(names()),
@@ -105,8 +105,8 @@ def list_all(as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True)
 def info(name: str, as_json: bool) -> int:
     """What an attack or operator is, needs and yields."""
-    from attacks.operators import available
-    from attacks.registry import attack_class, names
+    from reid_audit.attacks.operators import available
+    from reid_audit.attacks.registry import attack_class, names
 
     if name in names():
         declared = attack_class(name).info
@@ -144,7 +144,7 @@ def _about(thing: Any) -> str:
 @click.option("--json", "as_json", is_flag=True)
 def doctor(as_json: bool) -> int:
     """Check the installation: packages, detector, recogniser, weights, report."""
-    from audit.doctor import examine
+    from reid_audit.audit.commands.doctor import examine
 
     checks = examine()
     if as_json:

@@ -10,10 +10,10 @@ import sys
 
 import click
 
-from audit.cli import anonymizing, auditing, benching, installing, reporting, training
-from audit.cli.console import visible
-from audit.store import tool_version
-from metrics.errors import ReidAuditError
+from reid_audit.audit.cli import anonymizing, auditing, benching, installing, reporting, training
+from reid_audit.audit.cli.console import visible
+from reid_audit.audit.run_directory import tool_version
+from reid_audit.metrics.errors import ReidAuditError
 
 INTERRUPTED = 130
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from audit.cli.console import out, people, visible
-from metrics.errors import IntegrityError
+from reid_audit.audit.cli.console import out, people, visible
+from reid_audit.metrics.errors import IntegrityError
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 
@@ -28,7 +28,7 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
 )
 def report(run: Path, formats: str, language: str, output: Path | None) -> int:
     """Render a finished run again, without its data and without torch."""
-    from audit.publish import render_run
+    from reid_audit.audit.publishing.publish import render_run
 
     folder = output or Path.cwd()
     for path in render_run(run, [f.strip() for f in formats.split(",")], folder, language):
@@ -47,8 +47,8 @@ def compare(
     runs: tuple[Path, ...], labels: tuple[str, ...], formats: str, output: Path | None
 ) -> int:
     """What changed between finished runs, person by person; the first is the baseline."""
-    from audit.compare import compare as compared
-    from audit.publish import render_comparison
+    from reid_audit.audit.commands.compare import compare as compared
+    from reid_audit.audit.publishing.publish import render_comparison
 
     comparison = compared(runs, labels)
     folder = output or Path.cwd()
@@ -61,7 +61,7 @@ def compare(
 @RUN
 def verify(run: Path) -> int:
     """Compare every file of a run with the digests recorded when it was sealed."""
-    from audit.store import verify as problems_of
+    from reid_audit.audit.run_directory import verify as problems_of
 
     problems = problems_of(run)
     for problem in problems:
@@ -76,8 +76,8 @@ def verify(run: Path) -> int:
 @click.option("--comparison", is_flag=True, help="Of comparison.json instead.")
 def schema(comparison: bool) -> int:
     """Print the JSON Schema of results.json."""
-    from audit.schema_compare import Comparison
-    from reports import schema_json
+    from reid_audit.audit.results.comparison import Comparison
+    from reid_audit.reports import schema_json
 
     out((schema_json(Comparison) if comparison else schema_json()).rstrip())
     return 0

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from audit.cli.console import out, people, progress
-from metrics.errors import InputError
+from reid_audit.audit.cli.console import out, people, progress
+from reid_audit.metrics.errors import InputError
 
 EXISTING = click.Path(path_type=Path)
 KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel")
@@ -68,7 +68,7 @@ def train(
     Writes weights, a model card and TensorBoard logs into OUTPUT. An interrupted training goes on
     when the same command is repeated; `accelerate launch -m audit train ...` spreads it.
     """
-    from audit.training import Request, run
+    from reid_audit.audit.commands.train import Request, run
 
     if anonymized is not None and command is not None:
         raise InputError("--anonymized, --command: give one of the two.")

@@ -1,10 +1,10 @@
 """Ingest: the files of an audit, checked, digested and freed of duplicates."""
 
-from audit.data.decode import decode
-from audit.data.items import Box, Dataset, Excluded, Item, Role
-from audit.data.load import check, load
-from audit.data.pseudonyms import Pseudonyms, open_link, run_key, user_secret
-from audit.data.scan import FileFacts, clean, data_digests, scan_files
+from reid_audit.audit.data.decode import decode
+from reid_audit.audit.data.items import Box, Dataset, Excluded, Item, Role
+from reid_audit.audit.data.load import check, load
+from reid_audit.audit.data.pseudonyms import Pseudonyms, open_link, run_key, user_secret
+from reid_audit.audit.data.screening import FileFacts, clean, data_digests, scan_files
 
 __all__ = [
     "Box",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from audit.data.decode import PICTURE_ENDINGS
-from audit.data.items import Excluded, Item, Role
-from metrics.errors import InputError
+from reid_audit.audit.data.decode import PICTURE_ENDINGS
+from reid_audit.audit.data.items import Excluded, Item, Role
+from reid_audit.metrics.errors import InputError
 
 
 @dataclass(frozen=True)

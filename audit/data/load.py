@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from audit.data.decode import PICTURE_ENDINGS
-from audit.data.folders import Bounds, pictures_in, read_folder
-from audit.data.items import Dataset, Excluded, Item, Role
-from audit.data.manifest import MANIFEST_ENDINGS, read_manifest
-from audit.data.sidecar import read_sidecar
-from metrics.errors import InputError, NothingToAudit
+from reid_audit.audit.data.decode import PICTURE_ENDINGS
+from reid_audit.audit.data.folders import Bounds, pictures_in, read_folder
+from reid_audit.audit.data.items import Dataset, Excluded, Item, Role
+from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, read_manifest
+from reid_audit.audit.data.sidecar import read_sidecar
+from reid_audit.metrics.errors import InputError, NothingToAudit
 
 LAYOUT = "gallery/<person>/*.jpg and anonymized/<person>/*.png"
 

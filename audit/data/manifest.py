@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from audit.data.folders import Bounds
-from audit.data.items import ROLES, Box, Item
-from metrics.errors import InputError
+from reid_audit.audit.data.folders import Bounds
+from reid_audit.audit.data.items import ROLES, Box, Item
+from reid_audit.metrics.errors import InputError
 
 REQUIRED = ("image_id", "identity", "role", "path")
 OPTIONAL = ("original", "face_box", "stratum")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import platformdirs
 
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 _SECRET_BYTES = 32
 _LINK_BYTES = 8

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from audit.data.items import Box
-from metrics.errors import InputError
+from reid_audit.audit.data.items import Box
+from reid_audit.metrics.errors import InputError
 
 SIDECAR = "anonymized.json"
 

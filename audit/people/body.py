@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from audit.people.curves import Array, bump, mix, smoothstep
-from audit.people.features import Face
-from audit.people.identity import Identity
-from audit.people.mesh import Part, Patch, patch, unit
-from audit.people.shape import Loft
+from reid_audit.audit.people.curves import Array, bump, mix, smoothstep
+from reid_audit.audit.people.features import Face
+from reid_audit.audit.people.identity import Identity
+from reid_audit.audit.people.mesh import Part, Patch, patch, unit
+from reid_audit.audit.people.shape import Loft
 
 
 def _grid(rows: Array, columns: Array) -> tuple[Array, Array]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from audit.people.curves import Array, mix, noise
-from audit.people.picture import Nuisance
+from reid_audit.audit.people.curves import Array, mix, noise
+from reid_audit.audit.people.picture import Nuisance
 
 
 def backdrop(seed: int, side: int) -> Array:

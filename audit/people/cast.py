@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from audit.people.identity import identity
-from audit.people.picture import nuisance
-from audit.people.render import render
-from metrics.errors import InputError
+from reid_audit.audit.people.identity import identity
+from reid_audit.audit.people.picture import nuisance
+from reid_audit.audit.people.render import render
+from reid_audit.metrics.errors import InputError
 
 _KEY = "people"  # the PNG text field that records what a picture was made from
 _SMALLEST = 32

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audit.people.curves import Array, bump, smoothstep
-from audit.people.identity import Identity
-from audit.people.picture import Nuisance
+from reid_audit.audit.people.curves import Array, bump, smoothstep
+from reid_audit.audit.people.identity import Identity
+from reid_audit.audit.people.picture import Nuisance
 
 
 class EyeFrame(NamedTuple):

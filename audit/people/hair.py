@@ -8,10 +8,10 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from audit.people.curves import Array, bump, mix, noise, smoothstep
-from audit.people.identity import Identity
-from audit.people.mesh import Part, Patch, patch, unit
-from audit.people.shape import Loft
+from reid_audit.audit.people.curves import Array, bump, mix, noise, smoothstep
+from reid_audit.audit.people.identity import Identity
+from reid_audit.audit.people.mesh import Part, Patch, patch, unit
+from reid_audit.audit.people.shape import Loft
 
 LONG = frozenset({"long", "bob", "wavy"})
 PARTED = frozenset({"side", "long", "wavy", "bob", "medium"})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.people.curves import Colour
+from reid_audit.audit.people.curves import Colour
 
 # Offset so that an identity's stream never coincides with one of its pictures' streams.
 _STREAM = 11

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from audit.people.curves import Array, mix, smoothstep
-from audit.people.mesh import Mesh, Part, unit
-from audit.people.paint import Paint
-from audit.people.picture import Nuisance
-from audit.people.raster import Hits, rasterise
+from reid_audit.audit.people.curves import Array, mix, smoothstep
+from reid_audit.audit.people.mesh import Mesh, Part, unit
+from reid_audit.audit.people.paint import Paint
+from reid_audit.audit.people.picture import Nuisance
+from reid_audit.audit.people.raster import Hits, rasterise
 
 _SHADOW_SIDE = 160  # pixels of the shadow map
 _SHADOW_SPAN = 34.0  # centimetres it covers

@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.people.curves import Array
+from reid_audit.audit.people.curves import Array
 
 
 class Part(IntEnum):

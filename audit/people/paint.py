@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.people.curves import Array, Colour, box, bump, linear, mix, noise, smoothstep
-from audit.people.features import EyeFrame, Face
-from audit.people.hair import CROPPED, hairline
-from audit.people.identity import Identity
+from reid_audit.audit.people.curves import Array, Colour, box, bump, linear, mix, noise, smoothstep
+from reid_audit.audit.people.features import EyeFrame, Face
+from reid_audit.audit.people.hair import CROPPED, hairline
+from reid_audit.audit.people.identity import Identity
 
 _TONES: tuple[Colour, ...] = (
     (214, 172, 150),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.people.curves import Colour
+from reid_audit.audit.people.curves import Colour
 
 _STREAM = 23
 

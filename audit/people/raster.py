@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.people.curves import Array
+from reid_audit.audit.people.curves import Array
 
 
 class Hits(NamedTuple):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.people import body, camera, hair, light, paint
-from audit.people.curves import Array, linear, smoothstep
-from audit.people.features import Face
-from audit.people.identity import Identity
-from audit.people.mesh import SKIN, STRANDS, Mesh, Part, join, unit
-from audit.people.picture import Nuisance
-from audit.people.raster import Hits, rasterise
-from audit.people.shape import head, loft
+from reid_audit.audit.people import body, camera, hair, light, paint
+from reid_audit.audit.people.curves import Array, linear, smoothstep
+from reid_audit.audit.people.features import Face
+from reid_audit.audit.people.identity import Identity
+from reid_audit.audit.people.mesh import SKIN, STRANDS, Mesh, Part, join, unit
+from reid_audit.audit.people.picture import Nuisance
+from reid_audit.audit.people.raster import Hits, rasterise
+from reid_audit.audit.people.shape import head, loft
 
 _FRAME = 26.0  # centimetres across the picture at zoom 1
 _SUPERSAMPLING = 2

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from audit.people.curves import Array, box, bump, smoothstep
-from audit.people.features import Face
-from audit.people.mesh import Part, Patch, patch
+from reid_audit.audit.people.curves import Array, box, bump, smoothstep
+from reid_audit.audit.people.features import Face
+from reid_audit.audit.people.mesh import Part, Patch, patch
 
 _CROWN_Y = 4.0  # the cross-sections below, a dome above
 _STEP = 0.1  # of the table of cross-sections

@@ -1,9 +1,9 @@
 """Estimates with intervals, for people: the identity, not the picture, is the unit."""
 
-from metrics.stats.estimate import Estimate
-from metrics.stats.paired import mcnemar_two_sided, paired_difference
-from metrics.stats.power import detectable_risk, identities_for_power, identities_needed
-from metrics.stats.proportion import (
+from reid_audit.metrics.stats.estimate import Estimate
+from reid_audit.metrics.stats.paired import mcnemar_two_sided, paired_difference
+from reid_audit.metrics.stats.power import detectable_risk, identities_for_power, identities_needed
+from reid_audit.metrics.stats.proportion import (
     any_hit_per_identity,
     by_identity,
     by_image,
@@ -11,7 +11,7 @@ from metrics.stats.proportion import (
     one_per_identity,
     wilson,
 )
-from metrics.stats.resampling import (
+from reid_audit.metrics.stats.resampling import (
     PermutationTest,
     auroc_statistic,
     bootstrap_interval,
@@ -20,7 +20,7 @@ from metrics.stats.resampling import (
     mean_estimate,
     mean_statistic,
 )
-from metrics.stats.risk import (
+from reid_audit.metrics.stats.risk import (
     bits,
     chance_p,
     excess_over,

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from metrics.stats.estimate import Estimate
-from metrics.stats.risk import mcnemar_p
+from reid_audit.metrics.stats.estimate import Estimate
+from reid_audit.metrics.stats.risk import mcnemar_p
 
 
 def paired_difference(after: ArrayLike, before: ArrayLike, *, alpha: float = 0.05) -> Estimate:

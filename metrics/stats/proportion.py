@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtri, stdtrit
 
-from metrics.stats.estimate import Estimate
+from reid_audit.metrics.stats.estimate import Estimate
 
 Side = Literal["two-sided", "upper", "lower"]
 Endpoint = Literal["one-probe", "any-hit"]

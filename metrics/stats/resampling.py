@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from metrics.stats.estimate import Estimate
+from reid_audit.metrics.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import betainc, ndtri, xlogy
 
-from metrics.stats.estimate import Estimate
+from reid_audit.metrics.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
 

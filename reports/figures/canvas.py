@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.names import clean
+from reid_audit.reports.text.names import clean
 
 INK, MUTED, GRID, LIMIT, PAPER = "#0f0f01", "#0f0f02", "#0f0f03", "#0f0f04", "#0f0f05"
 SERIES = ["#0f0f11", "#0f0f12", "#0f0f13", "#0f0f14", "#0f0f15", "#0f0f16", "#0f0f17", "#0f0f18"]

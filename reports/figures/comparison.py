@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from audit.schema_compare import Comparison, PairedDifference, Trend
-from reports.figures.canvas import (
+from reid_audit.audit.results.comparison import Comparison, PairedDifference, Trend
+from reid_audit.reports.figures.canvas import (
     DASHES,
     MARKS,
     MUTED,
@@ -18,11 +18,11 @@ from reports.figures.canvas import (
     legend,
     panel,
 )
-from reports.figures.rows import ROW, caption, mark, row_axes
-from reports.figures.text import columns, rate_axis, rates
-from reports.language import Language
-from reports.names import clean
-from reports.summary import recognizer
+from reid_audit.reports.figures.rows import ROW, caption, mark, row_axes
+from reid_audit.reports.figures.text import columns, rate_axis, rates
+from reid_audit.reports.text.language import Language
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.summary import recognizer
 
 MOST_ROWS = 24
 

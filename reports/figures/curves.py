@@ -8,8 +8,8 @@ from statistics import NormalDist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from audit.schema import AttackResult, Condition, Curve, Results
-from reports.figures.canvas import (
+from reid_audit.audit.results.schema import AttackResult, Condition, Curve, Results
+from reid_audit.reports.figures.canvas import (
     DASHES,
     MARKS,
     SERIES,
@@ -19,10 +19,10 @@ from reports.figures.canvas import (
     legend,
     panel,
 )
-from reports.figures.text import columns, rate_axis
-from reports.language import Language
-from reports.names import clean
-from reports.summary import attacks_on, strongest, title
+from reid_audit.reports.figures.text import columns, rate_axis
+from reid_audit.reports.text.language import Language
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.summary import attacks_on, strongest, title
 
 _probit = NormalDist().inv_cdf
 _TOLD_RANKS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from audit.schema import AttackResult, Condition, Results
-from reports.figures.canvas import (
+from reid_audit.audit.results.schema import AttackResult, Condition, Results
+from reid_audit.reports.figures.canvas import (
     DASHES,
     INK,
     LIMIT,
@@ -20,10 +20,10 @@ from reports.figures.canvas import (
     legend,
     panel,
 )
-from reports.figures.text import columns, rate_axis, rates
-from reports.language import Language, catalogue
-from reports.names import clean
-from reports.summary import (
+from reid_audit.reports.figures.text import columns, rate_axis, rates
+from reid_audit.reports.text.language import Language, catalogue
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.summary import (
     attacks_on,
     conditions,
     rate,

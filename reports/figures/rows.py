@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from audit.schema import AttackResult, Condition, Controls, Estimate, Results
-from reports.figures.canvas import (
+from reid_audit.audit.results.schema import AttackResult, Condition, Controls, Estimate, Results
+from reid_audit.reports.figures.canvas import (
     LIMIT,
     MARKS,
     MUTED,
@@ -20,10 +20,10 @@ from reports.figures.canvas import (
     legend,
     panel,
 )
-from reports.figures.text import columns, rate_axis, rate_text, rates
-from reports.language import Language
-from reports.names import clean
-from reports.summary import (
+from reid_audit.reports.figures.text import columns, rate_axis, rate_text, rates
+from reid_audit.reports.text.language import Language
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.summary import (
     attacks_on,
     controls_of,
     rate,

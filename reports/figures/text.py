@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from audit.schema import Estimate
-from reports.language import Language
+from reid_audit.audit.results.schema import Estimate
+from reid_audit.reports.text.language import Language
 
 
 def columns(language: Language, *names: str) -> list[str]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks.forward import ForwardModel, RelativeBox
-from attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
-from attacks.operators import parse
-from attacks.recognition.align import face_width
-from attacks.recognition.interface import Recognizer
-from attacks.training.card import Checkpoint
-from audit.data import decode
+from reid_audit.attacks.forward import ForwardModel, RelativeBox
+from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
+from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.align import face_width
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.audit.data import decode
 
 LANDMARKS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 """Where the drawing program puts the features of a face in 96 pixels, within a few of them."""

@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attacks.interface import AnonymizedFaces, AttackInfo, AttackOutput, Reference, picture_rng
-from attacks.registry import attack_class, names
-from metrics.errors import InputError
+from reid_audit.attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    Reference,
+    picture_rng,
+)
+from reid_audit.attacks.registry import attack_class, names
+from reid_audit.metrics.errors import InputError
 
 NEEDS = {"gallery", "background", "operator", "trainable"}
 YIELDS = {"restored", "embeddings", "scores", "estimates"}

@@ -17,12 +17,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacks.recognition.align import fit_similarity
-from attacks.registry import attack_class
-from attacks.restoration.external import read
-from attacks.restoration.external.square import cut, paste, square_matrix
-from metrics.errors import InputError
-from metrics.fidelity import psnr
+from reid_audit.attacks.recognition.align import fit_similarity
+from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.restoration.external import read
+from reid_audit.attacks.restoration.external.square import cut, paste, square_matrix
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.fidelity import psnr
 
 Make = Callable[..., Any]
 SIDE = 192

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from attacks.direct.fusion import HELD_OUT_SHARE, anonymize, hold_out, likeliest_weights
-from attacks.interface import ClearFaces, Reference
+from reid_audit.attacks.direct.fusion import HELD_OUT_SHARE, anonymize, hold_out, likeliest_weights
+from reid_audit.attacks.interface import ClearFaces, Reference
 
 Make = Callable[..., Any]
 

@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from attacks.direct.arcface import SCALE, angular_margin
-from attacks.direct.distillation import Network, distill, jitter
-from attacks.direct.ridge import PENALTIES
-from attacks.direct.student import FALLS, falls
-from attacks.recognition.gallery import identity_templates
-from attacks.recognition.recognizers import load_recognizer
-from attacks.registry import attack_class
-from attacks.vectors import per_person, unit
-from attacks.views import View, Views, in_threads
-from metrics.errors import TrainingFailed
-from metrics.identification import rank
+from reid_audit.attacks.direct.ridge import PENALTIES
+from reid_audit.attacks.direct.student import FALLS, falls
+from reid_audit.attacks.linear.views import View, Views, in_threads
+from reid_audit.attacks.networks.arcface import SCALE, angular_margin
+from reid_audit.attacks.networks.distillation import Network, distill, jitter
+from reid_audit.attacks.recognition.gallery import identity_templates
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.vectors import per_person, unit
+from reid_audit.metrics.errors import TrainingFailed
+from reid_audit.metrics.identification import rank
 
 Make = Callable[..., Any]
 
@@ -164,7 +164,7 @@ def test_a_training_that_broke_down_fails_its_attack(
         torch.nn.init.ones_(network.bridge.bias)
         network.eval()
 
-    monkeypatch.setattr(f"attacks.direct.{training}", break_down)
+    monkeypatch.setattr(f"reid_audit.attacks.direct.{training}", break_down)
     made = scene("gaussian:sigma=4", cache=tmp_path)
     with pytest.raises(TrainingFailed, match="every face alike"):
         attack_class(attack)().fit(made.reference, made.context)

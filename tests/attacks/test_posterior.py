@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from attacks.operators import parse
-from attacks.restoration import frame
-from attacks.restoration.physics import LEVELS, Modes, dct_physics, linear_model, measure
-from attacks.restoration.posterior import (
+from reid_audit.attacks.linear.wiener import prior_restorer
+from reid_audit.attacks.networks import frame
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.restoration.physics import LEVELS, Modes, dct_physics, linear_model, measure
+from reid_audit.attacks.restoration.posterior import (
     Posterior,
     Window,
     data_step,
@@ -21,10 +22,9 @@ from attacks.restoration.posterior import (
     prior_denoiser,
     region_denoiser,
 )
-from attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion
-from attacks.restoration.wiener import prior_restorer
-from metrics.errors import InputError
-from metrics.fidelity import psnr
+from reid_audit.attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.fidelity import psnr
 
 Make = Callable[..., Any]
 SHAPE = (6, 9)
@@ -174,7 +174,9 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
     torch.manual_seed(0)
     base = Diffusion("tiny", process="velocity")  # its untrained answer is a linear denoiser
     base.network.eval().requires_grad_(False)
-    monkeypatch.setattr("attacks.restoration.posterior.load", lambda context: (base, "untrained"))
+    monkeypatch.setattr(
+        "reid_audit.attacks.restoration.posterior.load", lambda context: (base, "untrained")
+    )
     return base
 
 

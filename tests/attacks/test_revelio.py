@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from attacks.restoration.revelio.attack import Revelio, RevelioVote, development
-from attacks.restoration.revelio.diffusion import Diffusion
-from attacks.restoration.revelio.people import Gallery
-from attacks.restoration.revelio.process import CLEAR, PAPER, PROCESSES, sample
-from attacks.restoration.revelio.stranger import choose_threshold
-from attacks.restoration.revelio.tuning import attention_only, fine_tuned
-from attacks.restoration.revelio.vote import by_person, tally
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
-from metrics.errors import InputError
+from reid_audit.attacks.restoration.revelio.attack import Revelio, RevelioVote, development
+from reid_audit.attacks.restoration.revelio.diffusion import Diffusion
+from reid_audit.attacks.restoration.revelio.people import Gallery
+from reid_audit.attacks.restoration.revelio.process import CLEAR, PAPER, PROCESSES, sample
+from reid_audit.attacks.restoration.revelio.stranger import choose_threshold
+from reid_audit.attacks.restoration.revelio.tuning import attention_only, fine_tuned
+from reid_audit.attacks.restoration.revelio.vote import by_person, tally
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.metrics.errors import InputError
 
 Make = Callable[..., Any]
 MEAN, SPREAD = 0.3, 0.4
@@ -251,7 +251,7 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
     base = Diffusion("tiny")
     base.network.eval().requires_grad_(False)
     monkeypatch.setattr(
-        "attacks.restoration.revelio.attack.load", lambda context: (base, "untrained")
+        "reid_audit.attacks.restoration.revelio.attack.load", lambda context: (base, "untrained")
     )
     return base
 

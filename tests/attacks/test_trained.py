@@ -13,18 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from attacks.direct.trained import Seer
-from attacks.recognition.align import crop
-from attacks.recognition.interface import Recognizer
-from attacks.recognition.recognizers import load_recognizer
-from attacks.registry import attack_class
-from attacks.training.card import GAIN, Card, Checkpoint, find, write_checkpoint
-from attacks.training.parrot import ParrotEmbedder
-from attacks.training.student import StudentNetwork
-from attacks.training.trunk import described
-from attacks.vectors import per_person
-from attacks.views import embed_clear
-from metrics.errors import NotApplicable
+from reid_audit.attacks.direct.trained import Seer
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.networks.checkpoint import GAIN, Card, Checkpoint, find, write_checkpoint
+from reid_audit.attacks.recognition.align import crop
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.training.parrot import ParrotEmbedder
+from reid_audit.attacks.training.student import StudentNetwork
+from reid_audit.attacks.training.trunk import described
+from reid_audit.attacks.vectors import per_person
+from reid_audit.metrics.errors import NotApplicable
 
 Make = Callable[..., Any]
 BLUR = "gaussian:sigma=4"
@@ -79,7 +79,7 @@ def test_scores_do_not_depend_on_batches(name: str, pairs: bool, made: Make, sce
 def test_nothing_is_trained_in_the_run(
     made: Make, scene: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attacks.direct.student.distill", None)
+    monkeypatch.setattr("reid_audit.attacks.direct.student.distill", None)
     fitted(scene, made("student"))
 
 

@@ -15,10 +15,8 @@ from scipy.fft import dctn
 from skimage import data as samples
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
-from attacks.forward import settings
-from attacks.operators import Chain, parse
-from attacks.registry import attack_class
-from attacks.restoration.spectra import (
+from reid_audit.attacks.forward import settings
+from reid_audit.attacks.linear.spectra import (
     GRID,
     OPPONENT,
     Spectra,
@@ -26,7 +24,9 @@ from attacks.restoration.spectra import (
     resample_modes,
     to_modes,
 )
-from attacks.restoration.wiener import prior_restorer
+from reid_audit.attacks.linear.wiener import prior_restorer
+from reid_audit.attacks.operators import Chain, parse
+from reid_audit.attacks.registry import attack_class
 
 Make = Callable[..., Any]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks.recognition.detect import Detection
-from attacks.recognition.interface import Recognizer
-from audit.faces import Found
+from reid_audit.attacks.recognition.detect import Detection
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.audit.probes.faces import Found
 
 LANDMARKS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 KNOWN = 8
@@ -41,19 +41,19 @@ def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
         face = Detection(box, LANDMARKS * scale, 0.99)
         return Found(picture.shape[:2], (face,))
 
-    monkeypatch.setattr("audit.faces._worker", {})
-    monkeypatch.setattr("audit.material.Detector", NoDetector)
-    monkeypatch.setattr("audit.faces.Detector", NoDetector)
-    monkeypatch.setattr("audit.faces.detect_picture", found)
-    monkeypatch.setattr("audit.conditions.detect_picture", found)
-    for module in ("audit.scan", "audit.checkpoints"):
+    monkeypatch.setattr("reid_audit.audit.probes.faces._worker", {})
+    monkeypatch.setattr("reid_audit.audit.probes.material.Detector", NoDetector)
+    monkeypatch.setattr("reid_audit.audit.probes.faces.Detector", NoDetector)
+    monkeypatch.setattr("reid_audit.audit.probes.faces.detect_picture", found)
+    monkeypatch.setattr("reid_audit.audit.probes.grouping.detect_picture", found)
+    for module in ("reid_audit.audit.scan.scan", "reid_audit.audit.checkpoints"):
         monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: stand_in)
 
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """A function (arguments) that gives exit code, stdout and stderr."""
-    from audit.cli import main
+    from reid_audit.audit.cli import main
 
     def call(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -70,8 +70,8 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 def layout(cast_folder: Path) -> Callable[..., Path]:
     """A function (folder, spec) that lays the cast out as a user would: two gallery pictures and
     two probes of each known person, the rest as background."""
-    from attacks.operators import parse
-    from audit.anonymize import anonymize
+    from reid_audit.attacks.operators import parse
+    from reid_audit.audit.commands.anonymize import anonymize
 
     def lay(root: Path, spec: str = "gaussian:sigma=1.5", originals: bool = True) -> Path:
         people = sorted(folder.name for folder in cast_folder.iterdir())

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attacks.operators import parse
-from audit.anonymize import NO_FACE, anonymize
-from audit.data import load
-from audit.data.sidecar import read_sidecar
-from metrics.errors import InputError, NothingToAudit
+from reid_audit.attacks.operators import parse
+from reid_audit.audit.commands.anonymize import NO_FACE, anonymize
+from reid_audit.audit.data import load
+from reid_audit.audit.data.sidecar import read_sidecar
+from reid_audit.metrics.errors import InputError, NothingToAudit
 
 BOX = (10, 12, 50, 44)
 

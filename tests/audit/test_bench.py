@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import yaml
 
-from attacks.direct.distillation import POSES
-from attacks.operators import parse
-from audit.bench import plan
-from audit.bench.config import Sample, presets, resolve
-from audit.bench.run import consensus, run_bench
-from audit.bench.sample import Probe, draw
-from audit.bench.table import Row, by_belief, leaders, read_rows
-from audit.data import Dataset, Item
-from metrics.errors import InputError
+from reid_audit.attacks.networks.distillation import POSES
+from reid_audit.attacks.operators import parse
+from reid_audit.audit.bench import plan
+from reid_audit.audit.bench.config import Sample, presets, resolve
+from reid_audit.audit.bench.run import consensus, run_bench
+from reid_audit.audit.bench.sample import Probe, draw
+from reid_audit.audit.bench.table import Row, by_belief, leaders, read_rows
+from reid_audit.audit.data import Dataset, Item
+from reid_audit.metrics.errors import InputError
 
 Layout = Callable[..., Path]
 
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, layout: Layout) -> Path:
 @pytest.fixture
 def plumbing(plumbing: None, monkeypatch: pytest.MonkeyPatch, stand_in: Any) -> None:
     """The bench loads its recognisers itself."""
-    monkeypatch.setattr("audit.bench.run.load_recognizer", lambda spec, device: stand_in)
+    monkeypatch.setattr("reid_audit.audit.bench.run.load_recognizer", lambda spec, device: stand_in)
 
 
 def grid(folder: Path, data: Path, **changes: Any) -> Path:
@@ -200,7 +200,7 @@ def test_the_weights_of_networks_are_counted(data: Path, plumbing: None, tmp_pat
 def test_what_failed_is_tried_again(
     data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attacks.direct.naive import Naive
+    from reid_audit.attacks.direct.naive import Naive
 
     short = {"defences": ["gaussian:sigma=.05w"], "worlds": ["closed"], "attacks": ["naive"]}
     with monkeypatch.context() as broken:
@@ -246,7 +246,7 @@ def test_pictures_agree_on_a_method(found: list[str], expected: str | None) -> N
 def test_a_method_that_cannot_be_identified_is_said(
     data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audit.bench.run.consensus", lambda found: None)
+    monkeypatch.setattr("reid_audit.audit.bench.run.consensus", lambda found: None)
     rows = measure(
         tmp_path,
         data,

@@ -122,7 +122,7 @@ def test_an_interrupt_is_130_and_says_how_to_go_on(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("audit.attacking.run_attack", interrupt)
+    monkeypatch.setattr("reid_audit.audit.scan.condition.run_attack", interrupt)
     code, _, err = cli("scan", data, "-o", tmp_path / "run", *SCAN)
     assert code == 130 and "repeat the same command" in err
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from audit.cli import main
+from reid_audit.audit.cli import main
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

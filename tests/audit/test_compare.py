@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.cli import main
-from audit.compare import compare
-from audit.config import AuditConfig, dump_config
-from audit.data import Pseudonyms, run_key, user_secret
-from audit.schema import (
+from reid_audit.audit.cli import main
+from reid_audit.audit.commands.compare import compare
+from reid_audit.audit.config import AuditConfig, dump_config
+from reid_audit.audit.data import Pseudonyms, run_key, user_secret
+from reid_audit.audit.results.schema import (
     Anonymizer,
     AttackResult,
     Condition,
@@ -27,9 +27,9 @@ from audit.schema import (
     Verdict,
     dump_results,
 )
-from audit.store import CONFIG, MANIFEST, RESULTS, TRIALS, seal
-from metrics.errors import InputError, IntegrityError
-from metrics.stats import clopper_pearson, mcnemar_two_sided, paired_difference
+from reid_audit.audit.run_directory import CONFIG, MANIFEST, RESULTS, TRIALS, seal
+from reid_audit.metrics.errors import InputError, IntegrityError
+from reid_audit.metrics.stats import clopper_pearson, mcnemar_two_sided, paired_difference
 
 PEOPLE = [f"person {number}" for number in range(40)]
 Made = Callable[..., Path]

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attacks.identify import Identification
-from attacks.operators import parse
-from attacks.operators.leakage import limit
-from attacks.recognition.detect import Detection
-from audit.conditions import (
+from reid_audit.attacks.anonymisation import Identification
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.leakage import limit
+from reid_audit.attacks.recognition.detect import Detection
+from reid_audit.audit.data import Item
+from reid_audit.audit.probes.faces import Face, Found, make_face
+from reid_audit.audit.probes.grouping import (
     Probe,
     describe,
     examine_probe,
@@ -20,9 +22,7 @@ from audit.conditions import (
     place_faces,
     probe_face,
 )
-from audit.data import Item
-from audit.faces import Face, Found, make_face
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 POINTS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 BOX = (20, 10, 80, 90)

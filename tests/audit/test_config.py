@@ -6,9 +6,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from attacks.registry import names
-from audit.config import PRESETS, AuditConfig, differences, dump_config, load_config, resolve
-from metrics.errors import InputError
+from reid_audit.attacks.registry import names
+from reid_audit.audit.config import (
+    PRESETS,
+    AuditConfig,
+    differences,
+    dump_config,
+    load_config,
+    resolve,
+)
+from reid_audit.metrics.errors import InputError
 
 
 def test_command_line_before_environment_before_file_before_profile(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.cli import main
-from audit.cli.console import escape, out_json, visible
+from reid_audit.audit.cli import main
+from reid_audit.audit.cli.console import escape, out_json, visible
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\r\x9b31m\x7f[bold]x"
 

@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attacks.interface import ClearFaces
-from attacks.recognition.align import ARCFACE
-from attacks.recognition.interface import Preprocessing, Recognizer
-from audit.controls import clear_ceiling, leave_one_out_ceiling, leave_one_out_rows
-from audit.scoring import Scorer
+from reid_audit.attacks.interface import ClearFaces
+from reid_audit.attacks.recognition.align import ARCFACE
+from reid_audit.attacks.recognition.interface import Preprocessing, Recognizer
+from reid_audit.audit.trials.controls import (
+    clear_ceiling,
+    leave_one_out_ceiling,
+    leave_one_out_rows,
+)
+from reid_audit.audit.trials.scoring import Scorer
 
 Distance = Literal["cosine", "euclidean"]
 

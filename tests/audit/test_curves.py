@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.curves import FEWEST_STRANGERS, det_curve, idd_curves
-from metrics.identification import open_set, rank
+from reid_audit.audit.evaluation.curves import FEWEST_STRANGERS, det_curve, idd_curves
+from reid_audit.metrics.identification import open_set, rank
 
 
 def trials(scores, mates):

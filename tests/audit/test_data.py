@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import ExifTags, Image
 
-from audit.data import (
+from reid_audit.audit.data import (
     Pseudonyms,
     clean,
     data_digests,
@@ -20,8 +20,8 @@ from audit.data import (
     scan_files,
     user_secret,
 )
-from audit.data.fingerprint import SAME_PICTURE, fingerprint
-from metrics.errors import InputError, NothingToAudit
+from reid_audit.audit.data.fingerprint import SAME_PICTURE, fingerprint
+from reid_audit.metrics.errors import InputError, NothingToAudit
 
 
 def scene(seed: int, size: int = 64) -> np.ndarray:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from audit import demo
-from audit.config import resolve
-from audit.people import cast
-from audit.publish import publish
-from audit.scan import scan
-from audit.store import open_run
-from metrics.errors import InputError
+from reid_audit.audit.commands import demo
+from reid_audit.audit.config import resolve
+from reid_audit.audit.people import cast
+from reid_audit.audit.publishing.publish import publish
+from reid_audit.audit.run_directory import open_run
+from reid_audit.audit.scan.scan import scan
+from reid_audit.metrics.errors import InputError
 
 
 @pytest.fixture

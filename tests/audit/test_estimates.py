@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from attacks.interface import AttackOutput
-from audit.estimates import (
+from reid_audit.attacks.interface import AttackOutput
+from reid_audit.audit.evaluation.estimates import (
     Settings,
     _fidelity,
     _ood,
@@ -20,8 +20,8 @@ from audit.estimates import (
     probe_count,
     rank_1,
 )
-from audit.perception import Perception
-from audit.scoring import fidelity_rows, identification_rows, identity_distance
+from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.scoring import fidelity_rows, identification_rows, identity_distance
 
 SETTINGS = Settings(alpha=0.05, seed=0, minimum_cell=3)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from attacks.recognition.align import face_width
-from attacks.recognition.detect import Detection
-from audit.data import Item
-from audit.faces import (
+from reid_audit.attacks.recognition.align import face_width
+from reid_audit.attacks.recognition.detect import Detection
+from reid_audit.audit.data import Item
+from reid_audit.audit.probes.faces import (
     FaceFinder,
     Found,
     anonymized_faces,
@@ -105,8 +105,8 @@ def test_what_was_found_is_remembered_by_content(
         looked.append(path.name)
         return None if path.name == "broken" else Found((96, 96), (detection(1.5, 2, 90, 91),))
 
-    monkeypatch.setattr("audit.faces._start_worker", lambda *_: None)
-    monkeypatch.setattr("audit.faces._detect_file", detect)
+    monkeypatch.setattr("reid_audit.audit.probes.faces._start_worker", lambda *_: None)
+    monkeypatch.setattr("reid_audit.audit.probes.faces._detect_file", detect)
     pictures = {"aa": Path("one"), "bb": Path("two"), "cc": Path("broken")}
     first = FaceFinder(tmp_path, 1).find(pictures, lambda *_: None, "")
     again = FaceFinder(tmp_path, 1).find(pictures, lambda *_: None, "")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from attacks.operators import parse
-from attacks.operators.leakage import limit
-from audit.config import AuditConfig
-from audit.findings import FAILING_RESOLUTION, TARGET_RESOLUTION, Leaks, findings
-from audit.schema import (
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.leakage import limit
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.evaluation.findings import (
+    FAILING_RESOLUTION,
+    TARGET_RESOLUTION,
+    Leaks,
+    findings,
+)
+from reid_audit.audit.results.schema import (
     Anonymizer,
     Condition,
     Controls,

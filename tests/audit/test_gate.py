@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.gate import check_expression, holds
-from metrics.errors import InputError
+from reid_audit.audit.evaluation.gate import check_expression, holds
+from reid_audit.metrics.errors import InputError
 
 NAMES = {"ira": 0.2, "ceiling": None, "verdict": "BOUNDED", "failed_findings": 2.0}
 

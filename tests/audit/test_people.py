@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from audit.people import cast, identity, name, nuisance, render
-from audit.people.mesh import Part, join, patch
-from audit.people.raster import rasterise
-from metrics.errors import InputError
+from reid_audit.audit.people import cast, identity, name, nuisance, render
+from reid_audit.audit.people.mesh import Part, join, patch
+from reid_audit.audit.people.raster import rasterise
+from reid_audit.metrics.errors import InputError
 
 SIZE = 64  # small and quick
 
@@ -147,7 +147,7 @@ def test_cast_refuses_what_it_cannot_draw(tmp_path: Path):
 
 
 def test_no_torch():
-    code = "import sys, audit.people; sys.exit('torch' in sys.modules)"
+    code = "import sys, reid_audit.audit.people; sys.exit('torch' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 

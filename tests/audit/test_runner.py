@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attacks.direct.naive import Naive
-from attacks.interface import AnonymizedFaces, AttackOutput, Context, Reference
-from attacks.operators import parse
-from attacks.recognition.interface import Recognizer
-from attacks.views import embed_clear
-from audit.config import resolve
-from audit.data import Item
-from audit.faces import clear_faces, make_face
-from audit.perception import Perception
-from audit.probes import Group, solid, without_faces
-from audit.runner import Bench, run_attack
-from audit.schema import Anonymizer
-from audit.scoring import Scorer
-from audit.store import Store, open_run
-from metrics.errors import InputError, MissingWeights, TrainingFailed
+from reid_audit.attacks.direct.naive import Naive
+from reid_audit.attacks.interface import AnonymizedFaces, AttackOutput, Context, Reference
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.audit.config import resolve
+from reid_audit.audit.data import Item
+from reid_audit.audit.probes.condition import Group, solid, without_faces
+from reid_audit.audit.probes.faces import clear_faces, make_face
+from reid_audit.audit.results.schema import Anonymizer
+from reid_audit.audit.run_directory import Store, open_run
+from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.scoring import Scorer
+from reid_audit.audit.trials.units import Bench, run_attack
+from reid_audit.metrics.errors import InputError, MissingWeights, TrainingFailed
 
 POINTS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 

@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attacks.registry import names
-from attacks.training.card import Checkpoint
-from audit.config import AuditConfig, resolve
-from audit.data import load
-from audit.publish import publish
-from audit.scan import scan
-from audit.schema import Results, read_results
-from audit.store import open_run, verify
+from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.registry import names
+from reid_audit.audit.config import AuditConfig, resolve
+from reid_audit.audit.data import load
+from reid_audit.audit.publishing.publish import publish
+from reid_audit.audit.results.schema import Results, read_results
+from reid_audit.audit.run_directory import open_run, verify
+from reid_audit.audit.scan.scan import scan
 
 Layout = Callable[..., Path]
 ATTACKS = "naive,wiener,ridge"
@@ -272,7 +272,7 @@ def test_the_restricted_sheet_shows_what_every_attack_restored(
 def test_an_attack_that_breaks_is_reported_and_gives_nothing_away(
     data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attacks.restoration.wiener import Wiener
+    from reid_audit.attacks.linear.wiener import Wiener
 
     def broken(self: Wiener, *arguments: object) -> None:
         raise ValueError(f"{data}/gallery/Zoë {{x}} is no good")

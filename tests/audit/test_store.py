@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from audit.config import AuditConfig
-from audit.store import atomic, open_run, seal, unit_key, verify
-from metrics.errors import InputError, IntegrityError
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.run_directory import atomic, open_run, seal, unit_key, verify
+from reid_audit.metrics.errors import InputError, IntegrityError
 
 CONFIG = AuditConfig()
 
@@ -20,8 +20,8 @@ WORKER = """
 import os, signal, sys
 from pathlib import Path
 import pandas as pd
-from audit.config import AuditConfig
-from audit.store import atomic, open_run, seal, unit_key
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.run_directory import atomic, open_run, seal, unit_key
 
 run, stop = Path(sys.argv[1]), int(sys.argv[2])
 with open_run(run, AuditConfig()) as store:

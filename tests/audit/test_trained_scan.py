@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from attacks.recognition.interface import Recognizer
+from reid_audit.attacks.recognition.interface import Recognizer
 
 Layout = Callable[..., Path]
 Cli = Callable[..., tuple[int, str, str]]
@@ -45,7 +45,11 @@ def recognizers(
 ) -> Mapping[str, Recognizer]:
     """What training and scans load: `first`, and `second`, which is another network to them."""
     known = {"first": stand_in, "second": replace(stand_in, name="second", digest="2" * 64)}
-    for module in ("audit.scan", "audit.checkpoints", "audit.training"):
+    for module in (
+        "reid_audit.audit.scan.scan",
+        "reid_audit.audit.checkpoints",
+        "reid_audit.audit.commands.train",
+    ):
         monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: known[spec])
     return known
 
@@ -120,7 +124,7 @@ def test_an_anonymiser_that_nobody_can_name_is_attacked_by_what_learnt_from_pair
     for kind in ("student", "parrot"):
         given.append(train(kind, people, *command, "--recognizer", "first"))
     shutil.rmtree(data / "anonymized")
-    from audit.training import anonymize_by_command
+    from reid_audit.audit.commands.train import anonymize_by_command
 
     anonymize_by_command(command[1], data / "originals", data / "anonymized")
     said = ("--attacks", "naive,wiener,mmse,student,parrot", "--recognizers", "first")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attacks.operators import parse
-from audit.config import AuditConfig
-from audit.scan import scan
-from audit.unaided import AT_MOST, unaided
-from metrics.errors import InputError
+from reid_audit.attacks.operators import parse
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.evaluation.unaided import AT_MOST, unaided
+from reid_audit.audit.scan.scan import scan
+from reid_audit.metrics.errors import InputError
 
 
 def group(folder: Path, spec: str, source: str = "sidecar") -> Any:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.schema import Controls, Estimate
-from audit.verdict import Evidence, check_assay, decide
-from metrics.stats import clopper_pearson, holm, mcnemar_p
+from reid_audit.audit.evaluation.verdict import Evidence, check_assay, decide
+from reid_audit.audit.results.schema import Controls, Estimate
+from reid_audit.metrics.stats import clopper_pearson, holm, mcnemar_p
 
 
 def hits(people: int, found: int) -> np.ndarray:

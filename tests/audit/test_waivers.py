@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audit.gate import quantities
-from audit.schema import (
+from reid_audit.audit.evaluation.gate import quantities
+from reid_audit.audit.evaluation.waivers import load_waivers, waive
+from reid_audit.audit.results.schema import (
     Anonymizer,
     Controls,
     Count,
@@ -19,8 +20,7 @@ from audit.schema import (
     Run,
     Verdict,
 )
-from audit.waivers import load_waivers, waive
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 TODAY = date(2026, 11, 21)
 FINDINGS = [

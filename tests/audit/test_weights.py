@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from attacks.recognition.networks import FACENET_FILES
-from audit import weights
-from metrics.errors import InputError, IntegrityError, MissingWeights
+from reid_audit.attacks.recognition.networks import FACENET_FILES
+from reid_audit.audit import weights
+from reid_audit.metrics.errors import InputError, IntegrityError, MissingWeights
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -142,5 +142,5 @@ def test_catalogue_agrees_with_what_publishers_and_our_loaders_say():
 
 
 def test_loads_no_torch():
-    code = "import audit.weights, sys; assert 'torch' not in sys.modules"
+    code = "import reid_audit.audit.weights, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,7 +7,7 @@ from scipy.linalg import sqrtm
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
-from metrics.distribution import Moments, frechet_distance, kernel_distance, small_sample
+from reid_audit.metrics.distribution import Moments, frechet_distance, kernel_distance, small_sample
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from metrics.fidelity import idd, psnr, ssim
+from reid_audit.metrics.fidelity import idd, psnr, ssim
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score, top_k_accuracy_score
 
-from metrics.identification import (
+from reid_audit.metrics.identification import (
     cmc,
     fpir_from_fmr,
     identity_scores,

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from attacks.operators import parse
-from attacks.operators.leakage import blur_sigma, curve, limit, weakest_setting
-from attacks.operators.spectrum import analyse, synthesise
-from metrics.errors import InputError
-from metrics.leakage import (
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.leakage import blur_sigma, curve, limit, weakest_setting
+from reid_audit.attacks.operators.spectrum import analyse, synthesise
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.leakage import (
     FacePrior,
     empirical_response,
     leakage,
@@ -176,7 +176,7 @@ def test_prior_survives_json_and_scaling():
     measured = FacePrior.measure(prior.power(160, 160, 94), 94).power(160, 160, 94)
     ratio = np.log10(measured / prior.power(160, 160, 94))[:120, :120]
     assert np.abs(ratio).mean() < 0.03
-    stated = json.loads(files("metrics").joinpath("face_prior.json").read_text())
+    stated = json.loads(files("reid_audit.metrics").joinpath("face_prior.json").read_text())
     assert "London" in stated["source"]
 
 

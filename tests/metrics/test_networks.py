@@ -10,9 +10,9 @@ from torchmetrics.functional.image.lpips import _LPIPS
 from torchvision.models import Inception3, alexnet
 from torchvision.models.inception import InceptionA
 
-from metrics.errors import IntegrityError, MissingWeights
-from metrics.inception import _average, _replace_pool, inception_features, load_inception
-from metrics.perceptual import load_lpips, lpips
+from reid_audit.metrics.errors import IntegrityError, MissingWeights
+from reid_audit.metrics.inception import _average, _replace_pool, inception_features, load_inception
+from reid_audit.metrics.perceptual import load_lpips, lpips
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm
 
-from metrics.stats import mcnemar_two_sided, paired_difference
+from reid_audit.metrics.stats import mcnemar_two_sided, paired_difference
 
 
 def hits(both, gained, lost, neither):

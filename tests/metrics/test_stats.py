@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from metrics.stats import (
+from reid_audit.metrics.stats import (
     Estimate,
     any_hit_per_identity,
     auroc_statistic,
@@ -37,8 +37,8 @@ from metrics.stats import (
     retained_identifiability,
     wilson,
 )
-from metrics.stats.risk import _score_ratio_upper
-from metrics.verification import auroc, cllr
+from reid_audit.metrics.stats.risk import _score_ratio_upper
+from reid_audit.metrics.verification import auroc, cllr
 
 counts = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

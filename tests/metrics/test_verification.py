@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from metrics.verification import (
+from reid_audit.metrics.verification import (
     auroc,
     cllr,
     d_sys,

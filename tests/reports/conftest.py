@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import beta
 
-from audit.schema import (
+from reid_audit.audit.results.schema import (
     Anonymizer,
     AttackResult,
     Check,
@@ -472,14 +472,14 @@ def read_page():
 
 @pytest.fixture(scope="session")
 def html(results: Results) -> str:
-    from reports.html import render_html
+    from reid_audit.reports.pages.html import render_html
 
     return render_html(results)
 
 
 @pytest.fixture(scope="session")
 def hostile_html(hostile: Results) -> str:
-    from reports.html import render_html
+    from reid_audit.reports.pages.html import render_html
 
     return render_html(hostile)
 

@@ -4,11 +4,17 @@ from base64 import b64encode
 
 import pytest
 
-from audit.schema import Estimate, InputError
-from audit.schema_compare import Change, ComparedRun, Comparison, PairedDifference, Trend
-from reports.compare import render_compare, render_compare_json
-from reports.evidence import Picture, Row, render_sheet
-from reports.wording import violations
+from reid_audit.audit.results.comparison import (
+    Change,
+    ComparedRun,
+    Comparison,
+    PairedDifference,
+    Trend,
+)
+from reid_audit.audit.results.schema import Estimate, InputError
+from reid_audit.reports.pages.compare import render_compare, render_compare_json
+from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
+from reid_audit.reports.text.wording import violations
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -2,8 +2,8 @@
 
 import re
 
-from reports import summary
-from reports.language import catalogue, load
+from reid_audit.reports.text import summary
+from reid_audit.reports.text.language import catalogue, load
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 EN = load("en")

@@ -10,8 +10,8 @@ import re
 import matplotlib
 import pytest
 
-from audit.schema import dump_results, read_results
-from reports.html import render_html
+from reid_audit.audit.results.schema import dump_results, read_results
+from reid_audit.reports.pages.html import render_html
 
 DRAWN_WITH = "3.11"
 

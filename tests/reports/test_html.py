@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from audit.schema import Curve, Excluded, InputError, dump_results
-from reports import render
-from reports.html import render_html
-from reports.language import available
+from reid_audit.audit.results.schema import Curve, Excluded, InputError, dump_results
+from reid_audit.reports import render
+from reid_audit.reports.pages.html import render_html
+from reid_audit.reports.text.language import available
 
 
 @pytest.fixture(params=["html", "hostile_html"])

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.schema import Estimate
-from reports import norms
-from reports.language import available, catalogue, load
-from reports.names import clean
-from reports.wording import violations
+from reid_audit.audit.results.schema import Estimate
+from reid_audit.reports.text import norms
+from reid_audit.reports.text.language import available, catalogue, load
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.wording import violations
 
 EN = load("en")
 

@@ -11,8 +11,8 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from audit.schema import Results
-from reports import render, schema_json
+from reid_audit.audit.results.schema import Results
+from reid_audit.reports import render, schema_json
 
 SARIF = {
     "type": "object",

@@ -19,7 +19,7 @@ import numpy as np
 import platformdirs
 import yaml
 
-from attacks.interface import (
+from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
@@ -27,10 +27,16 @@ from attacks.interface import (
     Picture,
     Reference,
 )
-from attacks.restoration.external.engines import Command, Engine, Onnx, Scale, TorchScript
-from attacks.restoration.external.square import cut, paste, square_matrix
-from attacks.restoration.wiener import prior_restorer
-from metrics.errors import InputError
+from reid_audit.attacks.linear.wiener import prior_restorer
+from reid_audit.attacks.restoration.external.engines import (
+    Command,
+    Engine,
+    Onnx,
+    Scale,
+    TorchScript,
+)
+from reid_audit.attacks.restoration.external.square import cut, paste, square_matrix
+from reid_audit.metrics.errors import InputError
 
 PREFIX = "external:"
 FIRST = ":wiener"

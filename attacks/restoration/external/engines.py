@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 Picture = np.ndarray
 Pictures = Sequence[Picture]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from attacks.recognition.align import warp
+from reid_audit.attacks.recognition.align import warp
 
 Picture = np.ndarray
 FEATHER = 0.08

@@ -1,7 +1,7 @@
 """Revelio from end to end: N rounds of sampling, retrieval, the decision whether anybody of the
 gallery is shown, and the fidelity stage.
 
-kernel estimate (`attacks.identify`, in `context.forward`) -> base model -> rounds -> nearest
+kernel estimate (`attacks.anonymisation`, in `context.forward`) -> base model -> rounds -> nearest
 reference of each round -> vote or mean embedding -> threshold on the lowest distance -> reference
 pictures of the retrieved person -> fine-tuning of the attention layers -> final restoration.
 """
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from attacks.interface import (
+from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
@@ -22,16 +22,16 @@ from attacks.interface import (
     Context,
     Reference,
 )
-from attacks.restoration.frame import cut
-from attacks.restoration.restorer import degraded
-from attacks.restoration.revelio.diffusion import Diffusion, load
-from attacks.restoration.revelio.people import Gallery
-from attacks.restoration.revelio.rounds import Plan, Studio, tensor
-from attacks.restoration.revelio.stranger import Threshold, choose_threshold
-from attacks.restoration.revelio.tuning import fine_tuned
-from attacks.restoration.revelio.vote import tally
-from attacks.restoration.wiener import prior_restorer
-from attacks.views import embed_clear
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.linear.wiener import prior_restorer
+from reid_audit.attacks.networks.frame import cut
+from reid_audit.attacks.restoration.restorer import degraded
+from reid_audit.attacks.restoration.revelio.diffusion import Diffusion, load
+from reid_audit.attacks.restoration.revelio.people import Gallery
+from reid_audit.attacks.restoration.revelio.rounds import Plan, Studio, tensor
+from reid_audit.attacks.restoration.revelio.stranger import Threshold, choose_threshold
+from reid_audit.attacks.restoration.revelio.tuning import fine_tuned
+from reid_audit.attacks.restoration.revelio.vote import tally
 
 DEVELOPMENT = 24
 """People on whom the threshold is chosen, at most."""

@@ -18,14 +18,14 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor, nn
 
-from attacks.interface import Context
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.networks import STEPS, UNet, strength
-from attacks.restoration.revelio.process import PROCESSES, Process, sample
-from attacks.training.card import find
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
-from metrics.errors import InputError
+from reid_audit.attacks.interface import Context
+from reid_audit.attacks.networks.checkpoint import find
+from reid_audit.attacks.networks.unet import STEPS, UNet, strength
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.restoration.revelio.process import PROCESSES, Process, sample
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
+from reid_audit.metrics.errors import InputError
 
 DROPPED = 0.15
 """Share of training samples whose conditions are dropped (Ho and Salimans 2022)."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attacks.interface import Context
-from attacks.recognition.gallery import identity_templates
-from attacks.restoration.revelio.vote import by_person
-from attacks.vectors import unit
+from reid_audit.attacks.interface import Context
+from reid_audit.attacks.recognition.gallery import identity_templates
+from reid_audit.attacks.restoration.revelio.vote import by_person
+from reid_audit.attacks.vectors import unit
 
 
 @dataclass(frozen=True, eq=False)

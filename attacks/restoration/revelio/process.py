@@ -9,7 +9,7 @@ from typing import Any, Literal
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """A network's answer `(B, ...)` to a noisy sample `(B, ...)` at a time step `()`."""

@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from attacks.direct.distillation import half_precision
-from attacks.interface import AnonymizedFaces, Context, Picture
-from attacks.recognition.align import crop, face_width
-from attacks.restoration.consistency import backproject, explained
-from attacks.restoration.frame import cut, paste
-from attacks.restoration.restorer import log_sigmas
-from attacks.restoration.revelio.diffusion import SAMPLER, SAMPLING_STEPS, Diffusion
-from attacks.restoration.wiener import Restorer
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
+from reid_audit.attacks.interface import AnonymizedFaces, Context, Picture
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.networks.distillation import half_precision
+from reid_audit.attacks.networks.frame import cut, paste
+from reid_audit.attacks.recognition.align import crop, face_width
+from reid_audit.attacks.restoration.consistency import backproject, explained
+from reid_audit.attacks.restoration.restorer import log_sigmas
+from reid_audit.attacks.restoration.revelio.diffusion import SAMPLER, SAMPLING_STEPS, Diffusion
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
 
 ROUNDS = 10
 """The paper's number."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.verification import roc
+from reid_audit.metrics.verification import roc
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from attacks.restoration.revelio.diffusion import Diffusion
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed
+from reid_audit.attacks.restoration.revelio.diffusion import Diffusion
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed
 
 STEPS, RATE, BATCH = 200, 1e-5, 8
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from attacks.operators import Nature, available, parse
-from attacks.operators.base import apply_to_box
-from attacks.operators.spectrum import analyse, synthesise
-from metrics.errors import InputError
+from reid_audit.attacks.operators import Nature, available, parse
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators.spectrum import analyse, synthesise
+from reid_audit.metrics.errors import InputError
 
 SPECS = [
     "none",

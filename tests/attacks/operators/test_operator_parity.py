@@ -14,8 +14,8 @@ from PIL import Image, ImageFilter
 from skimage.measure import block_reduce
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from attacks.operators import parse
-from attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.base import apply_to_box
 
 SHAPES = [(64, 64), (61, 83)]
 RNG = np.random.default_rng(0)
@@ -147,7 +147,7 @@ def test_jpeg_and_webp_are_those_files(quality, picture):
 
 def test_jpeg_noise_is_that_of_the_luminance(texture):
     """Against the measured error of grey pictures with enough detail to use every coefficient."""
-    from attacks.operators.spectrum import analyse
+    from reid_audit.attacks.operators.spectrum import analyse
 
     rng = np.random.default_rng(0)
     picture = rng.normal(128, 40, (256, 256)).clip(0, 255).astype(np.uint8)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform
 
-from attacks.recognition.align import (
+from reid_audit.attacks.recognition.align import (
     ARCFACE,
     DLIB,
     FACENET,
@@ -19,7 +19,7 @@ from attacks.recognition.align import (
     moved,
     typical_landmarks,
 )
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 seeds = st.integers(0, 2**32 - 1)
 

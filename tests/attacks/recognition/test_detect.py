@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attacks.recognition.align import face_width
-from attacks.recognition.detect import Detector
+from reid_audit.attacks.recognition.align import face_width
+from reid_audit.attacks.recognition.detect import Detector
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
-from attacks.recognition import dlib_resnet
-from attacks.recognition.align import DLIB, crop, typical_landmarks
-from attacks.recognition.recognizers import load_recognizer
-from metrics.errors import InputError
+from reid_audit.attacks.recognition import dlib_resnet
+from reid_audit.attacks.recognition.align import DLIB, crop, typical_landmarks
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.metrics.errors import InputError
 
 # dlib's own bound between its CPU and GPU runs is of this order.
 PARITY = 1e-4

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
-from attacks.recognition import gallery
-from attacks.recognition.gallery import Gallery, identity_templates, similarity
+from reid_audit.attacks.recognition import gallery
+from reid_audit.attacks.recognition.gallery import Gallery, identity_templates, similarity
 
 distances = st.sampled_from(["cosine", "euclidean"])
 

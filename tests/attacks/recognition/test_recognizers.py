@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from attacks.recognition import recognizers
-from attacks.recognition.align import ARCFACE
-from attacks.recognition.interface import Preprocessing
-from attacks.recognition.recognizers import load_recognizer
-from metrics.errors import InputError, MissingWeights
+from reid_audit.attacks.recognition import recognizers
+from reid_audit.attacks.recognition.align import ARCFACE
+from reid_audit.attacks.recognition.interface import Preprocessing
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.metrics.errors import InputError, MissingWeights
 
 SIDECAR = {"size": 64, "mean": [0.5, 0.4, 0.3], "std": [0.5, 0.25, 0.5]}
 ARCHITECTURE = "test_efficientnet"  # timm's smallest, made for tests

@@ -11,8 +11,8 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from attacks.residue import Severity, inspect
-from metrics.errors import InputError
+from reid_audit.attacks.residue import Severity, inspect
+from reid_audit.metrics.errors import InputError
 
 BOX = (40, 40, 120, 120)
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from attacks.restoration.frame import WIDER, cut
-from attacks.restoration.mmse import MmseObjective
-from attacks.training.loop import Settings, Trained, train
-from attacks.training.observe import OperatorRange
-from attacks.training.pack import MARGIN, Pack, side_of, write_pack
+from reid_audit.attacks.networks.frame import WIDER, cut
+from reid_audit.attacks.networks.pack import MARGIN, Pack, side_of, write_pack
+from reid_audit.attacks.restoration.mmse import MmseObjective
+from reid_audit.attacks.training.loop import Settings, Trained, train
+from reid_audit.attacks.training.observe import OperatorRange
 
 SIZE = 32
 LANDMARKS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
@@ -33,7 +33,7 @@ QUICK = {
 @pytest.fixture(scope="session")
 def pack(cast_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
     """64 faces of 16 people in frames of 32 pixels."""
-    from audit.data import decode
+    from reid_audit.audit.data import decode
 
     paths = sorted(cast_folder.glob("*/*.png"))
     side = side_of(SIZE)

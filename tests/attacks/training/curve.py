@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from attacks.restoration.mmse import MmseObjective
-from attacks.training.loop import Settings, train
-from attacks.training.observe import OperatorRange
-from attacks.training.pack import open_pack
+from reid_audit.attacks.networks.pack import open_pack
+from reid_audit.attacks.restoration.mmse import MmseObjective
+from reid_audit.attacks.training.loop import Settings, train
+from reid_audit.attacks.training.observe import OperatorRange
 
 torch.manual_seed(0)
 train(

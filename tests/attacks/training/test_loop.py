@@ -14,19 +14,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attacks.recognition.interface import Recognizer
-from attacks.restoration.fantomas import FantomasObjective
-from attacks.restoration.flow import FlowObjective
-from attacks.restoration.mmse import MmseObjective
-from attacks.training.card import Checkpoint, find
-from attacks.training.kernel import KernelObjective
-from attacks.training.loop import LOGS, STATE, Trained
-from attacks.training.noise import Noise
-from attacks.training.observe import exactly
-from attacks.training.pack import Pack, open_pack
-from attacks.training.source import Synthetic
-from attacks.training.student import StudentObjective
-from metrics.errors import InputError, MissingWeights
+from reid_audit.attacks.networks.checkpoint import Checkpoint, find
+from reid_audit.attacks.networks.pack import Pack, open_pack
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.restoration.fantomas import FantomasObjective
+from reid_audit.attacks.restoration.flow import FlowObjective
+from reid_audit.attacks.restoration.mmse import MmseObjective
+from reid_audit.attacks.training.kernel import KernelObjective
+from reid_audit.attacks.training.loop import LOGS, STATE, Trained
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import exactly
+from reid_audit.attacks.training.source import Synthetic
+from reid_audit.attacks.training.student import StudentObjective
+from reid_audit.metrics.errors import InputError, MissingWeights
 
 Fit = Callable[..., Trained]
 CURVE = Path(__file__).with_name("curve.py")
@@ -110,7 +110,7 @@ def test_the_identity_loss_reaches_the_network_and_not_the_recogniser(
 
 
 def fitting() -> object:
-    from attacks.training.observe import OperatorRange
+    from reid_audit.attacks.training.observe import OperatorRange
 
     return OperatorRange(sigma=(0.08, 0.12))
 

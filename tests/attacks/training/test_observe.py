@@ -8,12 +8,13 @@ import torch
 from scipy.stats import kstest
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from attacks.forward import ForwardModel
-from attacks.operators import parse
-from attacks.operators.blur import rule_kernel
-from attacks.restoration.wiener import Restorer
-from attacks.training.noise import Noise
-from attacks.training.observe import (
+from reid_audit.attacks.forward import ForwardModel
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.blur import rule_kernel
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import (
     BOX,
     GAUSSIAN,
     PIXELATE,
@@ -23,8 +24,7 @@ from attacks.training.observe import (
     eight_bit,
     exactly,
 )
-from attacks.training.pack import Pack
-from metrics.errors import InputError
+from reid_audit.metrics.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,24 @@ import numpy as np
 import pytest
 import torch
 
-from attacks.forward import ForwardModel
-from attacks.interface import AnonymizedFaces
-from attacks.operators import parse
-from attacks.recognition.align import ARCFACE, DLIB, FACENET, crop
-from attacks.recognition.interface import Recognizer
-from attacks.registry import attack_class
-from attacks.restoration.consistency import backproject, residual
-from attacks.restoration.frame import FACE, crop_transform, cut, paste, template, to_crops
-from attacks.restoration.restorer import log_sigmas, strength_in_pixels
-from attacks.restoration.wiener import Restorer
-from attacks.training.pack import Pack
-from audit.training import Request, anonymize_by_command, build_pack, objective_class
-from metrics.errors import InputError
+from reid_audit.attacks.forward import ForwardModel
+from reid_audit.attacks.interface import AnonymizedFaces
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.networks.frame import FACE, crop_transform, cut, paste, template, to_crops
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.align import ARCFACE, DLIB, FACENET, crop
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.restoration.consistency import backproject, residual
+from reid_audit.attacks.restoration.restorer import log_sigmas, strength_in_pixels
+from reid_audit.audit.commands.train import (
+    Request,
+    anonymize_by_command,
+    build_pack,
+    objective_class,
+)
+from reid_audit.metrics.errors import InputError
 
 LANDMARKS = np.array([[182, 200], [241, 194], [215, 228], [190, 256], [238, 251]], np.float32)
 Make = Callable[..., Any]
@@ -39,7 +44,7 @@ def picture() -> np.ndarray:
 
 
 def test_the_frame_shows_the_face_as_wide_as_it_says() -> None:
-    from attacks.recognition.align import face_width
+    from reid_audit.attacks.recognition.align import face_width
 
     for size in (32, 64, 128):
         assert float(face_width(template(size).points)) == pytest.approx(FACE * size)
@@ -178,10 +183,10 @@ def test_packs_come_from_files_and_from_another_program(
 def test_train_from_the_command_line_on_pairs(cast_folder: Path, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from attacks.operators import parse
-    from attacks.training.card import Checkpoint
-    from audit.anonymize import anonymize
-    from audit.cli.main import cli
+    from reid_audit.attacks.networks.checkpoint import Checkpoint
+    from reid_audit.attacks.operators import parse
+    from reid_audit.audit.cli.main import cli
+    from reid_audit.audit.commands.anonymize import anonymize
 
     data, other, out = tmp_path / "data", tmp_path / "anonymized", tmp_path / "out"
     for person in range(4):

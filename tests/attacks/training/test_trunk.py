@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from attacks.recognition.interface import Recognizer
-from attacks.training.loop import Settings, Trained, train
-from attacks.training.noise import Noise
-from attacks.training.observe import Observed, OperatorRange
-from attacks.training.pack import Pack
-from attacks.training.parrot import ParrotObjective
-from attacks.training.source import Paired, Source, Synthetic
-from attacks.training.student import StudentObjective
-from attacks.training.trunk import Stem, Trunk, WideTrunk
-from metrics.errors import InputError
+from reid_audit.attacks.networks.pack import Pack
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.loop import Settings, Trained, train
+from reid_audit.attacks.training.noise import Noise
+from reid_audit.attacks.training.observe import Observed, OperatorRange
+from reid_audit.attacks.training.parrot import ParrotObjective
+from reid_audit.attacks.training.source import Paired, Source, Synthetic
+from reid_audit.attacks.training.student import StudentObjective
+from reid_audit.attacks.training.trunk import Stem, Trunk, WideTrunk
+from reid_audit.metrics.errors import InputError
 
 Fit = Callable[..., Trained]
 CPU = torch.device("cpu")

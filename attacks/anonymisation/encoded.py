@@ -1,0 +1,68 @@
+"""Facts from a file's header: codec, quality, bit depth."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from reid_audit.attacks.anonymisation.result import EncodedInfo
+from reid_audit.metrics.errors import InputError
+
+_BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}
+
+
+def read_encoded(source: str | Path | bytes) -> EncodedInfo:
+    """Header facts of a picture file, given as a path or as its bytes.
+
+    Raises:
+        InputError: not a picture that can be read.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    label = "these bytes" if isinstance(source, bytes) else f"{source}"
+    try:
+        with Image.open(stream) as image:
+            codec = (image.format or "unknown").lower()
+            bits = _BITS.get(image.mode, 8)
+            if codec == "png":
+                bits = max(bits, _png_bits(source))
+            # Pillow hands tables out in the frequencies' natural order, not in zigzag.
+            raw = getattr(image, "quantization", None) or {}
+            tables = tuple(np.array(table, float).reshape(8, 8) for _, table in sorted(raw.items()))
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        raise InputError(f"{label}: not a readable picture; give a JPEG, PNG or WebP.") from error
+    quality = jpeg_quality(tables[0]) if tables else None
+    lossless = {"png": True, "bmp": True, "gif": True, "jpeg": False}.get(codec)
+    return EncodedInfo(codec, bits, quality, tables, lossless)
+
+
+def _png_bits(source: str | Path | bytes) -> int:
+    """Bits per sample from the IHDR chunk: Pillow silently reduces 16-bit colour to 8."""
+    if isinstance(source, bytes):
+        head = source[:26]
+    else:
+        with Path(source).open("rb") as file:
+            head = file.read(26)
+    return head[24] if len(head) > 24 else 8
+
+
+@cache
+def standard_luma(quality: int) -> np.ndarray:
+    """Luma steps `(8, 8)` that libjpeg uses at a quality from 1 to 100."""
+    stream = io.BytesIO()
+    Image.new("L", (8, 8)).save(stream, "jpeg", quality=quality)
+    with Image.open(stream) as image:
+        return np.array(image.quantization[0], float).reshape(8, 8)
+
+
+def jpeg_quality(table: np.ndarray) -> int:
+    """Quality whose standard luma table is nearest to `table` in log steps.
+
+    >>> jpeg_quality(standard_luma(75))
+    75
+    """
+    distance = [np.abs(np.log(standard_luma(q) / table)).sum() for q in range(1, 101)]
+    return int(np.argmin(distance)) + 1

@@ -1,0 +1,306 @@
+"""What was done to one picture: region first, then exact traces, then spectra."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from reid_audit.attacks.anonymisation import responses
+from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
+from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
+from reid_audit.attacks.anonymisation.evidence import Evidence, measure
+from reid_audit.attacks.anonymisation.learned import classify
+from reid_audit.attacks.anonymisation.likelihood import scan
+from reid_audit.attacks.anonymisation.prior import face_prior
+from reid_audit.attacks.anonymisation.region import Region, find_region, whole_part
+from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification, with_codec
+from reid_audit.attacks.anonymisation.spectra import Spectrum
+from reid_audit.attacks.anonymisation.structure import block_grid, solid_colour
+from reid_audit.attacks.anonymisation.traces import blocks_under_jpeg, comb_size, line_direction
+from reid_audit.attacks.anonymisation.widths import Widths, gaussian_widths
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE
+from reid_audit.attacks.operators.blur import rule_kernel, rule_sigma
+from reid_audit.metrics.errors import InputError
+
+SMALLEST = 8
+"""Sides in pixels under which a spectrum says nothing."""
+RECTANGULAR = 4.0
+"""Standard deviations from which a Gaussian's two axes are taken to differ, if also by more than
+`STRETCH`."""
+STRETCH = 0.05
+"""Log ratio of two sigmas."""
+EXPLAINED = 0.9
+"""Confidence from which one operator on the whole picture is preferred to one on a part."""
+NOISY = 0.6
+"""Standard deviation in grey levels from which noise was added: rounding alone leaves .29."""
+LARGEST_HALF = 60
+"""Half width of the largest kernel that is looked for under noise."""
+OPENCV = 8.0
+"""Gain in log posterior from which the kernel is taken to be OpenCV's."""
+
+
+def identify(
+    picture: np.ndarray,
+    encoded: EncodedInfo | None = None,
+    region: tuple[int, int, int, int] | None = None,
+) -> Identification:
+    """Identify the operator that made `picture` `(H, W, 3)` uint8.
+
+    `encoded` are facts from the file's header (`read_encoded`); `region` overrules the search for
+    the processed part.
+
+    Raises:
+        InputError: not a colour picture of 8 bits, or an impossible region.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        raise InputError(
+            f"identify takes RGB uint8 (H, W, 3), not {picture.dtype} {picture.shape}; convert it."
+        )
+    height, width = picture.shape[:2]
+    stored = None if encoded is None else encoded.quality
+    if region is None:
+        # The arrays are small: threads would mostly wait for each other.
+        with threadpool_limits(1):
+            answer = _search(picture, stored)
+    else:
+        x0, y0, x1, y1 = region
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise InputError(f"region {region} does not lie in a picture of {width} x {height}.")
+        with threadpool_limits(1):
+            answer = _identify_region(picture, region, stored)
+    answer = with_codec(answer)
+    if encoded is None:
+        return answer
+    return replace(answer, codec=encoded.codec, bit_depth=encoded.bit_depth)
+
+
+def _search(picture: np.ndarray, stored: int | None) -> Identification:
+    """The answer for the part that was processed, if one stands out and the whole picture has no
+    better explanation: blocks and enlarged samples have straight edges too."""
+    height, width = picture.shape[:2]
+    found = find_region(picture, was_jpeg=stored is None)
+    box = (0, 0, width, height)
+    if found.shape == "ellipse" or found.soft:
+        part = _identify_masked(picture, found, stored)
+    else:
+        part = _identify_region(picture, found.box, stored)
+    if found.box == box or found.soft or part.family in ("solid", "pixelate"):
+        return part
+    whole = _identify_region(picture, box, stored)
+    # Noise on everything would not leave a part without detail.
+    nothing = whole.family in ("none", "unknown", "noise")
+    explained = not nothing and whole.confidence > EXPLAINED
+    return whole if explained or part.family in ("none", "unknown") else part
+
+
+def _identify_masked(picture: np.ndarray, found: Region, stored: int | None) -> Identification:
+    """The answer for an ellipse or a box that fades, from the rectangle inside it where the mask is
+    whole."""
+    core = whole_part(found)
+    fading_box = found.shape == "box"
+    # The one tool known to fade a box blurs it by the Gaussian that blurs the mask.
+    inside = _identify_region(picture, core, stored, True, ("box",) if fading_box else ())
+    parameters = dict(inside.parameters)
+    for side, start, first in (("x", found.box[0], core[0]), ("y", found.box[1], core[1])):
+        if (phase := f"phase_{side}") in parameters:
+            block = parameters[f"block_{side}"]
+            parameters[phase] = round((first - start + parameters[phase]) % block)
+    if found.soft:
+        parameters["soft"] = found.soft
+    spec = inside.spec
+    if spec is not None and not fading_box:
+        spec += f"|ellipse:soft={found.soft:.2g}" if found.soft else "|ellipse"
+    elif inside.family == "gaussian":
+        spec = f"imagenet:r={found.soft:.3g}"
+    shape = "soft" if fading_box else "ellipse"
+    return replace(inside, region=found.box, region_shape=shape, parameters=parameters, spec=spec)
+
+
+def _identify_region(
+    picture: np.ndarray,
+    box: tuple[int, int, int, int],
+    stored: int | None,
+    cut: bool = False,
+    excluded: tuple[str, ...] = (),
+) -> Identification:
+    """`stored`: quality of the JPEG file, None where it is none; `cut`: the box is cut out of what
+    was processed; `excluded`: families that are out of the question."""
+    x0, y0, x1, y1 = box
+    region = np.ascontiguousarray(picture[y0:y1, x0:x1])
+    height, width = region.shape[:2]
+    answer = Identification(box, "unknown", quality=stored)
+    colour = solid_colour(region)
+    if colour is not None:
+        return replace(
+            answer,
+            family="solid",
+            parameters={"color": colour},
+            noise=0.0,
+            confidence=1.0,
+            spec="solid",
+        )
+    if min(height, width) < SMALLEST:
+        return answer
+    grid = block_grid(region)
+    if grid is not None:
+        block = max(1, round((grid.block_x * grid.block_y) ** 0.5))
+        parameters = {
+            "block_x": grid.block_x,
+            "block_y": grid.block_y,
+            "phase_x": grid.phase_x,
+            "phase_y": grid.phase_y,
+        }
+        return replace(
+            answer,
+            family="pixelate",
+            parameters=parameters,
+            confidence=grid.share,
+            spec=f"pixelate:b={block}",
+        )
+    # Units that lie in the region as a whole: what is outside may have been stored before.
+    quality = stored or jpeg_quality_of(picture[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
+    evidence = measure(region, cut, quality)
+    enlarged = enlargement(region)
+    # The samples' places tell an enlargement even under JPEG, where the network guesses.
+    family, confidence = classify(evidence.features, "downscale", *excluded)
+    describe = {
+        "none": _none,
+        "gaussian": _gaussian,
+        "box": _box,
+        "motion": _motion,
+        "permute": _permute,
+        "pixelate": _pixelate,
+        "noise": _noise,
+    }
+    scrambled = family in ("permute", "noise") and confidence > EXPLAINED
+    if enlarged.certain and not scrambled:
+        family, confidence = "downscale", 1.0
+        parameters, spec = _downscale(enlarged)
+    else:
+        parameters, spec = describe.get(family, _nothing)(evidence, region)
+    noise = (
+        evidence.noise if family in ("gaussian", "box", "noise") else evidence.gaussian.noise**0.5
+    )
+    if spec is not None and family in ("gaussian", "box") and quality is None and noise > NOISY:
+        spec += f"|noise:sigma={np.sqrt(noise**2 - ROUNDING_VARIANCE):.3g}"
+    return replace(
+        answer,
+        family=family,
+        parameters=parameters,
+        noise=float(noise),
+        codec=None if quality is None else "jpeg",
+        quality=quality,
+        confidence=confidence,
+        spec=spec,
+    )
+
+
+Description = tuple[dict[str, Any], str | None]
+
+
+def _nothing(evidence: Evidence, region: np.ndarray) -> Description:
+    return {}, None
+
+
+def _none(evidence: Evidence, region: np.ndarray) -> Description:
+    return {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}, "none"
+
+
+def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
+    """Square unless the axes differ by much more than their uncertainty; under noise, which the
+    networks of `widths` do not know, by the likelihood alone."""
+    if evidence.quality is None and evidence.noise > NOISY:
+        found = _width_under_noise(evidence.fine)
+    else:
+        found = gaussian_widths(evidence.power, evidence.quality, evidence.cut)
+    stretch = abs(np.log(found.x / found.y))
+    if stretch > max(STRETCH, RECTANGULAR * np.hypot(found.sd_x, found.sd_y)):
+        sigma_x, sigma_y, sd_x, sd_y = found.x, found.y, found.sd_x, found.sd_y
+        spec = f"gaussian:sx={sigma_x:.4g},sy={sigma_y:.4g}"
+        kernel = max(3, rule_kernel(float(np.sqrt(sigma_x * sigma_y))))
+    else:
+        sigma_x = sigma_y = found.square
+        sd_x = sd_y = found.sd_square
+        kernel = max(3, rule_kernel(found.square))
+        spec = f"gaussian:k={kernel}"
+        plain = evidence.quality is None and not evidence.cut
+        opencv = _opencv_kernel(evidence.fine, kernel) if plain else None
+        if opencv is not None:
+            kernel, spec = opencv, f"cv-gaussian:k={opencv}"
+            sigma_x = sigma_y = rule_sigma(opencv)
+    parameters = {
+        "sigma_x": sigma_x,
+        "sigma_y": sigma_y,
+        "sigma_x_sd": sd_x * sigma_x,
+        "sigma_y_sd": sd_y * sigma_y,
+        "kernel_size": kernel,
+    }
+    return parameters, spec
+
+
+def _width_under_noise(fine: Spectrum) -> Widths:
+    """The width of equal axes that explains a spectrum best."""
+    halves = np.arange(1, min(LARGEST_HALF, min(fine.height, fine.width) // 2) + 1)
+    cost = scan(fine, face_prior(), responses.gaussian.bank(halves.astype(float), fine))
+    likely = np.exp(cost.min() - cost)
+    likely /= likely.sum()
+    sigma = rule_sigma(2 * int(halves[np.argmin(cost)]) + 1)
+    sigmas = np.array([rule_sigma(2 * int(half) + 1) for half in halves])
+    # Half a step of the grid at least.
+    sd = max(float(np.sqrt(likely @ (sigmas - sigma) ** 2)), 0.15) / sigma
+    return Widths(sigma, sigma, sigma, sd, sd, sd)
+
+
+def _downscale(enlarged: Enlargement) -> Description:
+    factor = float(np.sqrt(enlarged.factor_x * enlarged.factor_y))
+    parameters = {"factor_x": enlarged.factor_x, "factor_y": enlarged.factor_y}
+    return parameters, f"downscale:f={factor:.4g},up={enlarged.interpolation}"
+
+
+def _opencv_kernel(fine: Spectrum, kernel: int) -> int | None:
+    """OpenCV kernel near `kernel` that explains the spectrum better than any of torchvision's, if
+    one does: OpenCV rounds the weights to 1/256."""
+    half = kernel // 2
+    reach = max(2, round(0.1 * half))
+    halves = np.arange(max(2, half - reach), half + reach + 1)
+    banks = [model.bank(halves, fine) for model in (responses.gaussian, responses.opencv)]
+    smooth, rounded = np.split(scan(fine, face_prior(), np.vstack(banks)), 2)
+    if smooth.min() - rounded.min() < OPENCV:
+        return None
+    return int(2 * halves[np.argmin(rounded)] + 1)
+
+
+def _box(evidence: Evidence, region: np.ndarray) -> Description:
+    """The whole width near the scan's, and no wider than the region, that fits best."""
+    limit = min(region.shape[:2])
+    rough = min(round(2 * evidence.box_half + 1), limit)
+    span = max(2, round(0.15 * rough))
+    widths = np.arange(max(1, rough - span), min(limit, rough + span) + 1)
+    bank = responses.box.bank((widths - 1) / 2, evidence.fine)
+    size = int(widths[np.argmin(scan(evidence.fine, face_prior(), bank))])
+    return {"box_x": size, "box_y": size}, f"box:k={size | 1}"
+
+
+def _motion(evidence: Evidence, region: np.ndarray) -> Description:
+    length, angle = line_direction(region)
+    odd = 2 * round((length - 1) / 2) + 1
+    return {"length": length, "angle": angle}, f"motion:k={odd},angle={angle:g}"
+
+
+def _permute(evidence: Evidence, region: np.ndarray) -> Description:
+    size = comb_size(region)
+    return {"block": size}, f"permute:b={size}"
+
+
+def _pixelate(evidence: Evidence, region: np.ndarray) -> Description:
+    """Under a JPEG: blocks are no longer of one colour, but jump at regular places."""
+    size = blocks_under_jpeg(region)
+    return {"block_x": size, "block_y": size}, f"pixelate:b={size}"
+
+
+def _noise(evidence: Evidence, region: np.ndarray) -> Description:
+    sigma = evidence.noise
+    return {"sigma": sigma}, f"noise:sigma={sigma:.3g}"

@@ -1,0 +1,1 @@
+"""Fits the constants of the estimator of the operator, on development pictures."""

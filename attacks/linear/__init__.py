@@ -1,0 +1,1 @@
+"""Restoration in closed form, and the views of a probe that every attack builds on."""

@@ -1,0 +1,224 @@
+"""Closed-form restoration: the linear minimum mean square error estimate, mode by mode.
+
+For y = H x + n with independent modes, x^ = P H / (P H^2 + N) y (Wiener). With whole-sample
+symmetric borders a blur is exactly diagonal in DCT-I, so this is the exact estimate and takes two
+matrix products a picture. Operators without eigenvalues get the same estimate from the measured
+moments of reference faces. For JPEG after blur that is as good as linear restoration gets: a
+conjugate-gradient posterior mean with step^2 / 12 for every coefficient of every 8 x 8 block is
+.06 dB better (LFW, sigma 7.8, quality 75), clipping to the coefficients' intervals likewise.
+
+Two things are undone first. What an operator turns is turned back. Where a setting is drawn anew
+for every picture, the likeliest of some settings is found by Whittle's likelihood of the picture's
+own spectrum, and its filter used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import ClassVar, Self
+
+import numpy as np
+
+from reid_audit.attacks.forward import ForwardModel, settings, straightened
+from reid_audit.attacks.interface import (
+    AnonymizedFaces,
+    AttackInfo,
+    AttackOutput,
+    ClearFaces,
+    Context,
+    Picture,
+    Reference,
+)
+from reid_audit.attacks.linear.spectra import Spectra, from_modes, to_modes
+from reid_audit.attacks.operators import Nature
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE
+
+PRIOR_FACES = 400
+"""More faces change restoration by less than .01 dB."""
+NEGLIGIBLE = 1e-2
+"""Mean square, in grey levels, of what the fastest modes may add to a restored picture and still be
+left out: rounding to 8 bits alone costs 25 times as much. A heavy blur leaves few others, so
+that most of the arithmetic goes."""
+DRAWS = 16
+"""Settings of a range that are told apart."""
+MEASURED_DRAWS, DRAW_FACES = 8, 60
+"""The same without eigenvalues, when each has to be measured, and on how many faces."""
+CONTRASTS = (0.5, 0.7, 1.0, 1.4, 2.0)
+"""Power of a face relative to the mean face, tried for the likelihood."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """Wiener restoration of a region that went through `forward`.
+
+    draws: restorers of single settings, where the operator draws one for every picture.
+    """
+
+    forward: ForwardModel
+    spectra: Spectra
+    draws: tuple[Restorer, ...] = ()
+
+    @classmethod
+    def fit(cls, forward: ForwardModel, faces: ClearFaces, context: Context) -> Self:
+        """Measure the spectra on up to PRIOR_FACES reference faces, evenly picked."""
+        spectra = _measure(forward, faces, context, PRIOR_FACES)
+        ends = settings(forward.operator, 2)
+        linear = all(end.nature is Nature.LINEAR for end in ends)
+        draws = []
+        for operator in settings(forward.operator, DRAWS if linear else MEASURED_DRAWS):
+            one = replace(forward, operator=operator)
+            own = spectra if linear else _measure(one, faces, context, DRAW_FACES)
+            draws.append(cls(one, own))
+        return cls(forward, spectra, tuple(draws))
+
+    def filter(self, height: int, width: int) -> np.ndarray:
+        """Gain per opponent colour and DCT-I mode, `(3, height, width)`; of a range, one for all
+        its settings."""
+        return _filter(self, height, width)
+
+    def restore(self, picture: Picture, region: np.ndarray) -> Picture:
+        """Restore `region (4,)` of a window `(H, W, 3)`; the rest is returned as it is."""
+        x0, y0, x1, y1 = (int(v) for v in region)
+        if min(x1 - x0, y1 - y0) < 8:
+            return picture
+        straight = straightened(self.forward.operator, picture[y0:y1, x0:x1])
+        shape = straight.shape[0], straight.shape[1]
+        chosen = self.likeliest(to_modes(straight)) if self.draws else self
+        rows, columns = _extent(chosen, *shape)
+        modes = to_modes(straight, rows, columns) * chosen.filter(*shape)[:, :rows, :columns]
+        out = picture.copy()
+        out[y0:y1, x0:x1] = from_modes(modes, shape)
+        return out
+
+    def likeliest(self, modes: np.ndarray) -> Restorer:
+        """The restorer of the setting that explains a region's `modes (3, H, W)` best; itself
+        where there is one setting only."""
+        if not self.draws:
+            return self
+        power = _low(modes[0]) ** 2
+        return min(self.draws, key=lambda draw: _surprise(draw, power, modes.shape[1:]))
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that `restore` depends on, for caches."""
+        moments = (self.spectra.clear, self.spectra.anonymized, self.spectra.cross)
+        content = self.forward.key.encode() + b"".join(m.tobytes() for m in moments)
+        content += "".join(draw.key for draw in self.draws).encode()
+        return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _measure(forward: ForwardModel, faces: ClearFaces, context: Context, most: int) -> Spectra:
+    chosen = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).astype(int))
+
+    def pairs() -> Iterator[tuple[Picture, Picture]]:
+        for done, index in enumerate(chosen):
+            rng = context.rng(faces.ids[index])
+            clear, points = forward.match_scale(faces.load(index), faces.landmarks[index], rng)
+            x0, y0, x1, y1 = forward.region(clear, points)
+            if min(x1 - x0, y1 - y0) >= 8:
+                # In its picture: some tools look at the surroundings, or paint on them.
+                after = forward.operator.apply_in(clear, (x0, y0, x1, y1), rng)
+                yield (
+                    np.ascontiguousarray(clear[y0:y1, x0:x1]),
+                    straightened(forward.operator, np.ascontiguousarray(after[y0:y1, x0:x1])),
+                )
+            context.progress("measuring face spectra", done + 1, len(chosen))
+
+    return Spectra.measure(pairs())
+
+
+def _low(modes: np.ndarray) -> np.ndarray:
+    """The quarter of a region's modes `(H, W)` that are slower than 1/4 cycle a pixel, but for the
+    mean level: faces have no power to speak of beyond."""
+    height, width = modes.shape
+    return modes[: height // 2, : width // 2].reshape(-1)[1:]
+
+
+def _surprise(restorer: Restorer, power: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Negative log-likelihood, but for a constant, of luminance `power` per low mode (Whittle:
+    independent modes, Gaussian), at the contrast that suits it best."""
+    signal, noise = _expected(restorer, *shape)
+    found = np.inf
+    for contrast in CONTRASTS:
+        expected = contrast * signal + noise
+        found = min(found, float(np.sum(np.log(expected) + power / expected)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _expected(restorer: Restorer, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Expected luminance power per low mode: what comes from the face, and what the operator
+    adds."""
+    operator = restorer.forward.operator
+    transfer = operator.transfer(height, width)
+    if operator.nature is Nature.LINEAR and transfer is not None:
+        signal = restorer.spectra.prior(height, width)[0] * transfer**2
+        noise = np.broadcast_to(operator.noise(height, width), (height, width))
+        return _low(signal), _low(np.asarray(noise))
+    total = _low(restorer.spectra.left(height, width)[0])
+    return total, np.full_like(total, ROUNDING_VARIANCE)
+
+
+@lru_cache(maxsize=128)
+def _filter(restorer: Restorer, height: int, width: int) -> np.ndarray:
+    operator = restorer.forward.operator
+    transfer = operator.transfer(height, width)
+    if operator.nature is not Nature.LINEAR or transfer is None:
+        return restorer.spectra.regression(height, width)
+    prior = restorer.spectra.prior(height, width)
+    noise = operator.noise(height, width)
+    return (prior * transfer / (prior * transfer**2 + noise)).astype(np.float32)
+
+
+@lru_cache(maxsize=128)
+def _extent(restorer: Restorer, height: int, width: int) -> tuple[int, int]:
+    """Numbers of rows and columns of the slowest modes beyond which a restored picture holds
+    nothing to speak of."""
+    operator = restorer.forward.operator
+    transfer = operator.transfer(height, width)
+    if operator.nature is Nature.LINEAR and transfer is not None:
+        power = restorer.spectra.prior(height, width) * transfer**2 + operator.noise(height, width)
+    else:
+        power = restorer.spectra.left(height, width)
+    share = (restorer.filter(height, width) ** 2 * power).sum(axis=0) / (height * width)
+    return _needed(share.sum(axis=1)), _needed(share.sum(axis=0))
+
+
+def _needed(shares: np.ndarray) -> int:
+    """How many of the first `shares (N,)` leave less than half of what is negligible to the rest:
+    the other half is the other axis's."""
+    rest = shares[::-1].cumsum()[::-1]
+    return max(1, int(np.count_nonzero(rest > NEGLIGIBLE / 2)))
+
+
+def prior_restorer(reference: Reference, context: Context) -> Restorer:
+    """The restorer whose face spectra come from background people; from the gallery too where there
+    are too few of them (a mean spectrum tells nothing about any one person)."""
+    rows = reference.background
+    if len(rows) < PRIOR_FACES // 4:
+        rows = tuple(sorted({*rows, *reference.gallery}))
+    return Restorer.fit(context.forward, reference.faces.select(rows), context)
+
+
+class Wiener:
+    """Restore in closed form, then recognise."""
+
+    info: ClassVar[AttackInfo] = AttackInfo(
+        name="wiener",
+        title="Wiener restoration",
+        version=3,
+        needs=frozenset({"background", "operator"}),
+        yields=frozenset({"restored"}),
+        paper="N. Wiener 1949; linear minimum mean square error in DCT-I",
+    )
+
+    def fit(self, reference: Reference, context: Context) -> Self:
+        self.restorer_ = prior_restorer(reference, context)
+        return self
+
+    def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        pairs = zip(probes.pictures, probes.regions, strict=True)
+        return AttackOutput(restored=tuple(self.restorer_.restore(p, r) for p, r in pairs))

@@ -1,0 +1,198 @@
+"""Checkpoints: a folder with `weights.safetensors` and the card that says what they are.
+
+Nothing is ever unpickled: a file in another format is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor, nn
+
+from reid_audit.metrics.errors import InputError, MissingWeights
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+SHIPPED = Path(__file__).parents[1] / "checkpoints"
+GAIN = "source.gain"
+"""Beside the network's tensors in a checkpoint learnt from pairs: the linear restoration that came
+before it, `(3, side, side)` per DCT-I mode."""
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint is, learnt from, cost and is worth.
+
+    name: of the attack. config: from which the network is built. data: digest, number of faces and
+    people, what they are. operators: range it was trained through. training: settings, steps,
+    seed, seconds, device, processes. metrics: on development identities. licence: of the weights.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    data: Mapping[str, Any]
+    operators: Mapping[str, Any]
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    licence: str
+    parameters: int
+    version: int = VERSION
+
+    def markdown(self) -> str:
+        """The card for people."""
+        lines = [f"# {self.name}", "", f"{self.parameters:,} parameters. Licence: {self.licence}."]
+        for title in ("data", "operators", "training", "metrics", "config"):
+            lines += ["", f"## {title.capitalize()}", "", "| | |", "|---|---|"]
+            lines += [f"| {key} | {_text(value)} |" for key, value in getattr(self, title).items()]
+        return "\n".join(lines) + "\n"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return " - ".join(map(_text, value))
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights and their card; equal content, equal `digest`, and it prints as that."""
+
+    folder: Path = field(compare=False, repr=False)
+    card: Card = field(compare=False, repr=False)
+    digest: str
+
+    @classmethod
+    def open(cls, folder: Path, name: str | None = None) -> Checkpoint:
+        """Read a checkpoint of the attack `name` (any, if None).
+
+        Raises:
+            InputError: no checkpoint, a format that would have to be unpickled, another version
+                or attack.
+        """
+        path = Path(folder)
+        if path.is_file() or not (path / CARD).is_file() or not (path / WEIGHTS).is_file():
+            raise InputError(
+                f"{path}: no checkpoint; give a folder with {WEIGHTS} and {CARD}, as "
+                "`reid-audit train` writes it (other formats are never opened)."
+            )
+        try:
+            card = Card(**json.loads((path / CARD).read_text()))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path / CARD}: not a model card of this program.") from error
+        if card.version != VERSION or (name is not None and card.name != name):
+            raise InputError(
+                f"{path}: holds {card.name} (version {card.version}), "
+                f"not {name or card.name} (version {VERSION})."
+            )
+        return cls(path, card, hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest())
+
+    @property
+    def from_pairs(self) -> bool:
+        """Whether it learnt from pairs of a black box, and so needs to know no operator."""
+        return "kind" in self.card.operators
+
+    @property
+    def gain(self) -> Tensor | None:
+        """The linear restoration learnt from pairs, `(3, side, side)`; None where the operator
+        tells it."""
+        return self._tensors.get(GAIN)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The network's tensors by name, float32.
+
+        Raises:
+            InputError: the file is not safetensors.
+        """
+        return {name: value for name, value in self._tensors.items() if name != GAIN}
+
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        """Everything in the file.
+
+        Raises:
+            InputError: the file is not safetensors.
+        """
+        try:
+            found = load((self.folder / WEIGHTS).read_bytes())
+        except SafetensorError as error:
+            raise InputError(f"{self.folder / WEIGHTS}: not a safetensors file.") from error
+        return {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in found.items()
+        }
+
+    def fill(self, network: nn.Module) -> nn.Module:
+        """Load the weights into a network, all of them, for inference.
+
+        Raises:
+            InputError: they do not fit.
+        """
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise InputError(
+                f"{self.folder}: the weights do not fit the card's network."
+            ) from error
+        return network.eval().requires_grad_(False)
+
+
+def write_checkpoint(
+    folder: Path, weights: Mapping[str, Tensor], card: Card, half: bool = False
+) -> Checkpoint:
+    """Write weights and card, each atomically; `half` stores 16-bit floats."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {
+        name: (value.half() if half and value.is_floating_point() else value)
+        .detach()
+        .cpu()
+        .contiguous()
+        .clone()
+        for name, value in weights.items()
+    }
+    temporary = folder / f"{WEIGHTS}.partial"
+    save_file(kept, temporary)
+    temporary.replace(folder / WEIGHTS)
+    for name, text in (
+        (CARD, json.dumps(asdict(card), indent=1) + "\n"),
+        ("card.md", card.markdown()),
+    ):
+        temporary = folder / f"{name}.partial"
+        temporary.write_text(text)
+        temporary.replace(folder / name)
+    return Checkpoint.open(folder)
+
+
+def find(name: str, given: Checkpoint | Path | str | None = None) -> Checkpoint:
+    """The checkpoint of an attack: the one given, else the one that comes with the program.
+
+    Raises:
+        MissingWeights: none was given and none is shipped.
+        InputError: what was given is none of this attack.
+    """
+    if isinstance(given, Checkpoint):
+        return given
+    if given is not None:
+        return Checkpoint.open(Path(given), name)
+    if not (SHIPPED / name / WEIGHTS).is_file():
+        raise MissingWeights(
+            f"There is no checkpoint of {name}: train one with `reid-audit train {name} DATA -o "
+            f"OUT` and name it with --checkpoint {name}=OUT."
+        )
+    return Checkpoint.open(SHIPPED / name, name)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network runs."""
+    return next(network.parameters()).device

@@ -1,0 +1,76 @@
+"""Is this installation fit to audit? Each check does the thing once, on a face of nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reid_audit.metrics.errors import ReidAuditError
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One check: what, whether it works, and what was seen."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine() -> list[Condition]:
+    """Run every check; none raises."""
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("torch", _torch),
+        ("face detector", _detector),
+        ("recogniser dlib", _dlib),
+        ("report", _report),
+        ("optional weights", _weights),
+    )
+    return [_check(name, work) for name, work in checks]
+
+
+def _check(name: str, work: Callable[[], str]) -> Condition:
+    try:
+        return Condition(name, True, work())
+    except (ReidAuditError, ImportError, OSError, RuntimeError, ValueError) as error:
+        return Condition(name, False, f"{type(error).__name__}: {error}")
+
+
+def _torch() -> str:
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return f"{torch.__version__} on {device}, {torch.get_num_threads()} threads"
+
+
+def _detector() -> str:
+    from reid_audit.attacks.recognition.detect import Detector
+    from reid_audit.audit.people import identity, nuisance, render
+
+    found = Detector().detect([render(identity(1), nuisance(1, 0), 160)])[0]
+    if not found:
+        raise RuntimeError("no face found in a picture that shows one")
+    return f"finds a face (score {found[0].score:.3f})"
+
+
+def _dlib() -> str:
+    import numpy as np
+
+    from reid_audit.attacks.recognition.recognizers import load_recognizer
+
+    recognizer = load_recognizer("dlib")
+    side = recognizer.template.size
+    embedding = recognizer.embed(np.zeros((1, side, side, 3), np.uint8))
+    return f"{embedding.shape[1]} dimensions"
+
+
+def _report() -> str:
+    from reid_audit.reports import FORMATS
+
+    return f"formats {', '.join(FORMATS)}"
+
+
+def _weights() -> str:
+    from reid_audit.audit.weights import catalogue, check
+
+    return ", ".join(f"{name}: {check(entry)}" for name, entry in catalogue().items())

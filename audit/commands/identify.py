@@ -1,0 +1,83 @@
+"""`reid-audit identify`: files in, what was done to them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_audit.attacks.anonymisation import Identification, identify, read_encoded
+from reid_audit.attacks.operators.leakage import limit
+from reid_audit.audit.data import decode
+from reid_audit.audit.data.decode import PICTURE_ENDINGS
+from reid_audit.metrics.errors import InputError, NothingToAudit
+from reid_audit.metrics.leakage import FRAME
+
+SMALLEST_FACE = 8
+"""Pixels; what is smaller identifies nobody, with or without anonymisation."""
+
+SPREAD = "_sd"
+"""Ending of a parameter's standard deviation."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def identify_files(paths: Sequence[Path], progress: Progress) -> list[dict[str, Any]]:
+    """One record per picture, in the form of `identify --json`; folders are searched through.
+
+    A picture that cannot be read has a record with its `error`.
+
+    Raises:
+        InputError: a path does not exist.
+        NothingToAudit: no picture among them.
+    """
+    pictures = [picture for path in paths for picture in _pictures(path)]
+    if not pictures:
+        raise NothingToAudit(f"{', '.join(map(str, paths))}: no picture there.")
+    records = []
+    for done, path in enumerate(pictures, start=1):
+        records.append(identify_file(path))
+        progress("identifying", done, len(pictures))
+    return records
+
+
+def identify_file(path: Path) -> dict[str, Any]:
+    """The record of one picture."""
+    try:
+        found = identify(decode(path), read_encoded(path))
+    except InputError as error:
+        return {"path": str(path), "error": str(error)}
+    return {
+        "path": str(path),
+        "region": [int(v) for v in found.region],
+        "region_shape": found.region_shape,
+        "family": found.family,
+        "parameters": {k: v for k, v in found.parameters.items() if not k.endswith(SPREAD)},
+        "uncertainty": {
+            k.removesuffix(SPREAD): v for k, v in found.parameters.items() if k.endswith(SPREAD)
+        },
+        "noise": found.noise,
+        "codec": {"name": found.codec, "quality": found.quality, "bit_depth": found.bit_depth},
+        "effective_resolution": _resolution(found),
+        "confidence": found.confidence,
+        "spec": found.spec,
+    }
+
+
+def _resolution(found: Identification) -> float | None:
+    """Pixels per side of what is left in the region, taken as the frame of one face."""
+    operator = found.operator()
+    x0, y0, x1, y1 = found.region
+    width = min(x1 - x0, y1 - y0) / FRAME
+    if operator is None or width < SMALLEST_FACE:
+        return None
+    return round(limit(operator, width).effective_resolution, 1)
+
+
+def _pictures(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
+        return [p for p in found if p.is_file()]
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; correct the path.")
+    return [path]

@@ -1,0 +1,1 @@
+"""From trials to what may be said: estimates, controls, verdict, findings, gates."""

@@ -1,0 +1,92 @@
+"""The controls of one condition as figures, beside its attacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reid_audit.attacks.interface import World
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.audit.data import Pseudonyms
+from reid_audit.audit.evaluation.estimates import Assessed, Settings, chance, rank_1, unknown
+from reid_audit.audit.results import schema
+from reid_audit.audit.trials.controls import (
+    Control,
+    clear_ceiling,
+    known_weak,
+    leave_one_out_ceiling,
+)
+from reid_audit.audit.trials.table import with_names
+from reid_audit.audit.trials.units import Bench
+
+
+def controls(
+    bench: Bench,
+    assessed: Mapping[tuple[str, World], Assessed],
+    names: Pseudonyms,
+    settings: Settings,
+) -> schema.Controls:
+    """Reference lines of one condition and recogniser.
+
+    Args:
+        assessed: every attack by name and by the world in which it learnt.
+    """
+
+    def figure(name: str, metric: str) -> schema.Estimate:
+        found = next((a for (attack, _), a in assessed.items() if attack == name), None)
+        if found is None:
+            return unknown(f"the attack {name!r} was not asked for")
+        return found.result.metrics.get(metric, unknown(found.result.reason or "not run"))
+
+    strongest = max(
+        (a for a in assessed.values() if a.upper is not None),
+        key=lambda a: a.result.metrics["ira"].value or 0.0,
+        default=None,
+    )
+    weak = known_weak(bench.reference, bench.context, bench.scorer)
+    none = unknown("no attack was scored")
+    return schema.Controls(
+        chance=chance(len(bench.scorer.people)),
+        clear_ceiling=_ceiling(bench, names, settings),
+        naive=figure("naive", "ira"),
+        solid_fill=strongest.result.metrics["solid_fill"] if strongest else none,
+        context_only=strongest.result.metrics["context_only"] if strongest else none,
+        known_weak=(
+            unknown("no person of the gallery has two pictures")
+            if weak is None
+            else _control_rate(weak, names, settings)
+        ),
+        disjoint_identity=_disjoint(assessed),
+    )
+
+
+def _disjoint(assessed: Mapping[tuple[str, World], Assessed]) -> schema.Estimate:
+    """The strongest trained attack when it never saw the probes' people."""
+    trained = [
+        found
+        for found in assessed.values()
+        if found.upper is not None and found.result.knowledge == "open world"
+    ]
+    if not trained:
+        return unknown("no trained attack was run in an open world")
+    return max(trained, key=lambda a: a.result.metrics["ira"].value or 0.0).result.metrics["ira"]
+
+
+def _ceiling(bench: Bench, names: Pseudonyms, settings: Settings) -> schema.Estimate:
+    """Rank-1 of the clear originals, else of gallery pictures left out one by one."""
+    if bench.known.all():
+        trials = clear_ceiling(bench.original_embeddings, bench.identities, bench.scorer)
+        return rank_1(with_names(trials, bench.group.faces, names), settings)
+    clear = embed_clear(bench.reference.faces, bench.context)[list(bench.reference.gallery)]
+    gallery = bench.reference.faces.select(bench.reference.gallery)
+    control = leave_one_out_ceiling(clear, gallery, bench.scorer)
+    if control is None:
+        return unknown("no originals, and no person of the gallery has two pictures")
+    estimate = _control_rate(control, names, settings)
+    return estimate.model_copy(update={"method": f"{estimate.method}, {control.method}"})
+
+
+def _control_rate(control: Control, names: Pseudonyms, settings: Settings) -> schema.Estimate:
+    """Rank-1 of a control on gallery pictures."""
+    people = [names.person(identity) for identity in control.identities]
+    rows = range(len(people))
+    return rank_1(control.trials.assign(identity=people, draw=rows), settings)

@@ -1,0 +1,301 @@
+"""What a reader should do about the results: findings, limitations, and what was not tested."""
+
+from __future__ import annotations
+
+import math
+
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.data.leaks import Leaks
+from reid_audit.audit.results.schema import Condition, Estimate, Finding, Results
+from reid_audit.metrics.leakage import Leakage
+from reid_audit.metrics.stats import identities_needed
+
+FAILING_RESOLUTION = 12.0
+"""Effective resolution from which a setting fails whatever was measured."""
+TARGET_RESOLUTION = 3.0
+"""Effective resolution that advice aims under. It is no proof: a student named 42 % of 299 people
+among 4,034 at 6.7, 25 % at 5.5 and 9 % at 4.2; what is left at 3.0 was not measured (LFW,
+benchmarks/README.md)."""
+
+
+def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Finding]:
+    """Findings of a run, gravest first; passes are listed too."""
+    found: list[Finding | None] = []
+    found += [_reidentification(condition, results) for condition in results.conditions]
+    found += [_effective_resolution(condition) for condition in results.conditions]
+    found += _residues(leaks)
+    found += [_adequacy(results), _sample(results), _authorization(config)]
+    found += _manual()
+    order = ("fail", "warn", "manual", "pass")
+    gravity = ("critical", "high", "medium", "low", "info")
+    kept = [finding for finding in found if finding is not None]
+    return sorted(kept, key=lambda f: (order.index(f.status), gravity.index(f.severity)))
+
+
+def _reidentification(condition: Condition, results: Results) -> Finding:
+    verdict = condition.verdict
+    assert verdict is not None
+    name = f"reidentification.{condition.id}"
+    tau = f"{verdict.threshold:.1%}"
+    values = {"condition": condition.title}
+    worst = _worst(condition, results)
+    if verdict.outcome == "LEAK_DEMONSTRATED":
+        return Finding(
+            id=name,
+            severity="critical" if (worst.value or 0) >= verdict.threshold else "high",
+            status="fail",
+            title=f"People can be identified: {condition.title}",
+            evidence=(
+                f"{verdict.worst_attack} with {verdict.worst_recognizer}: rank-1 {worst.value:.1%} "
+                f"(95 % CI {worst.low:.1%} to {worst.high:.1%}, {worst.n_identities} people)."
+            ),
+            recommendation=f"Do not release these pictures as they are. {_instead(condition)}",
+            values={**values, **_setting(condition)},
+        )
+    if verdict.outcome == "BOUNDED":
+        return Finding(
+            id=name,
+            severity="info",
+            status="pass",
+            title=f"No tested attack reached the threshold: {condition.title}",
+            evidence=(
+                f"Upper bound {verdict.upper_bound:.1%} over all attacks, threshold {tau}; the "
+                "controls show that the suite works."
+            ),
+            recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
+            values=values,
+        )
+    # With more hits than the threshold allows, no number of people of this kind would bound it.
+    hits = _hits(worst) if (worst.value or 0) < verdict.threshold else 0
+    people = identities_needed(verdict.threshold, hits=hits)
+    return Finding(
+        id=name,
+        severity="medium",
+        status="warn",
+        title=f"No conclusion: {condition.title}",
+        evidence=" ".join(verdict.reasons),
+        recommendation=(
+            f"Audit at least {people} people, which bounds the rate under {tau} if no more are hit "
+            "than in this run; give originals or several reference pictures a person, and a "
+            "recogniser that passes the controls. Then audit again."
+        ),
+        values={**values, "people": str(people)},
+    )
+
+
+def _worst(condition: Condition, results: Results) -> Estimate:
+    """Rate of the attack that the condition's verdict names."""
+    verdict = condition.verdict
+    assert verdict is not None
+    named = (verdict.worst_attack, verdict.worst_recognizer, verdict.worst_condition)
+    rates = (
+        attack.metrics["ira"]
+        for attack in results.attacks
+        if (attack.name, attack.recognizer, attack.condition) == named
+    )
+    return max(rates, key=lambda rate: rate.value or 0.0, default=Estimate())
+
+
+def _hits(rate: Estimate) -> int:
+    return math.ceil((rate.value or 0.0) * rate.n_identities - 1e-6)
+
+
+def _effective_resolution(condition: Condition) -> Finding | None:
+    anonymizer = condition.anonymizer
+    resolution = anonymizer.effective_resolution
+    if resolution is None:
+        return None
+    side = f"{resolution:.1f}" if resolution < FAILING_RESOLUTION else f"{resolution:.0f}"
+    detail = (
+        f"As much detail is left as in a picture of {side} x {side} pixels"
+        if resolution
+        else "No detail is left"
+    )
+    bits = anonymizer.bits_per_channel
+    told = f"{detail} ({bits:,.0f} bits per colour channel)." if bits else f"{detail}."
+    left = Leakage(resolution, bits or 0.0, anonymizer.predicted_psnr or 0.0)
+    told = f"{told} {left.precedent}" if left.precedent else told
+    values = {"condition": condition.title}
+    if resolution < TARGET_RESOLUTION:
+        return Finding(
+            id=f"resolution.{condition.id}",
+            severity="info",
+            status="pass",
+            title=f"{'Little' if resolution else 'No'} detail is left: {condition.title}",
+            evidence=told,
+            recommendation=(
+                "Audit again when attackers have improved; only a fill leaves nothing to restore."
+                if resolution
+                else "Keep the setting."
+            ),
+            values=values,
+        )
+    return Finding(
+        id=f"resolution.{condition.id}",
+        severity="high" if resolution >= FAILING_RESOLUTION else "medium",
+        status="fail" if resolution >= FAILING_RESOLUTION else "warn",
+        title=f"Detail that identifies is left: {condition.title}",
+        evidence=told,
+        recommendation=_instead(condition),
+        values={**values, **_setting(condition)},
+    )
+
+
+def _setting(condition: Condition) -> dict[str, str]:
+    """The weakest setting of the same tool under the target resolution, where there is one."""
+    from reid_audit.attacks.operators import parse
+    from reid_audit.attacks.operators.leakage import weakest_setting
+
+    spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
+    setting = weakest_setting(parse(spec), TARGET_RESOLUTION, width) if spec and width else None
+    return {"target": f"{TARGET_RESOLUTION:g}"} | ({"setting": str(setting)} if setting else {})
+
+
+def _instead(condition: Condition) -> str:
+    """What to use instead: a fill, or this tool at a setting that leaves too little."""
+    found = _setting(condition)
+    fill = "Fill the faces with one colour (solid): that leaves nothing to restore."
+    if "setting" not in found:
+        return f"{fill} No setting of this tool leaves less than the target; audit again."
+    target = found["target"]
+    return (
+        f"{fill} Or use this tool at {found['setting']} or stronger, the weakest setting that "
+        f"leaves less than {target} x {target} pixels of detail in a face of "
+        f"{condition.anonymizer.face_width:.0f} pixels' width; audit again, since a setting is no "
+        "proof."
+    )
+
+
+def _residues(leaks: Leaks) -> list[Finding]:
+    if not leaks.by_kind:
+        return [
+            Finding(
+                id="residue.none",
+                severity="info",
+                status="pass",
+                title="The files carry nothing beside their pixels",
+                evidence=f"{leaks.files} files checked for metadata, thumbnails, data after the "
+                "end of the image and hidden colours.",
+                recommendation="Keep stripping metadata.",
+            )
+        ]
+    return [
+        Finding(
+            id=f"residue.{kind}",
+            severity=example.severity.value,
+            status="fail" if example.severity.value == "high" else "warn",
+            title=f"The files give away more than their pixels: {kind.replace('-', ' ')}",
+            evidence=f"{count} of {leaks.files} files; for example: {example.evidence}",
+            recommendation="Strip everything beside the pixels: write the files anew "
+            "(reid-audit anonymize does), or run exiftool -all= on them.",
+            values={"kind": kind.replace("-", " "), "count": str(count), "files": str(leaks.files)},
+        )
+        for kind, (count, example) in leaks.by_kind.items()
+    ]
+
+
+def _adequacy(results: Results) -> Finding | None:
+    if not results.checks:
+        return None
+    unmet = [check for check in results.checks if not check.passed]
+    if not unmet:
+        return Finding(
+            id="controls.adequacy",
+            severity="info",
+            status="pass",
+            title="The attackers pass their controls",
+            evidence=f"{len(results.checks)} of {len(results.checks)} checks met.",
+            recommendation="None.",
+        )
+    return Finding(
+        id="controls.adequacy",
+        severity="medium",
+        status="warn",
+        title="An attacker or recogniser fails its controls",
+        evidence=" ".join(f"{check.name}: {check.evidence}." for check in unmet),
+        recommendation="Use a stronger recogniser or better reference pictures; a failed attack of "
+        "such a suite says nothing.",
+        values={"checks": "; ".join(check.name for check in unmet)},
+    )
+
+
+def _sample(results: Results) -> Finding:
+    people = results.data.probes.mated_identities
+    needed = identities_needed(results.verdict.threshold)
+    enough = people >= needed
+    return Finding(
+        id="sample.size",
+        severity="info" if enough else "low",
+        status="pass" if enough else "warn",
+        title="Enough people for the threshold" if enough else "Few people for the threshold",
+        evidence=f"{people} people could be identified; a bound under the threshold needs at least "
+        f"{needed} with no hit.",
+        recommendation="None." if enough else f"Audit at least {needed} people.",
+        values={"people": str(needed)},
+    )
+
+
+def _authorization(config: AuditConfig) -> Finding:
+    if config.authorization:
+        return Finding(
+            id="authorization.recorded",
+            severity="info",
+            status="pass",
+            title="The basis of the audit is recorded",
+            evidence=config.authorization,
+            recommendation="Keep it with the report.",
+        )
+    return Finding(
+        id="authorization.missing",
+        severity="medium",
+        status="manual",
+        title="The basis of the audit is not recorded",
+        evidence="Re-identifying people without the controller's consent can be an offence; "
+        "effectiveness testing needs a documented basis.",
+        recommendation="State it with --authorization and keep it with the report.",
+    )
+
+
+def _manual() -> list[Finding]:
+    return [
+        Finding(
+            id="linkage.context",
+            severity="medium",
+            status="manual",
+            title="Surroundings outside the face",
+            evidence="Clothes, places, captions and companions may identify a person whatever is "
+            "done to the face; this suite looks at faces only.",
+            recommendation="Have a person look at what stands around the faces.",
+        )
+    ]
+
+
+def limitations(results: Results) -> list[str]:
+    """What the figures cannot say, in the words of the report."""
+    told = [
+        "The bounds hold for the attacks, recognisers, gallery and date stated; a stronger "
+        "attacker may exist or appear.",
+        "Rates are for people like those tested; subgroups may fare worse.",
+    ]
+    sources = results.data.frame_sources
+    if sources.get("originals"):
+        told.append(
+            "Face positions of the probes were taken from the originals: an attacker who has to "
+            "find the faces first does at most as well."
+        )
+    if any(c.anonymizer.source == "sidecar" for c in results.conditions):
+        told.append(
+            "The attacker was told tool and setting by the pictures' sidecar; where that is secret "
+            "the setting has to be estimated first."
+        )
+    return told
+
+
+def untested(config: AuditConfig) -> list[str]:
+    """Channels and attackers outside this suite."""
+    return [
+        "gait, body shape, clothing, voice and text",
+        "several pictures or video frames of one scene combined",
+        "generative restoration at the scale of large private face collections",
+        "people who know the person shown",
+    ]

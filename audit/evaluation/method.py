@@ -1,0 +1,90 @@
+"""The method statement in the annex: what was done, with what, as facts to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.results.schema import Fact, Results, Unaided
+
+VALID_MONTHS = 12
+"""Attackers improve: an audit older than this is to be repeated."""
+
+
+def reassess_by(started: datetime) -> str:
+    """Date, ISO 8601, by which the audit should be repeated.
+
+    >>> reassess_by(datetime(2026, 2, 28))
+    '2027-02-28'
+    """
+    year = started.year + (started.month - 1 + VALID_MONTHS) // 12
+    month = (started.month - 1 + VALID_MONTHS) % 12 + 1
+    return f"{year}-{month:02d}-{min(started.day, 28):02d}"
+
+
+def method_statement(
+    results: Results, config: AuditConfig, weights: Mapping[str, str]
+) -> list[Fact]:
+    """Every fact a reviewer needs to judge or repeat the audit."""
+    facts = [
+        ("Purpose", "Question", "Can the people in these anonymised pictures be identified?"),
+        ("Purpose", "Authorisation", config.authorization or "not recorded"),
+        ("Purpose", "Declared threshold", f"{config.threshold:g} at level {config.alpha:g}"),
+    ]
+    for condition in results.conditions:
+        anonymizer = condition.anonymizer
+        facts += [
+            ("Anonymiser", condition.title, f"{anonymizer.family}, {anonymizer.source}"),
+            (
+                "Anonymiser",
+                f"{condition.title}: strength",
+                f"sigma / face width {anonymizer.sigma_over_face_width}, "
+                f"face width {anonymizer.face_width} px",
+            ),
+        ]
+        if condition.unaided is not None:
+            facts.append(
+                ("Anonymiser", f"{condition.title}: without the record", _told(condition.unaided))
+            )
+    facts += [
+        ("Attackers", "Suite", ", ".join(config.attacks)),
+        ("Attackers", "Training data", ", ".join(f"{w} world" for w in config.worlds)),
+        ("Attackers", "Tuning", "constants chosen on development people, none on these probes"),
+        ("Attackers", "Input", "pictures as decoded from the files, 8 bits a channel"),
+        (
+            "Data",
+            "Split",
+            "by identity; pictures standing in two roles are left out of the gallery",
+        ),
+        ("Data", "Face positions", _sources(results)),
+        (
+            "Data",
+            "Failure to acquire",
+            f"{results.data.probes.failed_to_acquire} probes, as misses",
+        ),
+    ]
+    facts += [("Recogniser", name, f"SHA-256 {digest}") for name, digest in sorted(weights.items())]
+    facts += [
+        ("Statistics", "Endpoint", "rank 1; one random probe a person"),
+        ("Statistics", "Interval", "Clopper-Pearson by identity; Korn-Graubard by picture"),
+        ("Statistics", "Several attacks", "Holm for a leak; the largest bound for BOUNDED"),
+        ("Statistics", "Control", "excess over the same attack on faces painted over"),
+        ("Statistics", "Ties", "a tie for the first place counts 1/(ties+1)"),
+        ("Statistics", "Seed", str(config.seed)),
+    ]
+    return [Fact(topic=topic, name=name, value=value) for topic, name, value in facts]
+
+
+def _told(found: Unaided) -> str:
+    told = f"the right tool from the pixels alone in {found.right} of {found.tried} probes"
+    if not found.sizes:
+        return told
+    low, high = min(found.sizes), max(found.sizes)
+    estimated = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{told}; size {estimated} px estimated, {found.true_size:g} px true"
+
+
+def _sources(results: Results) -> str:
+    sources = results.data.frame_sources
+    return ", ".join(f"{count} {name}" for name, count in sources.items()) or "none"

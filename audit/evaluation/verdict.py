@@ -1,0 +1,147 @@
+"""The decision: LEAK DEMONSTRATED, BOUNDED below the declared threshold, or INCONCLUSIVE.
+
+LEAK when some attack, corrected for having tried several (Holm), identifies more people than the
+same attack on the same pictures with the face painted over. BOUNDED when the upper bound of every
+attack lies below the threshold (the largest one, at the unadjusted level: an intersection-union
+test) and the assay is valid: the recogniser knows clear faces, the suite breaks a known-weak blur,
+and solid fill stays at chance. Anything else is INCONCLUSIVE: a weak attacker never looks like a
+private picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.audit.results.schema import Check, Controls, Verdict
+from reid_audit.metrics.stats import detectable_risk, holm_levels, paired_excess_risk
+from reid_audit.metrics.stats.risk import mcnemar_p
+
+BREAKS_WEAK = 0.5
+"""Share of the clear ceiling that the suite must reach on the known-weak blur."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one attack contributes. upper: one-sided upper bound of rank-1; attacked, blind: hits
+    `(I,)` of one probe per person under attack and under the context-only control."""
+
+    attack: str
+    recognizer: str
+    condition: str
+    ira: float
+    upper: float
+    attacked: NDArray[np.float64]
+    blind: NDArray[np.float64]
+
+
+def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> list[Check]:
+    """Is this attacker strong enough, and the measurement sound?"""
+    ceiling, weak, solid = controls.clear_ceiling, controls.known_weak, controls.solid_fill
+    blind = controls.chance
+    known = ceiling.value is not None
+    return [
+        Check(
+            name=f"{recognizer}: knows clear faces",
+            passed=ceiling.value >= minimum_ceiling if ceiling.value is not None else None,
+            evidence=(
+                f"clear ceiling {ceiling.value:.1%}, at least {minimum_ceiling:.0%} declared"
+                if ceiling.value is not None
+                else f"clear ceiling not computed: {ceiling.reason}"
+            ),
+        ),
+        Check(
+            name=f"{recognizer}: breaks a known-weak blur",
+            passed=(
+                weak.value >= BREAKS_WEAK * (ceiling.value or 0)
+                if weak.value is not None and known
+                else None
+            ),
+            evidence=(
+                f"known-weak blur {weak.value:.1%}, {BREAKS_WEAK:.0%} of the ceiling wanted"
+                if weak.value is not None
+                else f"known-weak blur not computed: {weak.reason}"
+            ),
+        ),
+        Check(
+            name=f"{recognizer}: solid fill stays at chance",
+            passed=(
+                solid.low is None or blind.value is None or solid.low <= blind.value
+                if solid.value is not None
+                else None
+            ),
+            evidence=(
+                f"solid fill {solid.value:.1%}, chance {blind.value:.2%}"
+                if solid.value is not None and blind.value is not None
+                else f"solid fill not computed: {solid.reason}"
+            ),
+        ),
+    ]
+
+
+def decide(
+    evidence: Sequence[Evidence], checks: Sequence[Check], tau: float, alpha: float
+) -> Verdict:
+    """The verdict on all attacks of one condition, or of the whole run."""
+    if not evidence:
+        return Verdict(
+            outcome="INCONCLUSIVE",
+            threshold=tau,
+            alpha=alpha,
+            reasons=["No attack could be scored: see the attack table for what is missing."],
+        )
+    worst = max(evidence, key=lambda e: e.ira)
+    levels = holm_levels([mcnemar_p(e.attacked, e.blind) for e in evidence], alpha)
+    bounds = [
+        paired_excess_risk(e.attacked, e.blind, alpha=float(level)).low
+        for e, level in zip(evidence, levels, strict=True)
+    ]
+    leaking = [e for e, low in zip(evidence, bounds, strict=True) if low is not None and low > 0]
+    upper = max(e.upper for e in evidence)
+    failed = [check for check in checks if not check.passed]
+    leak, bounded = bool(leaking), upper < tau and not failed
+    return Verdict(
+        outcome="LEAK_DEMONSTRATED" if leak else "BOUNDED" if bounded else "INCONCLUSIVE",
+        threshold=tau,
+        alpha=alpha,
+        worst_attack=worst.attack,
+        worst_recognizer=worst.recognizer,
+        worst_condition=worst.condition,
+        leak=leak,
+        bounded=bounded,
+        upper_bound=upper,
+        detectable_risk=detectable_risk(len(worst.attacked), alpha=alpha),
+        reasons=_reasons(leaking, evidence, upper, tau, failed, len(worst.attacked)),
+    )
+
+
+def _reasons(
+    leaking: Sequence[Evidence],
+    evidence: Sequence[Evidence],
+    upper: float,
+    tau: float,
+    failed: Sequence[Check],
+    people: int,
+) -> list[str]:
+    reasons = []
+    if leaking:
+        count = f"{len(leaking)} of {len(evidence)} attacks" if len(evidence) > 1 else "The attack"
+        strongest = max(leaking, key=lambda e: e.ira)
+        reasons.append(
+            f"{count} identified more people than the same attack on the same pictures without "
+            f"faces; the strongest, {strongest.attack}, {strongest.ira:.1%} at rank 1."
+        )
+    else:
+        reasons.append("No attack identified more people than its control without faces.")
+    if upper < tau:
+        reasons.append(f"Every tested attack stays below {tau:.1%} (upper bound {upper:.1%}).")
+    else:
+        reasons.append(
+            f"Rates up to {upper:.1%} are compatible with the trials of {people} people, above the "
+            f"declared threshold of {tau:.1%}."
+        )
+    reasons += [f"Control not met: {check.name} ({check.evidence})." for check in failed]
+    return reasons

@@ -1,0 +1,254 @@
+"""From pictures to faces: where each face stands, and the window around it that attacks see.
+
+A reference face's window is the square of three face widths about it, cut at the picture's border:
+it is anonymised after it was cut out. A probe's window is the whole picture: a blur of the whole
+picture is mirrored at the picture's border, and restoring a part of it would spread the mismatch at
+the part's border over the face (on LFW rank-1 fell from .85 to .77). Only pictures so large that
+memory counts are cut, far from the face.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces
+from reid_audit.attacks.recognition.align import face_width, typical_landmarks
+from reid_audit.attacks.recognition.detect import Detection, Detector
+from reid_audit.audit.data import Box, Item, decode
+from reid_audit.metrics.errors import InputError
+
+WINDOW = 3.0
+"""Side of a reference face's window in face widths."""
+PROBE_WINDOW = 8.0
+"""The same for a probe."""
+WHOLE = 1024
+"""Probes' pictures up to this side in pixels are never cut."""
+SMALLEST_FACE = 0.15
+"""Share of the shorter side below which faces are bystanders, not the person shown."""
+ENOUGH_FOR_PROCESSES = 200
+"""Detecting fewer pictures is done before other processes have started."""
+
+Landmarks = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of one picture.
+
+    key: digest of the picture file and the face's place in it; equal content has an equal key.
+    landmarks: `(5, 2)` in pixels of the upright picture.
+    window: x0, y0, x1, y1 of the part of the picture that attacks see.
+    source: where the landmarks come from: detected, manifest, originals, anonymised or typical.
+    """
+
+    item: Item
+    key: str
+    landmarks: Landmarks
+    window: Box
+    source: str
+
+    def load(self) -> NDArray[np.uint8]:
+        """The window `(H, W, 3)` uint8."""
+        x0, y0, x1, y1 = self.window
+        return np.ascontiguousarray(decode(self.item.path)[y0:y1, x0:x1])
+
+    @property
+    def local_landmarks(self) -> Landmarks:
+        """Landmarks `(5, 2)` in pixels of the window."""
+        return np.asarray(self.landmarks - np.array(self.window[:2], np.float32), np.float32)
+
+    @property
+    def width(self) -> float:
+        """Face width in pixels."""
+        return float(face_width(self.landmarks))
+
+
+def window_around(landmarks: Landmarks, shape: Sequence[int], side: float) -> Box:
+    """The window of `side` pixels of a face with `landmarks (5, 2)` in a picture of `shape`
+    (height, width)."""
+    half = side / 2
+    x, y = landmarks.mean(axis=0)
+    height, width = shape[:2]
+    x0, y0 = max(0, round(float(x - half))), max(0, round(float(y - half)))
+    x1, y1 = min(width, round(float(x + half))), min(height, round(float(y + half)))
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+
+
+def make_face(
+    item: Item, digest: str, landmarks: Landmarks, shape: Sequence[int], source: str
+) -> Face:
+    """A face from where it stands in a picture of `shape`; its window depends on its role."""
+    width = float(face_width(landmarks))
+    side = max(PROBE_WINDOW * width, 2 * WHOLE) if item.role == "probe" else WINDOW * width
+    place = hashlib.sha256(np.round(landmarks, 2).astype("<f4").tobytes()).hexdigest()
+    return Face(
+        item, f"{digest[:24]}-{place[:8]}", landmarks, window_around(landmarks, shape, side), source
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the detector found in one picture file."""
+
+    shape: tuple[int, int]
+    detections: tuple[Detection, ...]
+
+    def labelled(self, box: Sequence[float] | None = None) -> Landmarks | None:
+        """Landmarks `(5, 2)` of the face a label means: the one that overlaps `box`, or the large
+        one near the middle. With a box that nothing overlaps, the box's typical landmarks."""
+        if box is not None:
+            best = max(self.detections, key=lambda d: overlap(d.box, box), default=None)
+            if best is not None and overlap(best.box, box) >= 0.3:
+                return best.landmarks
+            return np.asarray(typical_landmarks(box), np.float32)
+        return max(self.detections, key=self._prominence).landmarks if self.detections else None
+
+    def _prominence(self, detection: Detection) -> float:
+        middle = np.array(self.shape[::-1]) / 2
+        x0, y0, x1, y1 = (float(v) for v in detection.box)
+        away = np.hypot(*(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - middle)) / np.hypot(*middle)
+        return detection.score * detection.area * float(np.exp(-4 * away**2))
+
+
+def overlap(a: Sequence[float] | NDArray[np.float32], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes x0, y0, x1, y1.
+
+    >>> overlap((0, 0, 2, 2), (1, 0, 3, 2))
+    0.3333333333333333
+    """
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    both = width * height
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
+    return float(both / union) if union > 0 else 0.0
+
+
+class FaceFinder:
+    """Detects faces in files, in all cores' processes when there are many, and remembers by
+    content what it found.
+
+    Args:
+        cache: folder for what was found (positions only), or None.
+        workers: processes.
+        device: where the detector runs; more than one process is used on CPUs only.
+    """
+
+    def __init__(self, cache: Path | None, workers: int, device: str = "cpu") -> None:
+        self.cache, self.workers, self.device = cache, workers, device
+
+    def find(self, pictures: Mapping[str, Path], progress: Progress, what: str) -> dict[str, Found]:
+        """Detections by digest, of pictures given as digest -> path; unreadable ones are absent."""
+        known = {digest: found for digest in pictures if (found := self._recall(digest))}
+        missing = [(digest, path) for digest, path in pictures.items() if digest not in known]
+        for done, (digest, found) in enumerate(self._detect(missing), start=1):
+            if found is not None:
+                known[digest] = found
+                self._remember(digest, found)
+            progress(what, done, len(missing))
+        return known
+
+    def _detect(self, missing: list[tuple[str, Path]]) -> Iterable[tuple[str, Found | None]]:
+        paths = [path for _, path in missing]
+        if len(missing) < ENOUGH_FOR_PROCESSES or self.workers < 2 or self.device != "cpu":
+            _start_worker(self.device)
+            results: Iterable[Found | None] = map(_detect_file, paths)
+            yield from zip((digest for digest, _ in missing), results, strict=True)
+            return
+        with ProcessPoolExecutor(
+            self.workers, get_context("spawn"), _start_worker, (self.device, 1)
+        ) as pool:
+            results = pool.map(_detect_file, paths, chunksize=16)
+            yield from zip((digest for digest, _ in missing), results, strict=True)
+
+    def _recall(self, digest: str) -> Found | None:
+        if self.cache is None:
+            return None
+        try:
+            content = json.loads((self.cache / f"{digest}.json").read_text())
+        except (OSError, ValueError):
+            return None
+        detections = (
+            Detection(
+                np.array(d["box"], np.float32), np.array(d["landmarks"], np.float32), d["score"]
+            )
+            for d in content["detections"]
+        )
+        return Found(tuple(content["shape"]), tuple(detections))
+
+    def _remember(self, digest: str, found: Found) -> None:
+        if self.cache is None:
+            return
+        self.cache.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {"box": d.box.tolist(), "landmarks": d.landmarks.tolist(), "score": d.score}
+            for d in found.detections
+        ]
+        temporary = self.cache / f"{digest}.partial"
+        temporary.write_text(json.dumps({"shape": found.shape, "detections": rows}))
+        temporary.replace(self.cache / f"{digest}.json")
+
+
+_worker: dict[str, Detector] = {}
+"""The detector of this process: made once, since processes can be handed no network."""
+
+
+def _start_worker(device: str, threads: int | None = None) -> None:
+    import cv2
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+    if device not in _worker:
+        _worker[device] = Detector(device, SMALLEST_FACE)
+    _worker["current"] = _worker[device]
+
+
+def _detect_file(path: Path) -> Found | None:
+    try:
+        picture = decode(path)
+    except InputError:
+        return None
+    return detect_picture(picture, _worker["current"])
+
+
+def detect_picture(picture: NDArray[np.uint8], detector: Detector) -> Found:
+    """Faces of a decoded picture, `(H, W, 3)` uint8."""
+    height, width = picture.shape[:2]
+    return Found((height, width), tuple(detector.detect([picture])[0]))
+
+
+def clear_faces(faces: Sequence[Face]) -> ClearFaces:
+    """Reference faces as attacks take them."""
+    landmarks = np.array([face.local_landmarks for face in faces], np.float32).reshape(-1, 5, 2)
+    return ClearFaces(
+        tuple(face.key for face in faces),
+        tuple(face.item.identity or f"unnamed {face.key}" for face in faces),
+        landmarks,
+        lambda index: faces[index].load(),
+    )
+
+
+def anonymized_faces(faces: Sequence[Face], regions: Sequence[Box]) -> AnonymizedFaces:
+    """Probes as attacks take them; `regions` in pixels of the whole picture."""
+    local = []
+    for face, (x0, y0, x1, y1) in zip(faces, regions, strict=True):
+        left, top, right, bottom = face.window
+        clipped = (max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
+        local.append(np.subtract(clipped, (left, top, left, top)))
+    return AnonymizedFaces(
+        tuple(face.item.image_id for face in faces),
+        tuple(face.load() for face in faces),
+        np.array([face.local_landmarks for face in faces], np.float32).reshape(-1, 5, 2),
+        np.array(local, int).reshape(-1, 4),
+    )

@@ -1,0 +1,69 @@
+"""The restricted picture sheet: anonymised, restored by every attack, and original side by side.
+
+It shows faces, so it is written only when asked for, into a folder of its own that the owner alone
+can open, and never becomes part of the report.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reid_audit.attacks.interface import Picture as Pixels
+from reid_audit.audit.data import Pseudonyms
+from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.run_directory import Store, atomic
+from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
+
+SHEET = "sheet.html"
+AT_MOST = 12
+"""Probes shown of each condition."""
+
+
+def picked(group: Group) -> frozenset[int]:
+    """The probes of a condition that are shown, evenly picked."""
+    picks = np.linspace(0, len(group) - 1, min(AT_MOST, len(group))).astype(int)
+    return frozenset(picks.tolist())
+
+
+def sheet_rows(
+    group: Group, restored: Mapping[str, Mapping[int, Pixels]], names: Pseudonyms
+) -> list[Row]:
+    """Picked probes of one condition as every attack that restores pictures left them.
+
+    Args:
+        restored: by the attack's title, its pictures `(H, W, 3)` uint8 by probe.
+    """
+    indices = sorted(picked(group))
+    probes = group.load(indices)
+    rows = []
+    for place, original in enumerate(group.load_originals(indices)):
+        row = indices[place]
+        pictures = [Picture("anonymised", _png(probes.pictures[place]))]
+        pictures += [
+            Picture(f"restored: {title}", _png(made[row]))
+            for title, made in restored.items()
+            if row in made
+        ]
+        if original is not None:
+            pictures.append(Picture("original", _png(original)))
+        label = names.image(group.faces[row].item.image_id)
+        rows.append(Row(label, pictures, group.title))
+    return rows
+
+
+def write_sheet(rows: Sequence[Row], store: Store) -> None:
+    """Write the sheet into the run's restricted folder."""
+    with atomic(store.evidence() / SHEET) as temporary:
+        temporary.write_text(render_sheet(rows), encoding="utf-8")
+        temporary.chmod(0o600)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,71 @@
+"""A finished run becomes files: results, report, digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from reid_audit.audit.results.comparison import Comparison
+from reid_audit.audit.results.schema import Results, dump_results, read_results
+from reid_audit.audit.run_directory import RESULTS, Store, seal
+from reid_audit.metrics.errors import InputError
+from reid_audit.reports import FORMATS, render
+from reid_audit.reports.pages.compare import render_compare, render_compare_json
+from reid_audit.reports.pages.html import render_html
+
+REPORT = "report.html"
+
+
+def publish(results: Results, store: Store) -> Path:
+    """Write `results.json` and `report.html` into the run and seal it; returns the report."""
+    text = dump_results(results)
+    store.write_text(RESULTS, text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = store.write_text(REPORT, render_html(results, results_digest=digest))
+    seal(store.path)
+    return path
+
+
+def render_run(run: Path, formats: Sequence[str], folder: Path, language: str) -> list[Path]:
+    """Render a finished run in `formats` into `folder`; returns the files written.
+
+    Raises:
+        InputError: an unknown format, or a file of that name that says something else.
+    """
+    results = read_results(run / RESULTS)
+    digest = hashlib.sha256((run / RESULTS).read_bytes()).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in formats:
+        if name not in FORMATS:
+            raise InputError(f"-f {name}: no such format; choose of {', '.join(FORMATS)}.")
+        html = name == "html"
+        made = render_html(results, language, digest) if html else render(results, name)
+        written.append(_keep(folder / f"report.{name}", made))
+    return written
+
+
+def render_comparison(comparison: Comparison, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Write a comparison as `comparison.html`, `comparison.json`; returns the files written.
+
+    Raises:
+        InputError: an unknown format, or a file of that name that says something else.
+    """
+    renderers = {"html": render_compare, "json": render_compare_json}
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in formats:
+        if name not in renderers:
+            raise InputError(f"-f {name}: no such format; choose of {', '.join(renderers)}.")
+        written.append(_keep(folder / f"comparison.{name}", renderers[name](comparison)))
+    return written
+
+
+def _keep(path: Path, made: str | bytes) -> Path:
+    """Write a file, unless one of that name says something else."""
+    content = made if isinstance(made, bytes) else made.encode()
+    if path.exists() and path.read_bytes() != content:
+        raise InputError(f"{path}: exists and differs; name another folder with -o.")
+    path.write_bytes(content)
+    return path

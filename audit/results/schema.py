@@ -1,0 +1,298 @@
+"""The result of an audit as data: what `results.json` holds and every report is made from.
+
+Fractions lie in [0, 1], never percent; what is unknown is `null` beside a `reason`. No field can
+hold a picture, a path or a real identity: people appear as per-run pseudonyms. The module needs
+pydantic alone, so that a report can be rendered years later without torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reid_audit.metrics.errors import InputError as InputError
+from reid_audit.metrics.errors import IntegrityError as IntegrityError
+
+SCHEMA_VERSION = 1
+
+Outcome = Literal["LEAK_DEMONSTRATED", "BOUNDED", "INCONCLUSIVE"]
+Status = Literal["ok", "failed", "skipped"]
+
+
+class Record(BaseModel):
+    """Immutable, and strict about its fields: an unknown key is an error, not a silent loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(Record):
+    """A figure with its interval; `value` is null when it was not computed: see `reason`."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    n_identities: int = 0
+    method: str | None = None
+    reason: str | None = None
+
+
+class Verdict(Record):
+    """The answer. `leak` and `bounded` can both be false (INCONCLUSIVE) and, for two attackers of
+    different strength, both be reported; `outcome` states the graver one."""
+
+    outcome: Outcome
+    threshold: float
+    alpha: float = 0.05
+    worst_attack: str | None = None
+    worst_recognizer: str | None = None
+    worst_condition: str | None = None
+    leak: bool = False
+    bounded: bool = False
+    upper_bound: float | None = None
+    detectable_risk: float | None = None
+    reasons: list[str] = Field(default_factory=list)
+
+
+class Count(Record):
+    identities: int = 0
+    images: int = 0
+
+
+class ProbeCount(Count):
+    mated_images: int = 0
+    mated_identities: int = 0
+    nonmated_images: int = 0
+    nonmated_identities: int = 0
+    failed_to_acquire: int = 0
+
+
+class Stage(Record):
+    """One step of the attrition flow from files to scored trials."""
+
+    name: str
+    count: int
+    note: str | None = None
+
+
+class Excluded(Record):
+    """A picture left out, by pseudonymous id, and why."""
+
+    image: str
+    role: str
+    reason: str
+
+
+class Data(Record):
+    gallery: Count
+    probes: ProbeCount
+    background: Count
+    spare: Count = Count()
+    """Other pictures of the gallery's people, to train on in a closed world."""
+    stages: list[Stage] = Field(default_factory=list)
+    excluded: list[Excluded] = Field(default_factory=list)
+    frame_sources: dict[str, int] = Field(default_factory=dict)
+    """Where the probes' face positions came from: originals, manifest, anonymised, ..."""
+
+
+class Anonymizer(Record):
+    """What was done to the pictures, as identified or documented, and what physics leaves."""
+
+    family: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    spec: str | None = None
+    source: Literal["sidecar", "identified", "configured", "unknown"] = "unknown"
+    region: str | None = None
+    sigma_over_face_width: float | None = None
+    face_width: float | None = None
+    effective_resolution: float | None = None
+    bits_per_channel: float | None = None
+    predicted_psnr: float | None = None
+    confidence: float | None = None
+    reason: str | None = None
+
+
+class Controls(Record):
+    """Reference lines beside every attack, all rank-1 rates through the same pipeline."""
+
+    chance: Estimate = Estimate()
+    clear_ceiling: Estimate = Estimate()
+    naive: Estimate = Estimate()
+    solid_fill: Estimate = Estimate()
+    context_only: Estimate = Estimate()
+    known_weak: Estimate = Estimate()
+    label_permutation: Estimate = Estimate()
+    disjoint_identity: Estimate = Estimate()
+
+
+class Unaided(Record):
+    """What identification from the pixels alone says of probes whose setting a record states."""
+
+    tried: int
+    right: int
+    """Probes given the right family."""
+    true_size: float | None = None
+    """Kernel or block size, in pixels, where the tool has one."""
+    sizes: list[float] = Field(default_factory=list)
+    """The same as estimated, of each probe given the right family."""
+
+
+class Condition(Record):
+    """The probes that share one anonymisation, and the controls of each recogniser on them."""
+
+    id: str
+    title: str
+    anonymizer: Anonymizer
+    probes: ProbeCount
+    controls: dict[str, Controls] = Field(default_factory=dict)
+    """By recogniser name."""
+    verdict: Verdict | None = None
+    """The answer for these probes alone, by the same rules; the run's verdict is the gravest."""
+    unaided: Unaided | None = None
+    """Null where the setting was identified anyway, or where nothing states it."""
+
+
+class Cost(Record):
+    seconds: float = 0.0
+    device: str = "cpu"
+    peak_memory_mib: float | None = None
+    parameters: int | None = None
+    network_evaluations: int | None = None
+
+
+class Curve(Record):
+    """Points of a line. Names that reports draw: `cmc` (rank, identification rate), `det` (false
+    positive, false negative identification rate), `idd_mated` and `idd_nonmated` (bin centre in
+    radians, density)."""
+
+    x: list[float] = Field(default_factory=list)
+    y: list[float] = Field(default_factory=list)
+    low: list[float] | None = None
+    high: list[float] | None = None
+
+
+class Stratum(Record):
+    """One subgroup's rate; cells under the suppression size carry a null value and a reason."""
+
+    name: str
+    ira: Estimate
+
+
+class AttackResult(Record):
+    """One attack, scored by one recogniser, on one condition."""
+
+    name: str
+    recognizer: str | None = None
+    condition: str | None = None
+    status: Status = "ok"
+    reason: str | None = None
+    title: str | None = None
+    paper: str | None = None
+    knowledge: str | None = None
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
+    curves: dict[str, Curve] = Field(default_factory=dict)
+    strata: list[Stratum] = Field(default_factory=list)
+    worst_off: list[Stratum] = Field(default_factory=list)
+    inferred: dict[str, float] = Field(default_factory=dict)
+    """What the attack found out about the probes on its way, as means over them; yes is 1, no 0."""
+    cost: Cost = Cost()
+
+
+class Waiver(Record):
+    """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
+
+    reason: str
+    expires: str
+    """ISO 8601 date, the last on which it counts."""
+    approved_by: str | None = None
+
+
+class Finding(Record):
+    id: str
+    severity: Literal["critical", "high", "medium", "low", "info"]
+    status: Literal["fail", "warn", "pass", "manual"]
+    title: str
+    evidence: str
+    recommendation: str
+    values: dict[str, str] = Field(default_factory=dict)
+    """What the sentences are about, for translations: condition, setting, people, kind ..."""
+    waiver: Waiver | None = None
+
+
+class Check(Record):
+    """One question about the attacker's strength: a failed attack means little if it fails this."""
+
+    name: str
+    passed: bool | None = None
+    evidence: str
+
+
+class Fact(Record):
+    """One line of the method statement."""
+
+    topic: str
+    name: str
+    value: str
+
+
+class Run(Record):
+    """Times and places of a run: everything here may differ between two equal audits."""
+
+    tool: str = "reid-audit"
+    version: str
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    peak_memory_mib: float | None = None
+    device: str = "cpu"
+
+
+class Results(Record):
+    """The whole of `results.json`."""
+
+    schema_version: Literal[1] = 1
+    title: str = "Re-identification audit"
+    verdict: Verdict
+    data: Data
+    anonymizer: Anonymizer
+    """The condition of the worst attack; all of them stand in `conditions`."""
+    controls: Controls
+    """Of the worst attack's condition and recogniser; all of them stand in `conditions`."""
+    attacks: list[AttackResult]
+    findings: list[Finding]
+    conditions: list[Condition] = Field(default_factory=list)
+    checks: list[Check] = Field(default_factory=list)
+    method: list[Fact] = Field(default_factory=list)
+    limitations: list[str] = Field(default_factory=list)
+    untested: list[str] = Field(default_factory=list)
+    reassess_by: str | None = None
+    seed: int = 0
+    run: Run
+
+
+def read_results(path: Path) -> Results:
+    """Load and check a `results.json`.
+
+    Raises:
+        InputError: the file is missing.
+        IntegrityError: it is not a result this version can read; the message names the field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{path}: no results.json there; give a run directory of `scan`."
+        ) from error
+    try:
+        return Results.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise IntegrityError(f"{path}: {where}: {first['msg']}; re-run the scan.") from error
+
+
+def dump_results(results: Results) -> str:
+    """Canonical text of the results: contract order, two-space indent, final newline."""
+    return results.model_dump_json(indent=2) + "\n"

@@ -1,0 +1,1 @@
+"""The audit from beginning to end."""

@@ -1,0 +1,126 @@
+"""From conditions to `results.json`: verdict of the run, counts, findings, method."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.evaluation.estimates import probe_count
+from reid_audit.audit.evaluation.findings import findings, limitations, untested
+from reid_audit.audit.evaluation.method import method_statement
+from reid_audit.audit.evaluation.verdict import decide
+from reid_audit.audit.evaluation.waivers import load_waivers, waive
+from reid_audit.audit.probes.material import Material
+from reid_audit.audit.results import schema
+from reid_audit.audit.run_directory import tool_version
+from reid_audit.audit.scan.condition import Attacked
+
+
+def assemble(
+    material: Material,
+    config: AuditConfig,
+    conditions: Sequence[schema.Condition],
+    checks: Sequence[schema.Check],
+    attacked: Sequence[Attacked],
+    weights: Mapping[str, str],
+    device: str,
+) -> schema.Results:
+    """The results of a run, all but its times.
+
+    Args:
+        weights: digests of the recognisers by name.
+    """
+    verdict = _overall(conditions, config)
+    worst = next((c for c in conditions if c.id == verdict.worst_condition), None)
+    worst = worst or (conditions[0] if conditions else None)
+    data = schema.Data(
+        gallery=_count(material, material.gallery),
+        probes=probe_count(
+            [p.identity for p in material.dataset.probes], material.gallery_people, material.failed
+        ),
+        background=_count(material, material.background),
+        spare=_count(material, material.spare),
+        stages=[*material.stages, *_scored(conditions, attacked)],
+        excluded=[
+            schema.Excluded(image=material.names.image(e.image_id), role=e.role, reason=e.reason)
+            for e in material.dataset.excluded
+        ],
+        frame_sources=dict(material.frame_sources),
+    )
+    recognizer = verdict.worst_recognizer
+    results = schema.Results(
+        verdict=verdict,
+        data=data,
+        anonymizer=worst.anonymizer if worst else schema.Anonymizer(family="unknown"),
+        controls=(
+            worst.controls.get(recognizer or "", next(iter(worst.controls.values()), None))
+            or schema.Controls()
+            if worst
+            else schema.Controls()
+        ),
+        attacks=[result for found in attacked for result in found.results],
+        findings=[],
+        conditions=list(conditions),
+        checks=list(checks),
+        seed=config.seed,
+        run=schema.Run(version=tool_version(), device=device),
+    )
+    return results.model_copy(
+        update={
+            "findings": waive(
+                findings(results, material.leaks, config),
+                load_waivers(config.waivers),
+                datetime.now(UTC).date(),
+            ),
+            "method": method_statement(results, config, weights),
+            "limitations": limitations(results),
+            "untested": untested(config),
+        }
+    )
+
+
+def _scored(
+    conditions: Sequence[schema.Condition], attacked: Sequence[Attacked]
+) -> list[schema.Stage]:
+    """The last steps of the attrition: probes that can be hit, people that were."""
+    people = max((len(one.attacked) for found in attacked for one in found.evidence), default=0)
+    return [
+        schema.Stage(
+            name="probes of people in the gallery",
+            count=sum(condition.probes.mated_images for condition in conditions),
+        ),
+        schema.Stage(
+            name="people scored",
+            count=people,
+            note="one random probe of each person, in every condition",
+        ),
+    ]
+
+
+def _overall(conditions: Sequence[schema.Condition], config: AuditConfig) -> schema.Verdict:
+    """The gravest condition speaks for the run: a leak anywhere is a leak, and only a run whose
+    every condition is bounded is bounded."""
+    order = ("LEAK_DEMONSTRATED", "INCONCLUSIVE", "BOUNDED")
+    verdicts = [(c, c.verdict) for c in conditions if c.verdict is not None]
+    if not verdicts:
+        return decide([], [], config.threshold, config.alpha)
+    condition, gravest = min(
+        verdicts, key=lambda pair: (order.index(pair[1].outcome), -(pair[1].upper_bound or 0.0))
+    )
+    if len(verdicts) == 1:
+        return gravest
+    reasons = [f"{condition.title}: {reason}" for reason in gravest.reasons]
+    others = Counter(v.outcome for c, v in verdicts if c is not condition)
+    if others:
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(others.items()))
+        reasons.append(f"Other conditions of this run: {told}; see the results.")
+    return gravest.model_copy(
+        update={"reasons": reasons, "worst_condition": gravest.worst_condition or condition.id}
+    )
+
+
+def _count(material: Material, rows: Sequence[int]) -> schema.Count:
+    people = {material.faces[row].item.identity or material.faces[row].key for row in rows}
+    return schema.Count(identities=len(people), images=len(rows))

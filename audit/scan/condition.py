@@ -1,0 +1,146 @@
+"""One condition under every attack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from reid_audit.attacks.interface import Context, Picture, Reference, World
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.audit.checkpoints import checkpoints
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.evaluation.controls import controls
+from reid_audit.audit.evaluation.estimates import Assessed, Settings, assess
+from reid_audit.audit.evaluation.verdict import Evidence
+from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.probes.faces import clear_faces
+from reid_audit.audit.probes.material import Material, cache_folder
+from reid_audit.audit.publishing.picture_sheet import picked, sheet_rows
+from reid_audit.audit.results import schema
+from reid_audit.audit.run_directory import Store
+from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.scoring import Scorer
+from reid_audit.audit.trials.table import named
+from reid_audit.audit.trials.units import Bench, learns, run_attack
+from reid_audit.reports.pages.picture_sheet import Row
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What every condition of a run is attacked with."""
+
+    material: Material
+    config: AuditConfig
+    store: Store
+    recognizers: tuple[Recognizer, ...]
+    perception: Perception
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """One condition under every attack, scored by one recogniser. `sheet`: rows of the restricted
+    sheet, where it is wanted."""
+
+    recognizer: str
+    controls: schema.Controls
+    results: tuple[schema.AttackResult, ...]
+    evidence: tuple[Evidence, ...]
+    trials: tuple[pd.DataFrame, ...]
+    sheet: tuple[Row, ...]
+
+
+def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked:
+    """Run every attack on one group with one recogniser."""
+    config, names = audit.config, audit.material.names
+    settings = Settings(config.alpha, config.seed, config.minimum_cell)
+    bench = make_bench(group, recognizer, audit)
+    shows = config.evidence == "restricted" and recognizer is audit.recognizers[0]
+    if shows:
+        bench = replace(bench, shown=picked(group))
+    assessed: dict[tuple[str, World], Assessed] = {}
+    restored: dict[str, Mapping[int, Picture]] = {}
+    trials = []
+    for world, name in product(config.worlds, config.attacks):
+        info = attack_class(name).info
+        learning = learns(info, bench.context.options)
+        if not learning and world != config.worlds[0]:
+            continue
+        outcome = named(run_attack(name, bench.in_world(world), audit.store), group, names)
+        if outcome.restored:
+            restored.setdefault(info.title, outcome.restored)
+        assessed[name, world] = assess(outcome, bench.in_world(world), settings)
+        if outcome.status == "ok":
+            columns = {
+                "attack": name,
+                "recognizer": recognizer.name,
+                "condition": group.id,
+                "world": world if learning else None,
+            }
+            trials.append(outcome.trials.assign(**columns))
+    return Attacked(
+        recognizer.name,
+        controls(bench, assessed, names, settings),
+        tuple(found.result for found in assessed.values()),
+        tuple(_evidence(assessed, recognizer.name, group.id)),
+        tuple(trials),
+        tuple(sheet_rows(group, restored, names)) if shows else (),
+    )
+
+
+def _evidence(
+    assessed: Mapping[tuple[str, World], Assessed], recognizer: str, condition: str
+) -> Iterator[Evidence]:
+    """What the verdict weighs: the attacks that were scored."""
+    for (name, _), found in assessed.items():
+        ira = found.result.metrics["ira"].value
+        if found.upper is not None and ira is not None:
+            trials = found.upper, found.attacked, found.blind
+            yield Evidence(name, recognizer, condition, ira, *trials)
+
+
+def make_bench(group: Group, recognizer: Recognizer, audit: Audit) -> Bench:
+    """Everything that attacks on one group are run and scored with, for one recogniser."""
+    material, config = audit.material, audit.config
+    faces = clear_faces(material.faces)
+    reference = Reference(
+        faces, material.gallery, material.background, config.worlds[0], material.spare
+    )
+    trainable = next((r for r in (recognizer, *audit.recognizers) if r.trainable), None)
+    context = Context(
+        group.forward,
+        recognizer,
+        trainable,
+        config.seed,
+        audit.perception.device,
+        cache_folder(config, audit.store),
+        audit.progress,
+        {**config.options, "student_epochs": config.student_epochs, **checkpoints(config)},
+        audit.recognizers,
+    )
+    clear = embed_clear(faces, context)
+    scorer = Scorer.of(recognizer, clear[list(material.gallery)], reference.gallery_identities)
+    known = np.array([original is not None for original in group.originals])
+    originals = np.zeros((len(group), recognizer.dimension), np.float32)
+    if known.any():
+        rows = [original for original in group.originals if original is not None]
+        originals[known] = embed_clear(clear_faces(rows), context)
+    return Bench(
+        group=group,
+        reference=reference,
+        context=context,
+        scorer=scorer,
+        identities=group.identities,
+        original_embeddings=originals,
+        known=known,
+        batch_size=config.batch_size,
+        perception=audit.perception,
+    )

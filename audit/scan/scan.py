@@ -1,0 +1,125 @@
+"""The audit from beginning to end: files -> faces -> trials -> estimates -> verdict -> results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.audit.checkpoints import check
+from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.data import Dataset
+from reid_audit.audit.data.screening import data_digests
+from reid_audit.audit.evaluation.estimates import probe_count
+from reid_audit.audit.evaluation.method import reassess_by
+from reid_audit.audit.evaluation.unaided import unaided
+from reid_audit.audit.evaluation.verdict import check_assay, decide
+from reid_audit.audit.machine import peak_memory_mib, resolve_device
+from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.probes.material import Material, read_material
+from reid_audit.audit.publishing.picture_sheet import write_sheet
+from reid_audit.audit.results import schema
+from reid_audit.audit.run_directory import Store, tool_version
+from reid_audit.audit.scan.assembly import assemble
+from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
+from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.table import write_trials
+
+Progress = Callable[[str, int, int], None]
+
+
+def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress) -> schema.Results:
+    """Run the audit of `dataset` into an open run directory and return its results.
+
+    Everything random follows from `config.seed` and the pictures' ids; work that the store holds
+    from an earlier, interrupted run is not done again.
+
+    Raises:
+        InputError, NothingToAudit: the data cannot be audited as it is.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    device = resolve_device(config.device)
+    check(config)
+    material = read_material(dataset, config, store, device, progress)
+    recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
+    perception = Perception.installed(device)
+    audit = Audit(material, config, store, recognizers, perception, progress)
+    conditions: list[schema.Condition] = []
+    checks: list[schema.Check] = []
+    attacked: list[Attacked] = []
+    for group in material.groups:
+        # Without a gallery there is nobody to be named, and nothing to attack.
+        used = recognizers if material.gallery else ()
+        found = [attack_group(group, recognizer, audit) for recognizer in used]
+        own_checks = _checks(found, config)
+        conditions.append(_condition(group, found, own_checks, audit))
+        several = len(material.groups) > 1
+        checks += [_titled(one, group.title) if several else one for one in own_checks]
+        attacked += found
+    weights = {r.name: r.digest for r in recognizers} if attacked else {}
+    results = assemble(material, config, conditions, checks, attacked, weights, device)
+    write_trials(store, [trials for found in attacked for trials in found.trials])
+    if sheet := [row for found in attacked for row in found.sheet]:
+        write_sheet(sheet, store)
+    store.write_manifest(
+        device=device,
+        seeds={"run": config.seed},
+        data=data_digests(material.dataset, material.facts),
+        weights=weights,
+    )
+    run = schema.Run(
+        version=tool_version(),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - clock, 1),
+        peak_memory_mib=round(peak_memory_mib(), 1),
+        device=device,
+    )
+    return results.model_copy(update={"run": run, "reassess_by": reassess_by(started)})
+
+
+def _checks(found: Sequence[Attacked], config: AuditConfig) -> list[schema.Check]:
+    """Whether the attackers of one condition are fit to speak of it."""
+    return [
+        passed
+        for one in found
+        for passed in check_assay(one.controls, one.recognizer, config.minimum_ceiling)
+    ]
+
+
+def _titled(told: schema.Check, title: str) -> schema.Check:
+    """A check that says which condition it is about."""
+    return told.model_copy(update={"name": f"{title}: {told.name}"})
+
+
+def _condition(
+    group: Group, found: Sequence[Attacked], checks: Sequence[schema.Check], audit: Audit
+) -> schema.Condition:
+    """One condition with the verdict on it."""
+    material, config = audit.material, audit.config
+    evidence = [one for attacked in found for one in attacked.evidence]
+    verdict = decide(evidence, checks, config.threshold, config.alpha)
+    if not any(identity in material.gallery_people for identity in group.identities):
+        verdict = verdict.model_copy(update={"reasons": [_what_is_missing(material)]})
+    return schema.Condition(
+        id=group.id,
+        title=group.title,
+        anonymizer=group.anonymizer,
+        probes=probe_count(group.identities, material.gallery_people, 0),
+        controls={one.recognizer: one.controls for one in found},
+        verdict=verdict,
+        unaided=unaided(group, audit.progress),
+    )
+
+
+def _what_is_missing(material: Material) -> str:
+    if not material.gallery:
+        return (
+            "No gallery was given, so nobody could be looked up: give clear pictures of the "
+            "people concerned with --gallery."
+        )
+    return (
+        "The pictures are not labelled with people of the gallery, so no hit can be counted: name "
+        "the folders of the anonymised pictures after the people they show."
+    )

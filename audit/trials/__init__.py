@@ -1,0 +1,1 @@
+"""From probes to trials: attacks in resumable units, scores, controls, one row a trial."""

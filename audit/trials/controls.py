@@ -1,0 +1,126 @@
+"""Reference lines: what the recogniser does on clear pictures, and whether weak blur is broken.
+
+A failed attack is good news only if the same pipeline identifies people when it should (clear
+ceiling, known-weak blur) and nobody when it should not (solid fill, context only, chance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reid_audit.attacks.forward import ForwardModel
+from reid_audit.attacks.interface import ClearFaces, Context, Reference
+from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.linear.wiener import Restorer
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.gallery import identity_templates
+from reid_audit.audit.trials.scoring import DIGITS, Floats, Scorer, identification_rows
+
+WEAK_BLUR = 0.02
+"""Sigma over face width of the positive control: faces stay plain to the eye."""
+AT_MOST = 200
+"""Faces of the positive control."""
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """Trials of a control and how it was made."""
+
+    trials: pd.DataFrame
+    identities: tuple[str, ...]
+    method: str
+
+
+def leave_one_out_rows(
+    embeddings: Floats, gallery: ClearFaces, scorer: Scorer
+) -> tuple[NDArray[np.intp], Floats]:
+    """Rows of gallery faces whose person has another picture, and for each the template `(R, d)`
+    of that person without it."""
+    names = np.asarray(gallery.identities)
+    _, owner, counts = np.unique(names, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(counts[owner] > 1)
+    templates = np.zeros((len(rows), embeddings.shape[1]), np.float32)
+    members = {person: np.flatnonzero(owner == person) for person in np.unique(owner[rows])}
+    for place, row in enumerate(rows):
+        others = members[owner[row]]
+        others = others[others != row]
+        template, _ = identity_templates(
+            embeddings[others], names[others].tolist(), scorer.recognizer.distance
+        )
+        templates[place] = template[0]
+    return rows, templates
+
+
+def left_out_trials(
+    found: Floats, rows: NDArray[np.intp], templates: Floats, gallery: ClearFaces, scorer: Scorer
+) -> pd.DataFrame:
+    """Trials of gallery faces against a gallery from which each was taken out.
+
+    found: embeddings `(R, d)` of the faces at `rows`, clear or after an attack.
+    """
+    identities = [gallery.identities[row] for row in rows]
+    mates = scorer.mates(identities)
+    parts = []
+    for start in range(0, len(rows), 512):
+        part = slice(start, start + 512)
+        scores = scorer.recognizer.similarity(found[part], scorer.templates)
+        own = np.array(
+            [
+                scorer.recognizer.similarity(f[None], t[None])[0, 0]
+                for f, t in zip(found[part], templates[part], strict=True)
+            ]
+        )
+        scores[np.arange(len(own)), mates[part]] = own
+        parts.append(identification_rows(np.round(scores, DIGITS), mates[part]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def leave_one_out_ceiling(
+    embeddings: Floats, gallery: ClearFaces, scorer: Scorer
+) -> Control | None:
+    """Clear rank-1 of gallery pictures against the others, for want of originals."""
+    rows, templates = leave_one_out_rows(embeddings, gallery, scorer)
+    if len(rows) == 0:
+        return None
+    trials = left_out_trials(embeddings[rows], rows, templates, gallery, scorer)
+    identities = tuple(gallery.identities[row] for row in rows)
+    return Control(trials, identities, "leave-one-out on the gallery")
+
+
+def clear_ceiling(
+    embeddings: Floats, identities: Sequence[str | None], scorer: Scorer
+) -> pd.DataFrame:
+    """Trials of the originals themselves: what no attacker can exceed by much."""
+    scores = np.round(scorer.recognizer.similarity(embeddings, scorer.templates), DIGITS)
+    return identification_rows(scores, scorer.mates(identities))
+
+
+def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Control | None:
+    """Positive control: gallery pictures under a blur known to be weak, restored in closed form
+    and identified among a gallery that lacks them. A suite that misses these is out of order."""
+    gallery = reference.faces.select(reference.gallery)
+    embeddings = embed_clear(reference.faces, context)[list(reference.gallery)]
+    rows, templates = leave_one_out_rows(embeddings, gallery, scorer)
+    picks = np.unique(np.linspace(0, len(rows) - 1, min(AT_MOST, len(rows))).astype(int))
+    rows, templates = rows[picks], templates[picks]
+    if len(rows) == 0:
+        return None
+    sigma = WEAK_BLUR * context.forward.face_width
+    forward = ForwardModel(
+        parse(f"gaussian:sigma={sigma:.4g}"), context.forward.face_widths, context.forward.box
+    )
+    chosen = gallery.select(rows)
+    restorer = Restorer.fit(forward, chosen, context)
+    found = []
+    for index in range(len(chosen)):
+        rng = context.rng(chosen.ids[index])
+        picture, points, region = forward.degrade(chosen.load(index), chosen.landmarks[index], rng)
+        restored = restorer.restore(picture, region)
+        found.append(scorer.embed([restored], points[None])[0])
+    trials = left_out_trials(np.array(found), rows, templates, gallery, scorer)
+    return Control(trials, chosen.identities, f"gallery pictures, sigma {WEAK_BLUR} of face width")

@@ -1,0 +1,67 @@
+"""Trials as they are kept: pseudonyms and strata, and no row of anything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from reid_audit.audit.data import Item, Pseudonyms
+from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.probes.faces import Face
+from reid_audit.audit.run_directory import TRIALS, Store, atomic
+from reid_audit.audit.trials.units import Outcome
+
+
+def named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:
+    """The outcome with pseudonyms and strata instead of rows of the group."""
+    if outcome.trials.empty:
+        return outcome
+    faces = [group.faces[row] for row in outcome.trials.probe]
+    trials = with_names(outcome.trials.drop(columns="probe"), faces, names)
+    return replace(outcome, trials=trials)
+
+
+def with_names(trials: pd.DataFrame, faces: Sequence[Face], names: Pseudonyms) -> pd.DataFrame:
+    """Trials with columns image, identity (both pseudonyms), draw, link and stratum.
+
+    draw: the picture's place among its person's by a digest of its id, from which one of them is
+    drawn: pseudonyms differ from user to user, figures must not.
+    """
+    items = [face.item for face in faces]
+    people = [names.person(item.identity) if item.identity else None for item in items]
+    return trials.assign(
+        image=[names.image(item.image_id) for item in items],
+        identity=pd.Series(people, index=trials.index, dtype=object),
+        draw=_places(items),
+        link=pd.Series(
+            [names.link(item.identity) if item.identity else None for item in items],
+            index=trials.index,
+            dtype=object,
+        ),
+        stratum=pd.Series([item.stratum for item in items], index=trials.index, dtype=object),
+    )
+
+
+def _places(items: Sequence[Item]) -> list[int]:
+    ids: dict[str | None, set[str]] = {}
+    for item in items:
+        ids.setdefault(item.identity, set()).add(item.image_id)
+
+    def digest(image: str) -> bytes:
+        return hashlib.blake2b(image.encode(), digest_size=8).digest()
+
+    place = {
+        image: number
+        for own in ids.values()
+        for number, image in enumerate(sorted(own, key=digest))
+    }
+    return [place[item.image_id] for item in items]
+
+
+def write_trials(store: Store, trials: Sequence[pd.DataFrame]) -> None:
+    merged = pd.concat(trials, ignore_index=True) if trials else pd.DataFrame()
+    with atomic(store.path / TRIALS) as temporary:
+        merged.to_parquet(temporary, index=False)

@@ -1,0 +1,343 @@
+"""Work units: one attack on one shard of probes, found again by content when a run is resumed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reid_audit.attacks.interface import (
+    Attack,
+    AttackInfo,
+    AttackOutput,
+    Context,
+    Picture,
+    Reference,
+    World,
+)
+from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.registry import attack_class
+from reid_audit.audit.probes.condition import Group, solid, without_faces
+from reid_audit.audit.run_directory import Store, atomic, unit_key
+from reid_audit.audit.trials.perception import FEATURES, Perception
+from reid_audit.audit.trials.scoring import (
+    Floats,
+    Scorer,
+    fidelity_rows,
+    identification_rows,
+    identity_distance,
+)
+from reid_audit.metrics.errors import MissingWeights, NotApplicable, TrainingFailed
+
+SOLID = 64
+"""Probes of the solid-fill control: they are all alike to the attacker."""
+VERSION = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every attack on one group is scored with and against.
+
+    identities: of the group's probes; None where the truth is unknown.
+    original_embeddings: `(N, d)` of the clear probes, and `known (N,)` where there is one.
+    batch_size: probes decoded and attacked together.
+    shown: probes whose restored pictures are kept, for the restricted sheet.
+    """
+
+    group: Group
+    reference: Reference
+    context: Context
+    scorer: Scorer
+    identities: tuple[str | None, ...]
+    original_embeddings: Floats
+    known: NDArray[np.bool_]
+    batch_size: int
+    perception: Perception
+    shown: frozenset[int] = frozenset()
+
+    def in_world(self, world: World) -> Bench:
+        """The same bench with another choice of faces to train on."""
+        return replace(self, reference=replace(self.reference, world=world))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill,
+    and a column `estimate`: what an attack inferred about a probe (JSON), None in controls;
+    `found` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
+    `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
+    pictures of the probes that the bench wants shown, by row."""
+
+    name: str
+    status: str
+    reason: str | None
+    trials: pd.DataFrame
+    found: Floats | None = None
+    inception: NDArray[np.float64] | None = None
+    seconds: float = 0.0
+    network_evaluations: int | None = None
+    parameters: int | None = None
+    restored: Mapping[int, Picture] = field(default_factory=dict)
+
+
+def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
+    """Fit an attack and run it, with its two controls, over every shard that is not done yet.
+
+    A failing attack is reported as failed, never as a private picture; an interrupt passes on.
+    """
+    try:
+        attack: Attack = attack_class(name)()
+        missing = _unmet(attack, bench)
+        if missing:
+            return Outcome(name, "skipped", missing, pd.DataFrame())
+        return _run(attack, name, bench, store)
+    except NotApplicable as error:
+        return Outcome(name, "skipped", str(error), pd.DataFrame())
+    except (MissingWeights, TrainingFailed) as error:
+        return Outcome(name, "failed", str(error), pd.DataFrame())
+    except Exception as error:  # in any way; other messages may hold a path or a name
+        detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"
+        return Outcome(name, "failed", f"the attack broke: {detail}", pd.DataFrame())
+
+
+def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
+    group = bench.group
+    done: list[_Shard] = []
+    seconds, fitted, parameters = 0.0, False, 0
+    shards = list(group.shards(bench.batch_size))
+    for number, indices in enumerate(shards):
+        key = _key(attack, bench, indices)
+        unit = store.load(key)
+        features = store.artifact(key, "features.npz")
+        pictures = store.artifact(key, "restored.npz")
+        if unit is None:
+            started = time.perf_counter()
+            if not fitted:
+                attack, fitted = attack.fit(bench.reference, bench.context), True
+            shard = _attack_shard(attack, bench, indices)
+            with atomic(features) as temporary, temporary.open("wb") as file:
+                np.savez(file, found=shard.found, inception=shard.inception)
+            if shard.restored:
+                with atomic(pictures) as temporary, temporary.open("wb") as file:
+                    made: dict[str, Any] = {str(row): p for row, p in shard.restored.items()}
+                    np.savez(file, **made)
+            took = time.perf_counter() - started
+            parameters = count_parameters(attack)
+            store.save(
+                key,
+                shard.trials,
+                {"seconds": took, "evaluations": shard.evaluations, "parameters": parameters},
+            )
+        else:
+            took, parameters = unit.facts["seconds"], unit.facts.get("parameters", 0)
+            with np.load(features) as kept:
+                shard = _Shard(
+                    unit.trials,
+                    kept["found"],
+                    kept["inception"],
+                    unit.facts["evaluations"],
+                    _kept_pictures(pictures),
+                )
+        done.append(shard)
+        seconds += took
+        bench.context.progress(f"{name} on {group.title}", number + 1, len(shards))
+    trials = pd.concat([shard.trials for shard in done])
+    found = np.concatenate([shard.found for shard in done])
+    inception = np.concatenate([shard.inception for shard in done], axis=1)
+    return Outcome(
+        name,
+        "ok",
+        None,
+        # The order of the probes, whatever the shards.
+        trials.sort_values(["kind", "probe"], kind="stable", ignore_index=True),
+        found if len(found) else None,
+        inception if inception.shape[1] else None,
+        seconds,
+        sum(shard.evaluations for shard in done) or None,
+        parameters or None,
+        {row: picture for shard in done for row, picture in shard.restored.items()},
+    )
+
+
+def _kept_pictures(file: Path) -> dict[int, Picture]:
+    if not file.exists():
+        return {}
+    with np.load(file) as kept:
+        return {int(row): kept[row] for row in kept}
+
+
+def count_parameters(attack: object) -> int:
+    """Weights of the networks that an attack holds, the recogniser that scores not counted."""
+    from torch import nn
+
+    modules: dict[int, nn.Module] = {}
+
+    def search(thing: object, depth: int) -> None:
+        if isinstance(thing, nn.Module):
+            modules[id(thing)] = thing
+        elif isinstance(thing, Recognizer | Context) or depth == 0:
+            return
+        elif isinstance(thing, list | tuple):
+            for part in thing:
+                search(part, depth - 1)
+        elif hasattr(thing, "__dict__"):
+            for part in vars(thing).values():
+                search(part, depth - 1)
+
+    search(attack, 3)
+    weights = {id(w): w.numel() for m in modules.values() for w in m.parameters()}
+    return sum(weights.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Shard:
+    """What is kept of one shard: trials, embeddings `(M, d)`, Inception features `(2, K, 2048)`,
+    restored pictures that are to be shown, by probe."""
+
+    trials: pd.DataFrame
+    found: Floats
+    inception: NDArray[np.float64]
+    evaluations: int
+    restored: Mapping[int, Picture]
+
+
+def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shard:
+    """One shard under attack and under the two controls."""
+    rows = list(indices)
+    probes = bench.group.load(rows)
+    mates = bench.scorer.mates([bench.identities[i] for i in rows])
+    output = attack.run(probes, bench.context)
+    scores, embeddings = bench.scorer.complete(output, probes)
+    known = bench.known[rows]
+    fidelity, inception = _fidelity(output, bench, rows, probes.landmarks)
+    idd = identity_distance(embeddings, bench.original_embeddings[rows], known)
+    parts = [
+        pd.concat([identification_rows(scores, mates), idd, fidelity], axis=1).assign(
+            kind="attack", probe=rows, estimate=_estimates(output, len(rows))
+        )
+    ]
+    few = [row for row in rows if row < SOLID]
+    for kind, variant, some in (
+        ("context-only", without_faces(probes), rows),
+        ("solid-fill", solid(probes), few),
+    ):
+        if not some:
+            continue
+        part = next(variant.batches(len(some)))
+        control, _ = bench.scorer.complete(attack.run(part, bench.context), part)
+        trials = identification_rows(control, mates[: len(some)])
+        parts.append(trials.assign(kind=kind, probe=some))
+    found = embeddings[known] if embeddings is not None else np.zeros((0, 0), np.float32)
+    shown = zip(rows, output.restored or (), strict=False)
+    return _Shard(
+        pd.concat(parts, ignore_index=True),
+        found,
+        inception,
+        output.network_evaluations or 0,
+        {row: picture for row, picture in shown if row in bench.shown},
+    )
+
+
+def _estimates(output: AttackOutput, count: int) -> NDArray[np.object_]:
+    """What the attack inferred about each probe as JSON, so that every attack's fits one column; no
+    number (NaN) becomes null."""
+    told: list[str | None] = [None] * count
+    if output.estimates is not None:
+        told = [
+            json.dumps({name: None if value != value else value for name, value in found.items()})
+            for found in output.estimates
+        ]
+    return np.array(told, dtype=object)
+
+
+def _fidelity(
+    output: AttackOutput, bench: Bench, rows: Sequence[int], landmarks: Floats
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """PSNR, SSIM and LPIPS of every restored face, and Inception features of both sides."""
+    if output.restored is None:
+        nothing = pd.DataFrame(np.nan, range(len(rows)), ["psnr", "ssim", "lpips"])
+        return nothing, np.zeros((2, 0, FEATURES))
+    restored, originals = output.restored, bench.group.load_originals(rows)
+    perception = bench.perception
+    trials = fidelity_rows(restored, originals, landmarks).assign(
+        lpips=perception.distances(restored, originals, landmarks)
+    )
+    known = [place for place, clear in enumerate(originals) if clear is not None]
+    sides = (
+        perception.features([restored[place] for place in known], landmarks[known]),
+        perception.features([c for c in originals if c is not None], landmarks[known]),
+    )
+    return trials, np.stack(sides)
+
+
+def _unmet(attack: Attack, bench: Bench) -> str | None:
+    """Why an attack cannot run on this group, or None."""
+    needs = _needs(attack.info, bench.context)
+    if "operator" in needs and bench.group.operator is None:
+        hint = (
+            f"; train {attack.info.name} on pairs of it (--anonymized or --command)"
+            if attack.info.from_pairs
+            else ""
+        )
+        return f"the anonymisation was not identified, so the attacker cannot imitate it{hint}"
+    if "trainable" in needs and bench.context.trainable is None:
+        return "no trainable recogniser is at hand; add dlib or timm:ARCHITECTURE:FILE"
+    if "background" in needs and not bench.reference.training:
+        return "there are no background faces to learn from"
+    return None
+
+
+def learns(info: AttackInfo, options: Mapping[str, object]) -> bool:
+    """Whether an attack learns from people in the run, so that it matters from whom; given a
+    checkpoint, it has learnt before."""
+    return info.trained and f"{info.name}_checkpoint" not in options
+
+
+def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
+    """What an attack cannot do without: a checkpoint stands in for training in the run, and one
+    that learnt from pairs of a black box for knowing the operator."""
+    given = context.options.get(f"{info.name}_checkpoint")
+    if not isinstance(given, Checkpoint):
+        return info.needs
+    spared = {"trainable", "operator"} if info.from_pairs and given.from_pairs else {"trainable"}
+    return info.needs - spared
+
+
+def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
+    group, context = bench.group, bench.context
+    return unit_key(
+        version=VERSION,
+        attack=[attack.info.name, attack.info.version],
+        recognizer=context.recognizer.digest,
+        trainable=context.trainable.digest if context.trainable else None,
+        forward=context.forward.key,
+        reference=bench.reference.faces.key,
+        gallery=[(row, bench.reference.faces.identities[row]) for row in bench.reference.gallery],
+        background=list(bench.reference.background),
+        spare=list(bench.reference.spare),
+        world=bench.reference.world,
+        seed=context.seed,
+        options=sorted((name, repr(value)) for name, value in context.options.items()),
+        probes=[group.faces[i].key for i in shard],
+        regions=[list(group.regions[i]) for i in shard],
+        originals=[original.key if (original := group.originals[i]) else None for i in shard],
+        truth=[bench.identities[i] for i in shard],
+        perception=bench.perception.names,
+    )
+
+
+def _innermost(error: Exception) -> str:
+    """Module and line where an exception arose; its text might hold a path or a name."""
+    trace = error.__traceback__
+    assert trace is not None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}, line {trace.tb_lineno}"

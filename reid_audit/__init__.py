@@ -1,0 +1,1 @@
+"""reid-audit: can the people in anonymised pictures still be identified?"""

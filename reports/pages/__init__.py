@@ -1,0 +1,1 @@
+"""The HTML pages: one run, a comparison, the restricted sheet of pictures."""

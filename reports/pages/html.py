@@ -1,0 +1,255 @@
+"""The report for people: one HTML file that needs no script, no network and no other file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reid_audit.audit.results.schema import AttackResult, Condition, Estimate, Results, dump_results
+from reid_audit.reports.figures import curves, planes, rows
+from reid_audit.reports.figures.canvas import Absent, Drawing, style
+from reid_audit.reports.text import summary
+from reid_audit.reports.text.language import Language, load
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.norms import mapped
+
+FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
+_LONGEST_LIST = 50
+
+
+@cache
+def environment() -> Environment:
+    """Templates with escaping on and no silent gaps."""
+    found = Environment(
+        loader=PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"clean": clean, "recognizer": summary.recognizer}
+    found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
+    found.filters["heading"] = lambda name: _heading(name, load("en"))
+    found.filters["control"] = lambda key: load("en")(f"controls.{key}")
+    found.globals |= {"figure_of": figure_of, "parameters": _parameters}
+    return found
+
+
+def stylesheet(name: str = "report.css") -> Markup:
+    """A style sheet of the package, for a `<style>` element."""
+    return Markup(files("reid_audit.reports").joinpath("templates", name).read_text("utf-8"))
+
+
+def render_html(results: Results, language: str = "en", results_digest: str | None = None) -> str:
+    """The whole report.
+
+    Args:
+        results: the run.
+        language: of the decision page; the annex is written in English.
+        results_digest: SHA-256 of the `results.json` on disk; computed from `results` by default.
+
+    Raises:
+        InputError: there is no catalogue for the language.
+    """
+    own, english = load(language), load("en")
+    with style():
+        figures = _figures(results, english)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            r=results,
+            summary=summary,
+            say=own,
+            t=english,
+            css=stylesheet(),
+            digest=results_digest or sha256(dump_results(results).encode()).hexdigest(),
+            version=_version(results),
+            worst=summary.named_worst(results, results.verdict),
+            conditions=summary.conditions(results),
+            findings=summary.worst_first(results.findings),
+            norms=mapped(results, english),
+            figures=figures,
+            tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
+            date=(results.run.started or "")[:10],
+            longest=_LONGEST_LIST,
+            absent=_by_reason(figures.absent),
+            shown_people=_strongest_each(results),
+            attackers=list({summary.title(a): a for a in reversed(results.attacks)}.values())[::-1],
+            control_reasons=_control_reasons(results, english),
+            legend=[measure(name, english) for name in _measures(results)],
+            frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
+        )
+    )
+
+
+def _by_reason(figures: list[Absent]) -> list[tuple[str, list[str]]]:
+    """Figures that could not be drawn, one line for each reason."""
+    grouped: dict[str, list[str]] = {}
+    for figure in figures:
+        grouped.setdefault(figure.reason, []).append(figure.title)
+    return list(grouped.items())
+
+
+def _strongest_each(results: Results) -> list[AttackResult]:
+    """The strongest attack on each condition; of a run without a rate, every attack."""
+    found = [row.attack for row in summary.per_condition(results) if row.attack is not None]
+    return found or results.attacks
+
+
+def _measures(results: Results) -> list[str]:
+    """Every measure of the run once, rate first."""
+    return ["ira", *dict.fromkeys(m for a in results.attacks for m in a.metrics if m != "ira")]
+
+
+def _parameters(values: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _version(results: Results) -> str:
+    """The tool's version in characters that are harmless inside a style sheet."""
+    return re.sub(r"[^\w.+-]", "", results.run.version)[:40]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The drawn figures by place, and those that could not be drawn."""
+
+    by_condition: dict[str, list[Drawing]]
+    controls: list[Drawing]
+    across: list[Drawing]
+    attrition: list[Drawing]
+    absent: list[Absent]
+
+
+def _figures(results: Results, language: Language) -> Figures:
+    drawn: dict[str, list[Drawing]] = {}
+    absent: list[Absent] = []
+    for number, condition in enumerate(summary.conditions(results), start=1):
+        per = [
+            rows.forest(results, condition, language, f"forest-{number}"),
+            curves.cmc(results, condition, language, f"cmc-{number}"),
+            curves.det(results, condition, language, f"det-{number}"),
+            curves.idd(results, condition, language, f"idd-{number}"),
+        ]
+        drawn[condition.id] = [figure for figure in per if isinstance(figure, Drawing)]
+        absent += [figure for figure in per if isinstance(figure, Absent)]
+    single = [
+        rows.controls(results, _worst_condition(results), language, "controls"),
+        rows.attrition(results, language, "attrition"),
+    ]
+    across = [
+        planes.strength(results, language, "strength"),
+        planes.cost(results, language, "cost"),
+        planes.estimator(results, language, "estimator"),
+    ]
+    absent += [figure for figure in (*single, *across) if isinstance(figure, Absent)]
+    controls, attrition = ([f] if isinstance(f, Drawing) else [] for f in single)
+    return Figures(
+        by_condition=drawn,
+        controls=controls,
+        across=[figure for figure in across if isinstance(figure, Drawing)],
+        attrition=attrition,
+        absent=absent,
+    )
+
+
+def _worst_condition(results: Results) -> Condition:
+    worst = summary.named_worst(results, results.verdict)
+    return summary.condition_of(results, worst) if worst else summary.conditions(results)[0]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """One condition's attacks, and the measures beside the rate that any of them holds."""
+
+    condition: Condition
+    attacks: list[AttackResult]
+    fidelity: list[str]
+    other: list[str]
+
+    @classmethod
+    def of(cls, results: Results, condition: Condition, language: Language) -> _Tables:
+        attacks = summary.attacks_on(results, condition)
+        held = dict.fromkeys(name for attack in attacks for name in attack.metrics)
+        return cls(
+            condition,
+            sorted(attacks, key=lambda attack: (attack.status != "ok", -summary.share(attack))),
+            [name for name in FIDELITY if name in held],
+            [name for name in held if name not in (*FIDELITY, "ira")],
+        )
+
+    def missing(self, names: list[str], language: Language) -> list[str]:
+        """Why measures that the table names hold no value."""
+        return reasons(
+            (str(measure(name, language)["label"]), attack.metrics[name])
+            for attack in self.attacks
+            for name in names
+            if name in attack.metrics
+        )
+
+    def inferred(self, language: Language) -> list[tuple[AttackResult, str, str]]:
+        """What each attack found out on its way: label and mean, a share of yes in percent."""
+        known = language.raw("inferred")
+        found = []
+        for attack in self.attacks:
+            for name, value in attack.inferred.items():
+                label = known.get(name, {"label": clean(name)})
+                share = label.get("share", False)
+                shown = language.percent(value) if share else language.decimal(value)
+                found.append((attack, label["label"], shown))
+        return found
+
+    def holding(self, names: list[str]) -> Iterator[AttackResult]:
+        """The attacks that have a value of at least one of the measures."""
+        for attack in self.attacks:
+            held = (attack.metrics.get(name, Estimate()) for name in names)
+            if any(estimate.value is not None for estimate in held):
+                yield attack
+
+
+def reasons(named: Iterable[tuple[str, Estimate]]) -> list[str]:
+    """Each reason for a missing value once, with what it concerns."""
+    absent = ((name, e.reason) for name, e in named if e.value is None and e.reason)
+    return list(dict.fromkeys(f"{name}: {clean(reason)}." for name, reason in absent))
+
+
+def _control_reasons(results: Results, language: Language) -> list[str]:
+    return reasons(
+        (language(f"controls.{key}"), getattr(controls, key))
+        for condition in summary.conditions(results)
+        for controls in condition.controls.values()
+        for key in language.raw("controls")
+        if key != "attack"
+    )
+
+
+def measure(name: str, language: Language) -> dict[str, str | bool | None]:
+    """Label, unit, direction and meaning of a measure; its bare name when it is not catalogued."""
+    known: dict[str, str | bool | None] = language.raw("metrics").get(name, {})
+    return {"label": clean(name), "unit": "", "up": None, "meaning": "", **known}
+
+
+def _heading(name: str, language: Language) -> str:
+    """A measure as a column's heading: `PSNR, dB ↑`; the arrow points where more is revealed."""
+    known = measure(name, language)
+    unit = f", {known['unit']}" if known["unit"] else ""
+    arrow = "" if known["up"] is None else " ↑" if known["up"] else " ↓"
+    return f"{known['label']}{unit}{arrow}"
+
+
+def figure_of(name: str, estimate: Estimate | None, language: Language) -> str:
+    """A measure's value with its interval; `reasons` tells why there is none."""
+    if estimate is None or estimate.value is None:
+        return "–"
+    share = measure(name, language)["unit"] == "%"
+    value = language.percent(estimate.value) if share else language.decimal(estimate.value)
+    interval = language.interval(estimate, share)
+    return f"{value} ({interval})" if interval else value

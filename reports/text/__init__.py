@@ -1,0 +1,1 @@
+"""Words of the reports: languages, names, norms, summaries."""

@@ -1,0 +1,139 @@
+"""What a run's evidence says to the questions laws and standards ask.
+
+A catalogue is a YAML file in `catalogues/norms`. A control that `reads` a part of the results or
+lists patterns of `findings` is automatic; one that `asks` is for a person. None has a pass mark:
+the state says which way the evidence points, never that a norm is met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from reid_audit.audit.results.schema import Finding, Results
+from reid_audit.reports.text.language import Language, catalogue
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.summary import named_worst, sentence, worst_first
+
+State = Literal["against", "within", "open", "noted", "person", "untested"]
+_OF_OUTCOME: dict[str, State] = {
+    "LEAK_DEMONSTRATED": "against",
+    "BOUNDED": "within",
+    "INCONCLUSIVE": "open",
+}
+_OF_FINDING: dict[str, State] = {
+    "fail": "against",
+    "warn": "against",
+    "manual": "person",
+    "pass": "within",
+}
+
+
+@dataclass(frozen=True)
+class Control:
+    """One question of a norm and what the run can say to it."""
+
+    id: str
+    title: str
+    manual: bool
+    state: State
+    says: str
+
+
+@dataclass(frozen=True)
+class Norm:
+    title: str
+    source: str
+    may: str
+    never: str
+    controls: list[Control]
+
+
+@cache
+def _catalogues() -> list[dict[str, Any]]:
+    folder = files("reid_audit.reports").joinpath("catalogues", "norms")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".yaml"))
+    return [catalogue("norms", name) for name in names]
+
+
+def mapped(results: Results, language: Language) -> list[Norm]:
+    """Every catalogue, evaluated against a run."""
+    return [
+        Norm(
+            norm["title"],
+            norm["source"],
+            norm["may"],
+            norm["never"],
+            [_control(entry, results, language) for entry in norm["controls"]],
+        )
+        for norm in _catalogues()
+    ]
+
+
+def _control(entry: dict[str, Any], results: Results, language: Language) -> Control:
+    if "asks" in entry:
+        return Control(entry["id"], entry["title"], True, "person", entry["asks"])
+    if "findings" in entry:
+        state, says = _from_findings(entry["findings"], results, language)
+    else:
+        state, says = _READERS[entry["reads"]](entry["says"], results, language)
+    return Control(entry["id"], entry["title"], False, state, says)
+
+
+def _from_findings(patterns: list[str], results: Results, language: Language) -> tuple[State, str]:
+    matching: list[Finding] = worst_first(
+        [f for f in results.findings if any(fnmatch(f.id, pattern) for pattern in patterns)]
+    )
+    if not matching:
+        return "untested", language("norms.untested")
+    gravest = matching[0]
+    return _OF_FINDING[gravest.status], f"{clean(gravest.title)}. {clean(gravest.evidence)}"
+
+
+def _verdict(says: dict[str, str], results: Results, language: Language) -> tuple[State, str]:
+    outcome = results.verdict.outcome
+    found = sentence(results, named_worst(results, results.verdict), language)
+    threshold = language.declared(results.verdict.threshold)
+    return _OF_OUTCOME[outcome], says[outcome].format(found=found, threshold=threshold)
+
+
+def _cost(says: str, results: Results, language: Language) -> tuple[State, str]:
+    worst = named_worst(results, results.verdict)
+    if worst is None or worst.cost.seconds <= 0:
+        return "untested", language("norms.untested")
+    seconds = language.duration(worst.cost.seconds)
+    return "noted", says.format(seconds=seconds, device=clean(worst.cost.device))
+
+
+def _checks(says: str, results: Results, language: Language) -> tuple[State, str]:
+    if not results.checks:
+        return "untested", language("norms.untested")
+    passed = sum(check.passed is True for check in results.checks)
+    failed = any(check.passed is False for check in results.checks)
+    text = says.format(passed=language.count(passed), total=language.count(len(results.checks)))
+    return "against" if failed else "within", text
+
+
+def _strata(says: str, results: Results, language: Language) -> tuple[State, str]:
+    worst = named_worst(results, results.verdict)
+    if worst is None or not worst.strata:
+        return "untested", language("norms.untested")
+    return "noted", says.format(groups=language.count(len(worst.strata)))
+
+
+def _acquisition(says: str, results: Results, language: Language) -> tuple[State, str]:
+    probes = results.data.probes
+    failed, images = language.count(probes.failed_to_acquire), language.count(probes.images)
+    return "noted", says.format(failed=failed, images=images)
+
+
+_READERS: dict[str, Any] = {
+    "verdict": _verdict,
+    "cost": _cost,
+    "checks": _checks,
+    "strata": _strata,
+    "acquisition": _acquisition,
+}

@@ -1,0 +1,301 @@
+"""What a run says, read from its results: the strongest attacks and the sentences about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from reid_audit.audit.results.schema import (
+    AttackResult,
+    Condition,
+    Controls,
+    Estimate,
+    Finding,
+    Results,
+    Verdict,
+)
+from reid_audit.reports.text.language import Language, load
+from reid_audit.reports.text.names import clean
+
+_SEVERITIES = ("critical", "high", "medium", "low", "info")
+_STATUSES = ("fail", "warn", "manual", "pass")
+
+
+def conditions(results: Results) -> list[Condition]:
+    """The run's conditions; a run that names none has one, described by its first levels."""
+    if results.conditions:
+        return results.conditions
+    recognizer = results.verdict.worst_recognizer or ""
+    only = Condition(
+        id="all",
+        title=results.anonymizer.spec or results.anonymizer.family,
+        anonymizer=results.anonymizer,
+        probes=results.data.probes,
+        controls={recognizer: results.controls},
+        verdict=results.verdict,
+    )
+    return [only]
+
+
+def attacks_on(results: Results, condition: Condition) -> list[AttackResult]:
+    """The attacks scored on a condition, in the order of the run."""
+    alone = not results.conditions
+    return [a for a in results.attacks if alone or a.condition == condition.id]
+
+
+def rate(attack: AttackResult) -> Estimate:
+    """The rank-1 identification rate, the figure every verdict rests on."""
+    return attack.metrics.get("ira", Estimate(reason=attack.reason))
+
+
+def share(attack: AttackResult) -> float:
+    """The rate of a scored attack as a number."""
+    return rate(attack).value or 0.0
+
+
+def scored(attacks: list[AttackResult]) -> list[AttackResult]:
+    """The attacks that ran and have a rate."""
+    return [a for a in attacks if a.status == "ok" and rate(a).value is not None]
+
+
+def strongest(attacks: list[AttackResult]) -> AttackResult | None:
+    """The attack with the highest rate; of equals, the first."""
+    return max(scored(attacks), key=share, default=None)
+
+
+def named_worst(results: Results, verdict: Verdict) -> AttackResult | None:
+    """The attack a verdict names; the strongest where it names none."""
+    for attack in results.attacks:
+        named = attack.name == verdict.worst_attack
+        matched = verdict.worst_recognizer in (None, attack.recognizer)
+        there = verdict.worst_condition in (None, attack.condition)
+        if named and matched and there:
+            return attack
+    return strongest(results.attacks)
+
+
+def condition_of(results: Results, attack: AttackResult) -> Condition:
+    """The condition an attack ran on."""
+    found = conditions(results)
+    return next((c for c in found if c.id == attack.condition), found[0])
+
+
+def controls_of(results: Results, attack: AttackResult) -> Controls:
+    """The controls of an attack's own condition and recogniser."""
+    controls = condition_of(results, attack).controls
+    return controls.get(attack.recognizer or "", results.controls)
+
+
+_APART = "open world"
+
+
+def title(attack: AttackResult, language: Language | None = None) -> str:
+    """The attack's name, marked where it learnt from other people than the usual one did."""
+    named: Mapping[str, str] = (language or load("en")).raw("attacks")
+    name = named.get(attack.name) or clean(attack.title or attack.name, 80)
+    return f"{name}, {_APART}" if attack.knowledge == _APART else name
+
+
+def knowledge(attack: AttackResult, language: Language) -> str | None:
+    """What the attacker knows, in words where the catalogue has them."""
+    words: Mapping[str, str] = language.raw("knowledge")
+    return words.get(attack.knowledge or "") or (attack.knowledge and clean(attack.knowledge))
+
+
+def condition_title(condition: Condition, language: Language, longest: int = 80) -> str:
+    """A condition's title; its first and last words, which the tool chose, in the language."""
+    text = clean(condition.title, longest)
+    english = load("en")
+    for key in ("families", "regions"):
+        own, known = language.raw(f"decision.{key}"), english.raw(f"decision.{key}")
+        for name, word in known.items():
+            place = rf"^{word}\b" if key == "families" else rf"\b{word}\)$"
+            text = re.sub(place, own[name] + (")" if key == "regions" else ""), text)
+    return text
+
+
+def listed(found: list[Condition], language: Language) -> str:
+    """The titles of conditions in one line."""
+    return "; ".join(condition_title(condition, language) for condition in found)
+
+
+def untested(results: Results, language: Language) -> list[tuple[str, bool]]:
+    """What the suite leaves out, and whether it is told in the language."""
+    known = {text: key for key, text in load("en").raw("untested").items()}
+    own = language.raw("untested")
+    return [
+        (own[known[item]], True) if item in known else (clean(item), language.code == "en")
+        for item in results.untested
+    ]
+
+
+def recognizer(name: str | None) -> str:
+    """A recogniser's short name: `timm:ARCHITECTURE:FILE` is `FILE (timm)`, without any folder.
+
+    >>> recognizer("onnx:models/edgeface.onnx"), recognizer("dlib")
+    ('edgeface (onnx)', 'dlib')
+    """
+    kind, _, file = (name or "–").partition(":")
+    return clean(f"{PurePath(file.rpartition(':')[2]).stem} ({kind})" if file else kind, 60)
+
+
+def recognizers(results: Results) -> list[str]:
+    return list(dict.fromkeys(a.recognizer for a in results.attacks if a.recognizer))
+
+
+def worst_first(findings: list[Finding]) -> list[Finding]:
+    """Failures before warnings before open questions before passes, each by severity."""
+    return sorted(
+        findings, key=lambda f: (_STATUSES.index(f.status), _SEVERITIES.index(f.severity))
+    )
+
+
+_ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("reidentification.", ("fail",), "release"),
+    ("reidentification.", ("warn",), "conclude"),
+    ("resolution.", ("fail", "warn"), "detail"),
+    ("residue.", ("fail", "warn"), "strip"),
+    ("controls.adequacy", ("fail", "warn"), "checks"),
+    ("sample.size", ("fail", "warn"), "people"),
+    ("authorization.missing", ("manual",), "authorisation"),
+    ("linkage.context", ("manual",), "surroundings"),
+    ("waivers.stale", ("warn",), "waivers"),
+)
+"""Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
+
+
+def actions(results: Results, language: Language) -> list[tuple[str, bool]]:
+    """What to do, gravest first, one item for all findings that ask for the same; and whether it
+    is told in the language. Waived findings ask for nothing."""
+    open_ones = [f for f in worst_first(results.findings) if f.status != "pass" and not f.waiver]
+    grouped: dict[str, list[Finding]] = {}
+    for finding in open_ones:
+        grouped.setdefault(_action(finding), []).append(finding)
+    released = {f.values.get("condition") for f in grouped.get("release", [])}
+    items = []
+    for key, group in grouped.items():
+        if key == "detail":
+            group = [f for f in group if f.values.get("condition") not in released]
+        if group:
+            text = _advice(key, group, results, language)
+            told = _in_english(group) if text is None else [text]
+            items += [(item, text is not None or language.code == "en") for item in told]
+    return items
+
+
+def _in_english(group: list[Finding]) -> list[str]:
+    """The findings' own recommendations, each once under all the titles that share it."""
+    titles: dict[str, list[str]] = {}
+    for finding in group:
+        titles.setdefault(clean(finding.recommendation, 400), []).append(clean(finding.title, 160))
+    return [f"{'; '.join(named)}. {advice}" for advice, named in titles.items()]
+
+
+def _action(finding: Finding) -> str:
+    for start, statuses, key in _ACTIONS:
+        if finding.id.startswith(start) and finding.status in statuses:
+            return key
+    return finding.id
+
+
+def _advice(key: str, group: list[Finding], results: Results, language: Language) -> str | None:
+    """The catalogue's sentence about a group; None where a finding lacks what it speaks of."""
+    sentences = language.raw("decision.actions")
+    values = [finding.values for finding in group]
+    needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
+    if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
+        return None
+    titles = {condition.title: condition for condition in conditions(results)}
+
+    def named(title: str) -> str:
+        known = titles.get(title)
+        return condition_title(known, language) if known else clean(title, 80)
+
+    text = language(
+        f"decision.actions.{key}",
+        conditions="; ".join(named(v["condition"]) for v in values if "condition" in v),
+        people=language.count(max(int(v.get("people", "0")) for v in values)),
+        kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
+        target=values[0].get("target", ""),
+    )
+    settings = dict.fromkeys(clean(v["setting"], 60) for v in values if "setting" in v)
+    if settings:
+        listed = "; ".join(settings)
+        target = next(v["target"] for v in values if "setting" in v)
+        text += " " + language("decision.actions.weakest", settings=listed, target=target)
+    return text
+
+
+def level(results: Results, language: Language) -> str:
+    """The confidence level of the run's intervals."""
+    return language.declared(1 - results.verdict.alpha)
+
+
+def sentence(results: Results, attack: AttackResult | None, language: Language) -> str:
+    """What an attack achieved, with interval, chance and gallery."""
+    if attack is None:
+        return language("decision.sentence.no_attack")
+    found = rate(attack)
+    if found.value is None:
+        reason = clean(attack.reason or language.missing(found))
+        return language("decision.sentence.missing", attack=title(attack, language), reason=reason)
+    hits = found.value * found.n_identities
+    by_person = found.n == found.n_identities and abs(hits - round(hits)) < 1e-6
+    kind = "pictures" if not by_person else "people" if hits else "none"
+    return language(
+        f"decision.sentence.{kind}",
+        attack=title(attack, language),
+        hits=language.count(hits),
+        n=language.count(found.n),
+        people=language.count(found.n_identities),
+        rate=language.percent(found.value),
+        interval=language.interval(found) or language("page.not_computed"),
+        high=language.percent(found.high),
+        chance=language.percent(controls_of(results, attack).chance.value),
+        gallery=language.count(results.data.gallery.identities),
+        level=level(results, language),
+    )
+
+
+def beside(results: Results, attack: AttackResult, language: Language) -> str:
+    """The reference rates of an attack's own recogniser, in a sentence; empty without any."""
+    controls = controls_of(results, attack)
+    known = {
+        "ceiling": controls.clear_ceiling,
+        "naive": controls.naive if attack.name != "naive" else Estimate(),
+        "context": attack.metrics.get("context_only", controls.context_only),
+    }
+    parts = [
+        language(f"decision.beside_{key}", rate=language.percent(rate.value))
+        for key, rate in known.items()
+        if rate.value is not None
+    ]
+    return language("decision.beside", list="; ".join(parts)) if parts else ""
+
+
+def weakest_bounded(results: Results) -> Condition | None:
+    """Of the conditions that stayed below the limit, the one that leaves most of the picture."""
+    bounded = [c for c in conditions(results) if c.verdict and c.verdict.outcome == "BOUNDED"]
+    return max(bounded, key=lambda c: c.anonymizer.effective_resolution or 0.0, default=None)
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """One line of the decision page's table."""
+
+    condition: Condition
+    attack: AttackResult | None
+    rate: Estimate
+    verdict: Verdict | None
+
+
+def per_condition(results: Results) -> list[Strongest]:
+    """The strongest attack on each condition."""
+    rows = []
+    for condition in conditions(results):
+        attack = strongest(attacks_on(results, condition))
+        found = rate(attack) if attack else Estimate()
+        rows.append(Strongest(condition, attack, found, condition.verdict))
+    return rows
