@@ -28,7 +28,7 @@ _LONGEST_LIST = 50
 def environment() -> Environment:
     """Templates with escaping on and no silent gaps."""
     found = Environment(
-        loader=PackageLoader("reports", "templates"),
+        loader=PackageLoader("reid_audit.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
