@@ -15,7 +15,7 @@ FAILING_RESOLUTION = 12.0
 TARGET_RESOLUTION = 3.0
 """Effective resolution that advice aims under. It is no proof: a student named 42 % of 299 people
 among 4,034 at 6.7, 25 % at 5.5 and 9 % at 4.2; what is left at 3.0 was not measured (LFW,
-benchmarks/README.md)."""
+benchmarks/lfw.md)."""
 
 
 def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Finding]:

@@ -61,7 +61,7 @@ def resolution(spec: str) -> Finding:
     [(8, "fail"), (20, "warn"), (28.2, "warn"), (37.6, "warn"), (56.4, "warn")],
 )
 def test_blurs_under_which_people_were_named_do_not_pass(sigma: float, status: str) -> None:
-    """The student named 42, 25 and 9 % of LFW's people at the last three (benchmarks/README.md)."""
+    """The student named 42, 25 and 9 % of LFW's people at the last three (benchmarks/lfw.md)."""
     found = resolution(f"gaussian:sigma={sigma}")
     assert found.status == status and "solid" in found.recommendation
     assert "an attacker trained for it named" in found.evidence
