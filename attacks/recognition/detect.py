@@ -5,9 +5,13 @@ IEEE SPL 2016. facenet-pytorch reads its weights with `torch.load`, which from t
 unpickles tensors only and runs no code.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,10 +19,14 @@ from facenet_pytorch import MTCNN
 from facenet_pytorch.models.utils.detect_face import detect_face
 from numpy.typing import NDArray
 
+from reid_audit.metrics.errors import InputError
+
 # MTCNN's first network sees 12 x 12 px; below this size of picture there is nothing to look at.
 SMALLEST_PICTURE = 12
-# In pixels; smaller faces carry too little to be told apart, and searching them is slow.
-SMALLEST_FACE = 20
+SMALLEST_FACE = 20.0
+"""Width in pixels of the smallest faces that are looked for, unless another is asked for."""
+SMALLEST_POSSIBLE = 12.0
+"""The least that may be asked for: smaller faces cannot be told from other things."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +49,18 @@ class Detection:
         return float(np.prod(self.box[2:] - self.box[:2]))
 
 
+@cache
+def detector_version() -> str:
+    """Names the detector and this code: what was found under another name may differ."""
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    return f"mtcnn-{version('facenet-pytorch')}-{code}"
+
+
 class Detector:
     """Finds faces in pictures.
 
     Args:
         device: where the networks run.
-        smallest: smallest face searched for, as a share of the picture's shorter side; .2 is
-            enough for portraits and takes about half the time of the default.
         batch_size: pictures of one size taken together. The default is one on a CPU, where more
             gains little, and where detections are then bit for bit the same whatever other
             pictures are given; 32 on an accelerator.
@@ -56,20 +69,30 @@ class Detector:
     def __init__(
         self,
         device: str | torch.device = "cpu",
-        smallest: float = 0.1,
         batch_size: int | None = None,
     ) -> None:
         self.device = torch.device(device)
-        self.smallest = smallest
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 32)
         self._mtcnn = MTCNN(device=self.device).to(memory_format=torch.channels_last)
 
-    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
+    def detect(
+        self, pictures: Sequence[NDArray[np.uint8]], smallest: float = SMALLEST_FACE
+    ) -> list[list[Detection]]:
         """Faces of every picture, the most prominent (score times area) first.
 
         Args:
             pictures: RGB uint8 `(H, W, 3)` of any sizes.
+            smallest: width in pixels of the smallest faces looked for, whatever the size of the
+                picture.
+
+        Raises:
+            InputError: `smallest` is below `SMALLEST_POSSIBLE`.
         """
+        if not smallest >= SMALLEST_POSSIBLE:
+            raise InputError(
+                f"Faces {smallest:g} pixels wide cannot be found; ask for {SMALLEST_POSSIBLE:g} "
+                "or more."
+            )
         by_shape = defaultdict(list)
         for index, picture in enumerate(pictures):
             by_shape[picture.shape].append(index)
@@ -79,12 +102,14 @@ class Detector:
                 continue
             for start in range(0, len(indices), self.batch_size):
                 part = indices[start : start + self.batch_size]
-                faces = self._detect_equal([pictures[index] for index in part])
+                faces = self._detect_equal([pictures[index] for index in part], smallest)
                 for index, detections in zip(part, faces, strict=True):
                     found[index] = detections
         return found
 
-    def _detect_equal(self, pictures: list[NDArray[np.uint8]]) -> list[list[Detection]]:
+    def _detect_equal(
+        self, pictures: list[NDArray[np.uint8]], smallest: float
+    ) -> list[list[Detection]]:
         """Faces of pictures of one size."""
         side = min(pictures[0].shape[:2])
         net = self._mtcnn
@@ -92,7 +117,7 @@ class Detector:
             # MTCNN.detect would pack the results into ragged arrays, which NumPy 2 refuses.
             boxes, landmarks = detect_face(
                 np.stack(pictures),
-                min(side, max(SMALLEST_FACE, self.smallest * side)),
+                min(side, smallest),
                 net.pnet,
                 net.rnet,
                 net.onet,

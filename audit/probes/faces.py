@@ -22,7 +22,12 @@ from numpy.typing import NDArray
 
 from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces
 from reid_audit.attacks.recognition.align import face_width, typical_landmarks
-from reid_audit.attacks.recognition.detect import Detection, Detector
+from reid_audit.attacks.recognition.detect import (
+    SMALLEST_FACE,
+    Detection,
+    Detector,
+    detector_version,
+)
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.metrics.errors import InputError
 
@@ -32,8 +37,6 @@ PROBE_WINDOW = 8.0
 """The same for a probe."""
 WHOLE = 1024
 """Probes' pictures up to this side in pixels are never cut."""
-SMALLEST_FACE = 0.15
-"""Share of the shorter side below which faces are bystanders, not the person shown."""
 ENOUGH_FOR_PROCESSES = 200
 """Detecting fewer pictures is done before other processes have started."""
 
@@ -141,10 +144,20 @@ class FaceFinder:
         cache: folder for what was found (positions only), or None.
         workers: processes.
         device: where the detector runs; more than one process is used on CPUs only.
+        smallest: width in pixels of the smallest faces looked for.
     """
 
-    def __init__(self, cache: Path | None, workers: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        cache: Path | None,
+        workers: int,
+        device: str = "cpu",
+        smallest: float = SMALLEST_FACE,
+    ) -> None:
         self.cache, self.workers, self.device = cache, workers, device
+        self.smallest = smallest
+        # What was found by another detector, setting or version of the code is no answer here.
+        self._setting = f"{detector_version()}-{smallest:g}"
 
     def find(self, pictures: Mapping[str, Path], progress: Progress, what: str) -> dict[str, Found]:
         """Detections by digest, of pictures given as digest -> path; unreadable ones are absent."""
@@ -160,12 +173,12 @@ class FaceFinder:
     def _detect(self, missing: list[tuple[str, Path]]) -> Iterable[tuple[str, Found | None]]:
         paths = [path for _, path in missing]
         if len(missing) < ENOUGH_FOR_PROCESSES or self.workers < 2 or self.device != "cpu":
-            _start_worker(self.device)
+            _start_worker(self.device, self.smallest)
             results: Iterable[Found | None] = map(_detect_file, paths)
             yield from zip((digest for digest, _ in missing), results, strict=True)
             return
         with ProcessPoolExecutor(
-            self.workers, get_context("spawn"), _start_worker, (self.device, 1)
+            self.workers, get_context("spawn"), _start_worker, (self.device, self.smallest, 1)
         ) as pool:
             results = pool.map(_detect_file, paths, chunksize=16)
             yield from zip((digest for digest, _ in missing), results, strict=True)
@@ -174,7 +187,7 @@ class FaceFinder:
         if self.cache is None:
             return None
         try:
-            content = json.loads((self.cache / f"{digest}.json").read_text())
+            content = json.loads(self._path(self.cache, digest).read_text())
         except (OSError, ValueError):
             return None
         detections = (
@@ -193,25 +206,37 @@ class FaceFinder:
             {"box": d.box.tolist(), "landmarks": d.landmarks.tolist(), "score": d.score}
             for d in found.detections
         ]
-        temporary = self.cache / f"{digest}.partial"
+        path = self._path(self.cache, digest)
+        temporary = path.with_suffix(".partial")
         temporary.write_text(json.dumps({"shape": found.shape, "detections": rows}))
-        temporary.replace(self.cache / f"{digest}.json")
+        temporary.replace(path)
+
+    def _path(self, cache: Path, digest: str) -> Path:
+        return cache / f"{digest}-{self._setting}.json"
 
 
-_worker: dict[str, Detector] = {}
-"""The detector of this process: made once, since processes can be handed no network."""
+@dataclass(frozen=True)
+class _Worker:
+    """What a process detects with."""
+
+    detector: Detector
+    device: str
+    smallest: float
 
 
-def _start_worker(device: str, threads: int | None = None) -> None:
+_worker: list[_Worker] = []
+"""This process's: made once, since processes can be handed no network."""
+
+
+def _start_worker(device: str, smallest: float, threads: int | None = None) -> None:
     import cv2
     import torch
 
     if threads is not None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-    if device not in _worker:
-        _worker[device] = Detector(device, SMALLEST_FACE)
-    _worker["current"] = _worker[device]
+    same = [worker.detector for worker in _worker if worker.device == device]
+    _worker[:] = [_Worker(same[0] if same else Detector(device), device, smallest)]
 
 
 def _detect_file(path: Path) -> Found | None:
@@ -219,13 +244,15 @@ def _detect_file(path: Path) -> Found | None:
         picture = decode(path)
     except InputError:
         return None
-    return detect_picture(picture, _worker["current"])
+    return detect_picture(picture, _worker[0].detector, _worker[0].smallest)
 
 
-def detect_picture(picture: NDArray[np.uint8], detector: Detector) -> Found:
-    """Faces of a decoded picture, `(H, W, 3)` uint8."""
+def detect_picture(
+    picture: NDArray[np.uint8], detector: Detector, smallest: float = SMALLEST_FACE
+) -> Found:
+    """Faces of a decoded picture, `(H, W, 3)` uint8, from a width of `smallest` pixels up."""
     height, width = picture.shape[:2]
-    return Found((height, width), tuple(detector.detect([picture])[0]))
+    return Found((height, width), tuple(detector.detect([picture], smallest)[0]))
 
 
 def clear_faces(faces: Sequence[Face]) -> ClearFaces:

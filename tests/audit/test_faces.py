@@ -114,6 +114,8 @@ def test_what_was_found_is_remembered_by_content(
     assert looked == ["one", "two", "broken", "broken"]
     assert again["aa"].shape == (96, 96)
     np.testing.assert_array_equal(again["aa"].detections[0].box, first["aa"].detections[0].box)
-    (tmp_path / "aa.json").write_text("{half")  # a damaged memory is looked up anew
+    next(tmp_path.glob("aa*.json")).write_text("{half")  # a damaged memory is looked up anew
     FaceFinder(tmp_path, 1).find(pictures, lambda *_: None, "")
     assert looked[4:] == ["one", "broken"]
+    FaceFinder(tmp_path, 1, smallest=12).find(pictures, lambda *_: None, "")
+    assert looked[6:] == ["one", "two", "broken"], "another setting is asked anew"

@@ -7,11 +7,12 @@ import pytest
 
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.attacks.recognition.detect import Detector
+from reid_audit.metrics.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return Detector(smallest=0.2)
+    return Detector()
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,11 @@ def test_pictures_without_a_face_give_none(detector):
     pictures.append(np.full((90, 90, 3), 128, np.uint8))
     assert detector.detect(pictures) == [[]] * len(pictures)
     assert detector.detect([]) == []
+
+
+def test_sizes_that_cannot_be_found_are_refused(detector):
+    with pytest.raises(InputError, match="ask for 12 or more"):
+        detector.detect([], smallest=8)
 
 
 def test_finds_the_face_in_the_middle(detector, faces):
@@ -51,7 +57,7 @@ def test_neighbours_change_nothing(detector, faces):
 
 
 def test_batches_find_the_same_faces(detector, faces):
-    batched = Detector(smallest=0.2, batch_size=4).detect(faces)
+    batched = Detector(batch_size=4).detect(faces)
     for one, other in zip(detector.detect(faces), batched, strict=True):
         assert len(one) == len(other)
         assert np.abs(one[0].landmarks - other[0].landmarks).max() < 4
