@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from reid_audit.audit.config import AuditConfig, differences, dump_config, load_config
 from reid_audit.metrics.errors import InputError, IntegrityError
+from reid_audit.metrics.files import LEFTOVERS, atomic, write_text
 
 CONFIG = "config.resolved.yaml"
 MANIFEST = "manifest.json"
@@ -83,37 +83,12 @@ class Store:
         return Unit(table.to_pandas(), facts)
 
     def artifact(self, key: str, name: str) -> Path:
-        """Path for a file that belongs to a unit (fitted weights, embeddings); write it through
-        `atomic`."""
-        folder = self.path / WORK / key
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / name
-
-    def merge(self, keys: list[str]) -> Path:
-        """Write the trials of these units, in this order, to `trials.parquet`.
-
-        Raises:
-            IntegrityError: a unit is missing.
-        """
-        frames = []
-        for key in keys:
-            unit = self.load(key)
-            if unit is None:
-                raise IntegrityError(
-                    f"{self._unit(key)}: the run is incomplete; repeat the same scan to resume it."
-                )
-            if len(unit.trials):
-                frames.append(unit.trials)
-        merged = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        with atomic(self.path / TRIALS) as temporary:
-            merged.to_parquet(temporary, index=False)
-        return self.path / TRIALS
+        """Path for a file that belongs to a unit (fitted weights, embeddings); write it whole."""
+        return self.path / WORK / key / name
 
     def write_text(self, name: str, text: str) -> Path:
         """Write one of the run's own text files, e.g. `results.json`."""
-        with atomic(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-        return self.path / name
+        return write_text(self.path / name, text)
 
     def write_manifest(
         self,
@@ -178,8 +153,7 @@ def open_run(path: Path, config: AuditConfig) -> Iterator[Store]:
         if resumed:
             _refuse_other_config(path / CONFIG, config)
         else:
-            with atomic(path / CONFIG) as temporary:
-                temporary.write_text(dump_config(config), encoding="utf-8", newline="\n")
+            write_text(path / CONFIG, dump_config(config))
         _drop_leftovers(path)
         yield Store(path, resumed)
     finally:
@@ -198,22 +172,6 @@ def unit_key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to, that takes the place of `path` when all went well.
-
-    The bytes are on the disk before the name is.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def seal(run: Path) -> Path:
     """Write `SHA256SUMS` over every file of the run, in the format of `sha256sum`.
 
@@ -221,9 +179,7 @@ def seal(run: Path) -> Path:
     keep a copy of this one small file elsewhere.
     """
     lines = [f"{_digest(run / name)}  {name}\n" for name in _files(run)]
-    with atomic(run / SUMS) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
-    return run / SUMS
+    return write_text(run / SUMS, "".join(lines))
 
 
 def verify(run: Path) -> list[str]:
@@ -310,9 +266,8 @@ def _refuse_other_config(path: Path, config: AuditConfig) -> None:
 
 def _drop_leftovers(path: Path) -> None:
     """Remove half-written files of a killed run; under the lock they can be nobody else's."""
-    for pattern in (".*.tmp", "*.partial"):
-        for temporary in path.rglob(pattern):
-            temporary.unlink()
+    for temporary in path.rglob(LEFTOVERS):
+        temporary.unlink()
 
 
 def _files(run: Path) -> list[str]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reid_audit.attacks.recognition.cache import weights_folder
 from reid_audit.metrics.errors import InputError, IntegrityError, MissingWeights
+from reid_audit.metrics.files import write_text, writing
 
 CHUNK = 2**20
 TIMEOUT = 30  # seconds without a byte
@@ -124,7 +125,8 @@ def fetch(weights: Weights, folder: Path | None = None, progress: Progress | Non
     target = weights.at(folder)
     if check(weights, folder) == "ok":
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     if weights.sha256 is None:
         part.unlink(missing_ok=True)  # without a pin nothing would show a wrong seam
@@ -148,8 +150,9 @@ def fetch(weights: Weights, folder: Path | None = None, progress: Progress | Non
             f"What {weights.url} gave for {weights.name} has SHA-256 {digest}, not the pinned "
             f"{weights.sha256}: nothing was installed."
         )
-    part.replace(target)
-    _record(target).write_text(f"{digest}  {target.name}\n", "utf-8")
+    with writing(target):
+        part.replace(target)
+    write_text(_record(target), f"{digest}  {target.name}\n")
     return target
 
 
@@ -162,7 +165,8 @@ def _download(url: str, part: Path, progress: Progress | None) -> int | None:
         total = done + int(length) if length is not None else None
         with part.open("ab" if resumed else "wb") as sink:
             while chunk := response.read(CHUNK):
-                sink.write(chunk)
+                with writing(part):
+                    sink.write(chunk)
                 done += len(chunk)
                 if progress:
                     progress(done, total)

@@ -14,6 +14,10 @@ class InputError(ReidAuditError):
     """Something the user gave (a path, a file, a field, a spec) cannot be used as it is."""
 
 
+class Unwritable(InputError):
+    """A file cannot be written: the disk is full, or the folder is read-only."""
+
+
 class MissingWeights(InputError):
     """A network's weights are not installed; the message names the command that gets them."""
 

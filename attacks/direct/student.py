@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from sklearn.linear_model import Ridge as LeastSquares
 
 from reid_audit.attacks.direct.trained_student import TrainedStudent
@@ -20,7 +19,7 @@ from reid_audit.attacks.interface import (
     Reference,
 )
 from reid_audit.attacks.linear.views import View, Views
-from reid_audit.attacks.networks.checkpoint import find
+from reid_audit.attacks.networks.checkpoint import find, write_tensors
 from reid_audit.attacks.networks.distillation import (
     POSES,
     VERSION,
@@ -30,6 +29,7 @@ from reid_audit.attacks.networks.distillation import (
     refuse_constant,
 )
 from reid_audit.attacks.vectors import per_person, unit
+from reid_audit.metrics.cache import entry
 
 CLEAR_SHARE = 0.6
 """Of the score that comes from the clear gallery, the rest from the gallery as the student sees it:
@@ -87,7 +87,7 @@ class Student:
         self.network_.eval()
         refuse_constant(self.network_, self._crops(0))
         if path is not None and not stored:
-            _save(self.network_, path)
+            write_tensors(path, self.network_.state_dict())
         who = reference.gallery_identities, reference.people
         self.clear_templates_ = per_person(target[gallery], *who)
         self.seen_templates_ = per_person(self._seen(gallery), *who)
@@ -136,14 +136,11 @@ class Student:
         return unit(total).astype(np.float32)
 
     def _checkpoint(self, reference: Reference, context: Context) -> Path | None:
-        if context.cache is None:
-            return None
         rows = ",".join(map(str, reference.training))
         parts = [reference.faces.key, rows, self.views_.restorer.key, str(context.seed)]
         parts += [self.start_.digest, context.recognizer.digest, str(VERSION)]
         parts += [str(epochs(context))]
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-        return context.cache / f"student-{digest}.safetensors"
+        return entry(context.cache, "student", parts, "safetensors")
 
 
 def falls(faces: ClearFaces, epochs: int) -> int:
@@ -152,11 +149,3 @@ def falls(faces: ClearFaces, epochs: int) -> int:
     sample = range(0, len(faces), max(1, len(faces) // 32))
     pixels = len(faces) * np.mean([faces.load(i)[..., 0].size for i in sample])
     return int(np.clip(AFFORDABLE / pixels, 1, min(epochs, FALLS)))
-
-
-def _save(network: Network, path: Path) -> None:
-    temporary = path.with_name(f"{path.name}.partial")
-    # safetensors takes no channels-last memory.
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, temporary)
-    temporary.replace(path)

@@ -8,10 +8,10 @@ them again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -24,6 +24,7 @@ from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context, R
 from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
 from reid_audit.attacks.recognition.align import crop, moved
 from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.metrics.cache import array_to_fill, entry, kept_array, load_array
 
 VERSION = 1
 CHUNK = 256
@@ -55,8 +56,9 @@ class Views:
         memory-mapped when cached. Both views are made in one pass."""
         recognizer = recognizer or self.context.recognizer
         path = self._path("crops", faces, view, repr(recognizer.template))
-        if path is not None and path.exists():
-            return np.load(path, mmap_mode="r")
+        kept = load_array(path, mapped=True)
+        if kept is not None:
+            return kept
         return self._make(faces, recognizer, (View.ANONYMIZED, View.RESTORED))[view]
 
     def moved_crops(self, faces: ClearFaces, number: int, recognizer: Recognizer) -> np.ndarray:
@@ -67,9 +69,9 @@ class Views:
         sees a face through one fall of it alone learns that by heart.
         """
         what = f"{recognizer.template!r} moved {number}"
-        path = self._path("crops", faces, View.RESTORED, what)
-        if path is not None and path.exists():
-            return np.load(path, mmap_mode="r")
+        kept = load_array(self._path("crops", faces, View.RESTORED, what), mapped=True)
+        if kept is not None:
+            return kept
         return self._make(faces, recognizer, (View.RESTORED,), number)[View.RESTORED]
 
     def embeddings(
@@ -79,14 +81,14 @@ class Views:
         recognizer = recognizer or self.context.recognizer
         if view is View.CLEAR:
             return embed_clear(faces, self.context, recognizer)
-        path = self._path("embeddings", faces, view, recognizer.digest)
-        if path is not None and path.exists():
-            return np.load(path)
-        crops = self.crops(faces, view, recognizer)
-        parts = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
-        return _embed(
-            parts, len(crops), f"embedding {view} reference faces", self.context, recognizer, path
-        )
+
+        def make() -> np.ndarray:
+            crops = self.crops(faces, view, recognizer)
+            parts = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
+            what = f"embedding {view} reference faces"
+            return _embed(parts, len(crops), what, self.context, recognizer)
+
+        return kept_array(self._path("embeddings", faces, view, recognizer.digest), make)
 
     def probe_crops(
         self, probes: AnonymizedFaces, view: View, recognizer: Recognizer | None = None
@@ -113,7 +115,6 @@ class Views:
         shape = (len(faces), side, side, 3)
         what = repr(recognizer.template) + (f" moved {move}" if move else "")
         paths = {view: self._path("crops", faces, view, what) for view in views}
-        arrays = {view: _allocate(paths[view], shape) for view in views}
 
         def one(index: int) -> np.ndarray:
             picture, points = faces.load(index), faces.landmarks[index]
@@ -126,16 +127,14 @@ class Views:
             pictures = [seen[view] for view in views]
             return crop(pictures, np.stack([points] * len(views)), recognizer.template)
 
-        for index, crops in enumerate(in_threads(one, len(faces))):
-            for view, picture in zip(views, crops, strict=True):
-                arrays[view][index] = picture
-            self.context.progress("anonymising reference faces", index + 1, len(faces))
-        for view in views:
-            path, array = paths[view], arrays[view]
-            if path is not None and isinstance(array, np.memmap):
-                array.flush()
-                Path(str(array.filename)).replace(path)
-                arrays[view] = np.load(path, mmap_mode="r")
+        with ExitStack() as stack:
+            arrays = {v: stack.enter_context(array_to_fill(paths[v], shape)) for v in views}
+            for index, crops in enumerate(in_threads(one, len(faces))):
+                for view, picture in zip(views, crops, strict=True):
+                    arrays[view][index] = picture
+                self.context.progress("anonymising reference faces", index + 1, len(faces))
+        for array in arrays.values():
+            array.flags.writeable = False  # as it is when it is read again
         return arrays
 
     def _path(self, kind: str, faces: ClearFaces, view: View, what: str) -> Path | None:
@@ -143,7 +142,7 @@ class Views:
         parts = [kind, faces.key, view, what, forward, str(self.context.seed)]
         if view is View.RESTORED:
             parts.append(self.restorer.key)
-        return _cached(self.context, kind, parts)
+        return entry(self.context.cache, kind, [str(VERSION), *parts])
 
 
 def embed_clear(
@@ -151,17 +150,18 @@ def embed_clear(
 ) -> np.ndarray:
     """Embeddings `(N, d)` float32 of clear faces, streamed and cached by content."""
     recognizer = recognizer or context.recognizer
-    path = _cached(context, "embeddings", [faces.key, View.CLEAR, recognizer.digest])
-    if path is not None and path.exists():
-        return np.load(path)
 
     def one(index: int) -> np.ndarray:
         picture, points = faces.load(index), faces.landmarks[index]
         return crop([picture], points[None], recognizer.template)[0]
 
-    crops = in_threads(one, len(faces))
-    parts = (np.stack(part) for part in iter(lambda: list(islice(crops, CHUNK)), []))
-    return _embed(parts, len(faces), "embedding clear faces", context, recognizer, path)
+    def make() -> np.ndarray:
+        crops = in_threads(one, len(faces))
+        parts = (np.stack(part) for part in iter(lambda: list(islice(crops, CHUNK)), []))
+        return _embed(parts, len(faces), "embedding clear faces", context, recognizer)
+
+    parts = [str(VERSION), faces.key, View.CLEAR, recognizer.digest]
+    return kept_array(entry(context.cache, "embeddings", parts), make)
 
 
 def in_threads(work: Callable[[int], np.ndarray], count: int) -> Iterator[np.ndarray]:
@@ -179,7 +179,6 @@ def _embed(
     what: str,
     context: Context,
     recognizer: Recognizer,
-    path: Path | None,
 ) -> np.ndarray:
     embedded = np.zeros((count, recognizer.dimension), np.float32)
     done = 0
@@ -188,29 +187,4 @@ def _embed(
         embedded[done : done + len(part)] = recognizer.embed(np.array(part))
         done += len(part)
         context.progress(what, done, count)
-    if path is not None:
-        _save(path, embedded)
     return embedded
-
-
-def _cached(context: Context, kind: str, parts: Sequence[str]) -> Path | None:
-    if context.cache is None:
-        return None
-    digest = hashlib.sha256("\n".join([str(VERSION), *parts]).encode()).hexdigest()[:24]
-    return context.cache / f"{kind}-{digest}.npy"
-
-
-def _allocate(path: Path | None, shape: tuple[int, ...]) -> np.ndarray:
-    if path is None or shape[0] == 0:
-        return np.zeros(shape, np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    return np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-    temporary.replace(path)

@@ -5,20 +5,23 @@ Nothing is ever unpickled: a file in another format is refused.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from reid_audit.metrics.errors import InputError, MissingWeights
+from reid_audit.metrics.files import atomic, write_text
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
@@ -151,27 +154,37 @@ class Checkpoint:
 def write_checkpoint(
     folder: Path, weights: Mapping[str, Tensor], card: Card, half: bool = False
 ) -> Checkpoint:
-    """Write weights and card, each atomically; `half` stores 16-bit floats."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write weights and card, each whole or not at all; `half` stores 16-bit floats.
+
+    Raises:
+        Unwritable: the disk is full, or writing there is not allowed.
+    """
     kept = {
-        name: (value.half() if half and value.is_floating_point() else value)
-        .detach()
-        .cpu()
-        .contiguous()
-        .clone()
+        name: value.half() if half and value.is_floating_point() else value
         for name, value in weights.items()
     }
-    temporary = folder / f"{WEIGHTS}.partial"
-    save_file(kept, temporary)
-    temporary.replace(folder / WEIGHTS)
-    for name, text in (
-        (CARD, json.dumps(asdict(card), indent=1) + "\n"),
-        ("card.md", card.markdown()),
-    ):
-        temporary = folder / f"{name}.partial"
-        temporary.write_text(text)
-        temporary.replace(folder / name)
+    write_tensors(folder / WEIGHTS, kept)
+    write_text(folder / CARD, json.dumps(asdict(card), indent=1) + "\n")
+    write_text(folder / "card.md", card.markdown())
     return Checkpoint.open(folder)
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write tensors of any device and memory layout as safetensors.
+
+    Raises:
+        Unwritable: the disk is full, or writing there is not allowed.
+    """
+    kept = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with atomic(path) as temporary:
+        try:
+            save_file(kept, temporary, metadata)
+        except SafetensorError as error:  # the system's error is in its text alone
+            number = re.search(r"os error (\d+)", str(error))
+            code = int(number[1]) if number else errno.EIO
+            raise OSError(code, os.strerror(code)) from error
 
 
 def find(name: str, given: Checkpoint | Path | str | None = None) -> Checkpoint:
@@ -191,8 +204,3 @@ def find(name: str, given: Checkpoint | Path | str | None = None) -> Checkpoint:
             f"OUT` and name it with --checkpoint {name}=OUT."
         )
     return Checkpoint.open(SHIPPED / name, name)
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Where a network runs."""
-    return next(network.parameters()).device

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,9 @@ import numpy as np
 
 from reid_audit.attacks.linear.spectra import Spectra
 from reid_audit.attacks.networks import frame
+from reid_audit.metrics.cache import array_to_fill
 from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.files import write_text
 
 MARGIN = 1.5
 """Side of a stored crop in sides of the frame: degraded with its surroundings, then cut."""
@@ -124,7 +125,6 @@ def write_pack(
     """
     if len(set(identities)) < 2:
         raise InputError(f"{source}: faces of at least two people are needed, one to hold out.")
-    folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(f"{VERSION} {size}".encode())
     for name, pictures in ((_FACES, crops), (_PAIRS, pairs)):
         if pictures is not None:
@@ -139,22 +139,17 @@ def write_pack(
         "digest": digest.hexdigest(),
         "identities": list(identities),
     }
-    temporary = folder / f"{_ABOUT}.partial"
-    temporary.write_text(json.dumps(about))
-    temporary.replace(folder / _ABOUT)
+    write_text(folder / _ABOUT, json.dumps(about))
     return open_pack(folder)
 
 
 def _fill(
     path: Path, crops: Iterator[np.ndarray], count: int, side: int, digest: hashlib._Hash
 ) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (count, side, side, 3))
-    for row, crop in zip(range(count), crops, strict=True):
-        array[row] = crop
-        digest.update(np.ascontiguousarray(crop).tobytes())
-    array.flush()
-    temporary.replace(path)
+    with array_to_fill(path, (count, side, side, 3)) as array:
+        for row, crop in zip(range(count), crops, strict=True):
+            array[row] = crop
+            digest.update(np.ascontiguousarray(crop).tobytes())
 
 
 def open_pack(folder: Path) -> Pack:

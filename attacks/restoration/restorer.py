@@ -3,9 +3,7 @@ the picture, and recognition of what comes out."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +35,7 @@ from reid_audit.attacks.training.objective import Objective
 from reid_audit.attacks.training.observe import Observed
 from reid_audit.attacks.training.source import UNKNOWN, LinearRestorer, middle
 from reid_audit.attacks.vectors import per_person, unit
+from reid_audit.metrics.cache import entry, kept_array
 
 BATCH = 4
 """Faces that go through a network together; batches are filled up, so that what stands beside a
@@ -117,32 +116,24 @@ class RestoringAttack:
 
     def embed_reference(self, faces: ClearFaces, context: Context) -> np.ndarray:
         """Embeddings `(N, d)` float32 of clear faces, anonymised and restored; kept on disk."""
-        path = self._cached(faces, context)
-        if path is not None and path.exists():
-            return np.load(path, allow_pickle=False)
-        found = [np.empty((0, context.recognizer.dimension), np.float32)]
-        done = 0
-        for part in degraded(faces, context):
-            found.append(embed(self.restore(part, context).pictures, part.landmarks, context))
-            done += len(part)
-            context.progress(f"restoring the gallery ({self.info.name})", done, len(faces))
-        embeddings = np.concatenate(found)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-            with temporary.open("wb") as file:
-                np.save(file, embeddings, allow_pickle=False)
-            temporary.replace(path)
-        return embeddings
+
+        def make() -> np.ndarray:
+            embedded = [np.empty((0, context.recognizer.dimension), np.float32)]
+            done = 0
+            for part in degraded(faces, context):
+                restored = self.restore(part, context).pictures
+                embedded.append(embed(restored, part.landmarks, context))
+                done += len(part)
+                context.progress(f"restoring the gallery ({self.info.name})", done, len(faces))
+            return np.concatenate(embedded)
+
+        return kept_array(self._cached(faces, context), make)
 
     def _cached(self, faces: ClearFaces, context: Context) -> Path | None:
-        if context.cache is None:
-            return None
         parts = [self.info.name, str(self.info.version), self.checkpoint_.digest, faces.key]
         parts += [self.linear_.key, context.recognizer.digest, str(context.seed)]
         options = {k: repr(v) for k, v in context.options.items() if k.startswith(self.info.name)}
-        digest = hashlib.sha256("\n".join([*parts, repr(sorted(options.items()))]).encode())
-        return context.cache / f"restored-{digest.hexdigest()[:24]}.npy"
+        return entry(context.cache, "restored", [*parts, repr(sorted(options.items()))])
 
 
 def build(objective: type[Objective], checkpoint: Checkpoint) -> Any:

@@ -22,13 +22,12 @@ from accelerate import Accelerator
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
 from reid_audit.attacks.interface import Progress
-from reid_audit.attacks.networks.checkpoint import Card, Checkpoint, write_checkpoint
+from reid_audit.attacks.networks.checkpoint import Card, Checkpoint, write_checkpoint, write_tensors
 from reid_audit.attacks.networks.pack import Pack
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.training.noise import Noise
@@ -275,11 +274,7 @@ class _Run:
                 "metrics": self.metrics,
                 "identity": self._identity(),
             }
-            self.output.mkdir(parents=True, exist_ok=True)
-            temporary = self.output / f"{STATE}.partial"
-            kept = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-            save_file(kept, temporary, {"about": json.dumps(about)})
-            temporary.replace(self.output / STATE)
+            write_tensors(self.output / STATE, tensors, {"about": json.dumps(about)})
         self.accelerator.wait_for_everyone()
 
     def _identity(self) -> dict[str, Any]:

@@ -32,13 +32,14 @@ from reid_audit.audit.machine import resolve_device
 from reid_audit.audit.probes.faces import FaceFinder
 from reid_audit.audit.probes.material import read_material
 from reid_audit.audit.results.schema import Estimate
-from reid_audit.audit.run_directory import LOCK, WORK, Store, atomic, unit_key
+from reid_audit.audit.run_directory import LOCK, WORK, Store, unit_key
 from reid_audit.audit.scan.condition import Audit, make_bench
 from reid_audit.audit.trials.controls import clear_ceiling
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.units import Bench, Outcome, learns, run_attack
 from reid_audit.metrics import stats
 from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.files import write_text
 from reid_audit.metrics.leakage import FRAME
 
 Progress = Callable[[str, int, int], None]
@@ -135,9 +136,7 @@ class _Measured:
         for job, row in self._measure(cell, missing) if missing else ():
             found[job] = row
             if row.status != "failed":
-                paths[job].parent.mkdir(exist_ok=True)
-                with atomic(paths[job]) as temporary:
-                    temporary.write_text(row.model_dump_json(), encoding="utf-8")
+                write_text(paths[job], row.model_dump_json())
         return [kept for job in jobs if (kept := found[job]) is not None]
 
     def _key(self, cell: Cell, job: Job) -> str:
@@ -389,8 +388,7 @@ def _opened(out: Path, config: BenchConfig) -> Iterator[Store]:
     except Timeout:
         raise InputError(f"{out}: another bench works on it; wait or name another.") from None
     try:
-        with atomic(out / CONFIG) as temporary:
-            temporary.write_text(dump_config(config), encoding="utf-8")
+        write_text(out / CONFIG, dump_config(config))
         yield Store(out, resumed)
     finally:
         lock.release()

@@ -24,6 +24,7 @@ from reid_audit.audit.data.sidecar import SIDECAR, read_sidecar
 from reid_audit.audit.people import cast
 from reid_audit.audit.probes.faces import FaceFinder, Landmarks
 from reid_audit.metrics.errors import InputError, NothingToAudit
+from reid_audit.metrics.files import atomic
 
 Progress = Callable[[str, int, int], None]
 
@@ -276,17 +277,15 @@ def _clear_copy(
     factor = min(1.0, (width or np.inf) / probe.width)
     path = folder / f"{_name(probe.item)}{'.png' if factor < 1 else probe.item.path.suffix.lower()}"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{path.name}"
         if factor < 1:
             picture = decode(probe.item.path)
             size = [max(1, round(side * factor)) for side in picture.shape[1::-1]]
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            with temporary.open("wb") as file:
-                Image.fromarray(small).save(file, "PNG")
+            with atomic(path) as temporary:
+                Image.fromarray(small).save(temporary, "PNG")
         else:
-            shutil.copyfile(probe.item.path, temporary)
-        temporary.replace(path)
+            with atomic(path) as temporary:
+                shutil.copyfile(probe.item.path, temporary)
     x0, y0, x1, y1 = (max(0, round(edge * factor)) for edge in probe.box)
     return path, (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
 

@@ -14,8 +14,8 @@ from jinja2 import Environment
 from pydantic import ValidationError
 
 from reid_audit.audit.results.schema import Record
-from reid_audit.audit.run_directory import atomic
 from reid_audit.metrics.errors import IntegrityError
+from reid_audit.metrics.files import write_text
 
 Belief = Literal["matched", "estimated", "mismatched"]
 Section = tuple[str, tuple[str, ...], list[list[str]]]
@@ -140,8 +140,7 @@ def write_tables(rows: Sequence[Row], title: str, about: str, planned: int, out:
         "html": html(rows, title, about, planned),
     }
     for ending in FORMATS:
-        with atomic(out / f"bench.{ending}") as temporary:
-            temporary.write_text(texts[ending], encoding="utf-8", newline="\n")
+        write_text(out / f"bench.{ending}", texts[ending])
 
 
 def json_text(rows: Sequence[Row], title: str, about: str, planned: int) -> str:

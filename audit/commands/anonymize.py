@@ -25,6 +25,7 @@ from reid_audit.audit.data.items import Box
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, parse_box, read_manifest
 from reid_audit.audit.data.sidecar import SIDECAR
 from reid_audit.metrics.errors import InputError, NothingToAudit
+from reid_audit.metrics.files import write_bytes
 
 Picture = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -358,7 +359,8 @@ def _write(path: Path, content: bytes, force: bool) -> None:
     """Write whole or not at all.
 
     Raises:
-        InputError: there is a file with other content, and `force` is not set.
+        InputError: there is a file with other content, and `force` is not set, or the file cannot
+            be written.
     """
     if path.exists() and not force:
         if path.is_file() and path.read_bytes() == content:
@@ -367,7 +369,4 @@ def _write(path: Path, content: bytes, force: bool) -> None:
             f"{path}: exists with other content and is never overwritten; choose another folder "
             "or use --force."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_bytes(path, content)

@@ -29,6 +29,7 @@ from reid_audit.audit.data.folders import Bounds, read_folder
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, read_manifest
 from reid_audit.audit.probes.faces import FaceFinder
 from reid_audit.metrics.errors import InputError, NothingToAudit
+from reid_audit.metrics.files import write_text
 
 Progress = Callable[[str, int, int], None]
 Picture = NDArray[np.uint8]
@@ -170,7 +171,7 @@ def build_pack(request: Request, folder: Path, device: str, progress: Progress) 
         request.source or f"{len(kept)} faces of the user's own data",
         None if pairs is None else crops(lambda i: pairs[i.path], "packing anonymised faces"),
     )
-    marker.write_text(key)
+    write_text(marker, key)
     return pack
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import platformdirs
 
-from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.errors import InputError, Unwritable
+from reid_audit.metrics.files import create
 
 _SECRET_BYTES = 32
 _LINK_BYTES = 8
@@ -100,12 +101,14 @@ def user_secret(env: Mapping[str, str] = os.environ) -> bytes:
     path = Path(named or Path(platformdirs.user_data_dir("reid-audit")) / "pseudonyms.secret")
     try:
         if not path.exists():
-            _create_secret(path)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            create(path, secrets.token_bytes(_SECRET_BYTES), mode=0o600)
         secret = path.read_bytes()
-    except OSError as error:
+    except (OSError, Unwritable) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
         raise InputError(
             f"{path}: cannot keep the secret behind the report's pseudonyms there "
-            f"({error.strerror}); name a writable file in REID_AUDIT_SECRET."
+            f"({getattr(cause, 'strerror', cause)}); name a writable file in REID_AUDIT_SECRET."
         ) from error
     if len(secret) != _SECRET_BYTES:
         raise InputError(
@@ -113,18 +116,3 @@ def user_secret(env: Mapping[str, str] = os.environ) -> bytes:
             "delete it to have a new secret made."
         )
     return secret
-
-
-def _create_secret(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(_SECRET_BYTES))
-    try:
-        # A link fails if another process was first, whose secret then stands.
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()

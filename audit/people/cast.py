@@ -17,6 +17,7 @@ from reid_audit.audit.people.identity import identity
 from reid_audit.audit.people.picture import nuisance
 from reid_audit.audit.people.render import render
 from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.files import atomic
 
 _KEY = "people"  # the PNG text field that records what a picture was made from
 _SMALLEST = 32
@@ -95,17 +96,14 @@ def _each(orders: Sequence[_Order], workers: int) -> Iterable[None]:
 
 def _shoot(order: _Order) -> None:
     person = identity(order.person)
-    order.folder.mkdir(parents=True, exist_ok=True)
     for k in order.pictures:
         if _is_there(order, k):
             continue
         pixels = render(person, nuisance(order.person, k, order.hard), order.size)
         note = PngImagePlugin.PngInfo()
         note.add_text(_KEY, _key(order, k))
-        path = _path(order, k)
-        unfinished = path.with_suffix(f".{os.getpid()}.part")  # never a half-written picture
-        Image.fromarray(pixels).save(unfinished, "PNG", pnginfo=note)
-        unfinished.replace(path)
+        with atomic(_path(order, k)) as temporary:
+            Image.fromarray(pixels).save(temporary, "PNG", pnginfo=note)
 
 
 def _path(order: _Order, k: int) -> Path:

@@ -30,6 +30,7 @@ from reid_audit.attacks.recognition.detect import (
 )
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.files import write_text
 
 WINDOW = 3.0
 """Side of a reference face's window in face widths."""
@@ -201,15 +202,12 @@ class FaceFinder:
     def _remember(self, digest: str, found: Found) -> None:
         if self.cache is None:
             return
-        self.cache.mkdir(parents=True, exist_ok=True)
         rows = [
             {"box": d.box.tolist(), "landmarks": d.landmarks.tolist(), "score": d.score}
             for d in found.detections
         ]
-        path = self._path(self.cache, digest)
-        temporary = path.with_suffix(".partial")
-        temporary.write_text(json.dumps({"shape": found.shape, "detections": rows}))
-        temporary.replace(path)
+        content = json.dumps({"shape": found.shape, "detections": rows})
+        write_text(self._path(self.cache, digest), content)
 
     def _path(self, cache: Path, digest: str) -> Path:
         return cache / f"{digest}-{self._setting}.json"

@@ -16,7 +16,8 @@ from PIL import Image
 from reid_audit.attacks.interface import Picture as Pixels
 from reid_audit.audit.data import Pseudonyms
 from reid_audit.audit.probes.condition import Group
-from reid_audit.audit.run_directory import Store, atomic
+from reid_audit.audit.run_directory import Store
+from reid_audit.metrics.files import write_text
 from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
 
 SHEET = "sheet.html"
@@ -58,9 +59,7 @@ def sheet_rows(
 
 def write_sheet(rows: Sequence[Row], store: Store) -> None:
     """Write the sheet into the run's restricted folder."""
-    with atomic(store.evidence() / SHEET) as temporary:
-        temporary.write_text(render_sheet(rows), encoding="utf-8")
-        temporary.chmod(0o600)
+    write_text(store.evidence() / SHEET, render_sheet(rows), mode=0o600)
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:

@@ -10,6 +10,7 @@ from reid_audit.audit.results.comparison import Comparison
 from reid_audit.audit.results.schema import Results, dump_results, read_results
 from reid_audit.audit.run_directory import RESULTS, Store, seal
 from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.files import write_bytes
 from reid_audit.reports import FORMATS, render
 from reid_audit.reports.pages.compare import render_compare, render_compare_json
 from reid_audit.reports.pages.html import render_html
@@ -35,7 +36,6 @@ def render_run(run: Path, formats: Sequence[str], folder: Path, language: str) -
     """
     results = read_results(run / RESULTS)
     digest = hashlib.sha256((run / RESULTS).read_bytes()).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in formats:
         if name not in FORMATS:
@@ -53,7 +53,6 @@ def render_comparison(comparison: Comparison, formats: Sequence[str], folder: Pa
         InputError: an unknown format, or a file of that name that says something else.
     """
     renderers = {"html": render_compare, "json": render_compare_json}
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in formats:
         if name not in renderers:
@@ -67,5 +66,4 @@ def _keep(path: Path, made: str | bytes) -> Path:
     content = made if isinstance(made, bytes) else made.encode()
     if path.exists() and path.read_bytes() != content:
         raise InputError(f"{path}: exists and differs; name another folder with -o.")
-    path.write_bytes(content)
-    return path
+    return write_bytes(path, content)

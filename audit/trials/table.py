@@ -11,8 +11,9 @@ import pandas as pd
 from reid_audit.audit.data import Item, Pseudonyms
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face
-from reid_audit.audit.run_directory import TRIALS, Store, atomic
+from reid_audit.audit.run_directory import TRIALS, Store
 from reid_audit.audit.trials.units import Outcome
+from reid_audit.metrics.files import atomic
 
 
 def named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:

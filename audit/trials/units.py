@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.registry import attack_class
 from reid_audit.audit.probes.condition import Group, solid, without_faces
-from reid_audit.audit.run_directory import Store, atomic, unit_key
+from reid_audit.audit.run_directory import Store, unit_key
 from reid_audit.audit.trials.perception import FEATURES, Perception
 from reid_audit.audit.trials.scoring import (
     Floats,
@@ -35,7 +34,8 @@ from reid_audit.audit.trials.scoring import (
     identification_rows,
     identity_distance,
 )
-from reid_audit.metrics.errors import MissingWeights, NotApplicable, TrainingFailed
+from reid_audit.metrics.cache import save_arrays
+from reid_audit.metrics.errors import MissingWeights, NotApplicable, TrainingFailed, Unwritable
 
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
@@ -103,6 +103,8 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
         return Outcome(name, "skipped", str(error), pd.DataFrame())
     except (MissingWeights, TrainingFailed) as error:
         return Outcome(name, "failed", str(error), pd.DataFrame())
+    except Unwritable:
+        raise  # a full disk ends the run: every other attack would fail on it too
     except Exception as error:  # in any way; other messages may hold a path or a name
         detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"
         return Outcome(name, "failed", f"the attack broke: {detail}", pd.DataFrame())
@@ -123,12 +125,9 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
             if not fitted:
                 attack, fitted = attack.fit(bench.reference, bench.context), True
             shard = _attack_shard(attack, bench, indices)
-            with atomic(features) as temporary, temporary.open("wb") as file:
-                np.savez(file, found=shard.found, inception=shard.inception)
+            save_arrays(features, {"found": shard.found, "inception": shard.inception})
             if shard.restored:
-                with atomic(pictures) as temporary, temporary.open("wb") as file:
-                    made: dict[str, Any] = {str(row): p for row, p in shard.restored.items()}
-                    np.savez(file, **made)
+                save_arrays(pictures, {str(row): p for row, p in shard.restored.items()})
             took = time.perf_counter() - started
             parameters = count_parameters(attack)
             store.save(

@@ -180,7 +180,7 @@ def test_an_untrained_student_is_the_recogniser_about_its_mean(scene: Make) -> N
     )[rows].mean(0)
     expected = unit(unit(recognizer.embed(crops[:5])) - centre)
     with torch.inference_mode():
-        found = network.eval()(torch.from_numpy(crops[:5]).permute(0, 3, 1, 2)).numpy()
+        found = network.eval()(torch.from_numpy(crops[:5].copy()).permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 

@@ -34,6 +34,7 @@ from reid_audit.attacks.anonymisation.likelihood import fit
 from reid_audit.attacks.anonymisation.prior import SpectrumPrior, design
 from reid_audit.attacks.anonymisation.spectra import power_of, spectrum
 from reid_audit.attacks.operators import Operator, parse
+from reid_audit.metrics.files import write_text
 
 SHARES = {
     "none": 0.12,
@@ -275,7 +276,7 @@ def write(name: str, numbers: dict[str, Any]) -> None:
             return [short(v) for v in value]
         return float(f"{value:.5g}") if isinstance(value, float) else value
 
-    (Path(__file__).parents[1] / name).write_text(json.dumps(short(numbers)) + "\n")
+    write_text(Path(__file__).parents[1] / name, json.dumps(short(numbers)) + "\n")
 
 
 def main() -> None:

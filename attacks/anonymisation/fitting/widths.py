@@ -20,13 +20,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import nn
 
 from reid_audit.attacks.anonymisation.rings import absolute_rings, scaled_rings
 from reid_audit.attacks.anonymisation.spectra import power_of
 from reid_audit.attacks.anonymisation.widths import CLEAR, FILE, STEP, conditions
 from reid_audit.attacks.operators import parse
+from reid_audit.metrics.files import write_bytes
 
 SEEN = frozenset(
     "001003004013021022031034037041043061062063067068069083087092096097100102103105112113115118121"
@@ -233,4 +234,4 @@ def main(tables: list[Path], samples: int, seed: int) -> None:
     """Measure, train and store beside this module."""
     lfw, london, people = tables
     trained = train(measure_samples(sources(lfw, london, people), samples, seed))
-    save_file(trained, Path(__file__).parents[1] / FILE)
+    write_bytes(Path(__file__).parents[1] / FILE, save(trained))

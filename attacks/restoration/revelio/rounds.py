@@ -7,7 +7,6 @@ expensive part; so they are kept on disk by content.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from reid_audit.attacks.restoration.restorer import log_sigmas
 from reid_audit.attacks.restoration.revelio.diffusion import SAMPLER, SAMPLING_STEPS, Diffusion
 from reid_audit.attacks.training.noise import Noise
 from reid_audit.attacks.training.observe import Observed
+from reid_audit.metrics.cache import entry, kept_array
 
 ROUNDS = 10
 """The paper's number."""
@@ -91,17 +91,12 @@ class Studio:
         """Frames `(N, R, S, S, 3)` uint8, R restorations of each window; by the base model from
         disk where they were made before, by another `base` anew."""
         path = self._path(faces) if base is None else None
-        if path is not None and path.exists():
-            return np.load(path, allow_pickle=False)
-        made = list(self._sample(faces, base or self.base))
-        frames = np.stack(made) if made else np.zeros((0, self.plan.rounds, 1, 1, 3), np.uint8)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-            with temporary.open("wb") as file:
-                np.save(file, frames, allow_pickle=False)
-            temporary.replace(path)
-        return frames
+
+        def make() -> np.ndarray:
+            made = list(self._sample(faces, base or self.base))
+            return np.stack(made) if made else np.zeros((0, self.plan.rounds, 1, 1, 3), np.uint8)
+
+        return kept_array(path, make)
 
     def _sample(self, faces: AnonymizedFaces, base: Diffusion) -> Iterator[np.ndarray]:
         together = 1 if self.context.device == "cpu" else FACES_ON_GPU
@@ -165,15 +160,13 @@ class Studio:
         return [self.linear.restore(*pair) for pair in pairs]
 
     def _path(self, faces: AnonymizedFaces) -> Path | None:
-        if self.context.cache is None or not len(faces):
+        if not len(faces):
             return None
-        digest = hashlib.sha256(
-            repr((self.key, self.linear.key, self.plan, self.context.seed, faces.ids)).encode()
-        )
+        pixels = hashlib.sha256(faces.landmarks.tobytes())
         for picture in faces.pictures:
-            digest.update(picture.tobytes())
-        digest.update(faces.landmarks.tobytes())
-        return self.context.cache / f"rounds-{digest.hexdigest()[:24]}.npy"
+            pixels.update(picture.tobytes())
+        made = self.key, self.linear.key, self.plan, self.context.seed, faces.ids
+        return entry(self.context.cache, "rounds", [repr(made), pixels.hexdigest()])
 
 
 def tensor(frames: np.ndarray) -> torch.Tensor:
