@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from reid_audit.metrics.documents import read_yaml
 from reid_audit.metrics.errors import InputError
 
 ENV_PREFIX = "REID_AUDIT_"
@@ -184,13 +185,7 @@ def differences(before: AuditConfig, after: AuditConfig) -> list[str]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such configuration file; correct the path.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        first_line = str(error).splitlines()[0]
-        raise InputError(f"{path}: not readable as YAML ({first_line}); repair it.") from error
+    content = read_yaml(path)
     if content is None:
         return {}
     if not isinstance(content, dict):

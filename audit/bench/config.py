@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from reid_audit.audit.config import PRESETS, AuditConfig
+from reid_audit.metrics.documents import read_yaml, yaml_of
 from reid_audit.metrics.errors import InputError
 
 MATCHED, ESTIMATED = "matched", "estimated"
@@ -144,7 +145,7 @@ def resolve(
         raise InputError("Name what to measure: -c FILE, or --preset NAME (list shows them).")
     layers = [_read_preset(preset)] if preset else []
     if file is not None:
-        layers.append(_read(file.read_text, str(file)))
+        layers.append(_fields(read_yaml(file), str(file)))
     settings: dict[str, Any] = {}
     for layer in layers:
         sample = {**_mapping(settings.get("sample")), **_mapping(layer.get("sample"))}
@@ -184,17 +185,10 @@ def _read_preset(name: str) -> dict[str, Any]:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(known)}."
         raise InputError(f"--preset {name!r}: no such preset; {hint}")
-    return _read((folder / f"{name}.yaml").read_text, name)
+    return _fields(yaml_of((folder / f"{name}.yaml").read_text("utf-8"), name), name)
 
 
-def _read(text: Any, name: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such bench file; correct the path.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        first_line = str(error).splitlines()[0]
-        raise InputError(f"{name}: not readable as YAML ({first_line}); repair it.") from error
+def _fields(content: Any, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{name}: must hold `field: value` lines, e.g. `defences: [solid]`.")
     return {str(key): value for key, value in content.items()}

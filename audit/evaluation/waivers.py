@@ -19,10 +19,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from reid_audit.audit.results.schema import Finding, Waiver
+from reid_audit.metrics.documents import read_yaml
 from reid_audit.metrics.errors import InputError
 
 WAIVABLE = ("fail", "warn", "manual")
@@ -61,10 +61,9 @@ def load_waivers(path: str | None) -> tuple[Entry, ...]:
     if path is None:
         return ()
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        told = str(error).splitlines()[0]
-        raise InputError(f"--waivers {path}: not readable as YAML ({told}); repair it.") from error
+        content = read_yaml(Path(path))
+    except InputError as error:
+        raise InputError(f"--waivers {error}") from error
     try:
         return tuple(_ENTRIES.validate_python([] if content is None else content))
     except ValidationError as error:

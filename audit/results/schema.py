@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reid_audit.metrics.documents import read_json_text
 from reid_audit.metrics.errors import InputError as InputError
 from reid_audit.metrics.errors import IntegrityError as IntegrityError
 
@@ -279,12 +280,9 @@ def read_results(path: Path) -> Results:
         InputError: the file is missing.
         IntegrityError: it is not a result this version can read; the message names the field.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{path}: no results.json there; give a run directory of `scan`."
-        ) from error
+    if not path.exists():
+        raise InputError(f"{path}: no results.json there; give a run directory of `scan`.")
+    text = read_json_text(path)
     try:
         return Results.model_validate_json(text)
     except ValidationError as error:

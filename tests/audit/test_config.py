@@ -92,5 +92,5 @@ def test_mistakes_in_a_file(tmp_path: Path, text: str, sentence: str) -> None:
     file.write_text(text)
     with pytest.raises(InputError, match=sentence):
         resolve({}, {}, file)
-    with pytest.raises(InputError, match="no such configuration file"):
+    with pytest.raises(InputError, match="no such file"):
         resolve({}, {}, tmp_path / "none.yaml")

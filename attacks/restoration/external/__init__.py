@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 import platformdirs
-import yaml
 
 from reid_audit.attacks.interface import (
     AnonymizedFaces,
@@ -36,6 +35,7 @@ from reid_audit.attacks.restoration.external.engines import (
     TorchScript,
 )
 from reid_audit.attacks.restoration.external.square import cut, paste, square_matrix
+from reid_audit.metrics.documents import read_yaml
 from reid_audit.metrics.errors import InputError
 
 PREFIX = "external:"
@@ -90,11 +90,7 @@ def read(file: Path) -> Description:
     Raises:
         InputError: not YAML, or a field is unknown, missing or impossible.
     """
-    where, text = file.name, file.read_bytes()
-    try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not readable as YAML; repair it.") from error
+    where, fields = file.name, read_yaml(file)
     if not isinstance(fields, dict):
         raise InputError(f"{where}: must hold `field: value` lines, e.g. `onnx: restorer.onnx`.")
     for field in fields:
@@ -120,7 +116,7 @@ def read(file: Path) -> Description:
         fields.get("paper"),
         engine,
         size if picture == "face" else None,
-        hashlib.sha256(hashlib.sha256(text).digest() + weights).hexdigest(),
+        hashlib.sha256(hashlib.sha256(file.read_bytes()).digest() + weights).hexdigest(),
     )
 
 
