@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from reid_audit.attacks.anonymisation import responses
 from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
+from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
 from reid_audit.attacks.anonymisation.learned import classify
@@ -45,12 +46,12 @@ OPENCV = 8.0
 def identify(
     picture: np.ndarray,
     encoded: EncodedInfo | None = None,
-    region: tuple[int, int, int, int] | None = None,
+    region: Box | Region | None = None,
 ) -> Identification:
     """Identify the operator that made `picture` `(H, W, 3)` uint8.
 
-    `encoded` are facts from the file's header (`read_encoded`); `region` overrules the search for
-    the processed part.
+    `encoded` are facts from the file's header (`read_encoded`); `region`, a box in pixels or a
+    `Region` (an ellipse, a mask that fades), overrules the search for the processed part.
 
     Raises:
         InputError: not a colour picture of 8 bits, or an impossible region.
@@ -66,11 +67,12 @@ def identify(
         with threadpool_limits(1):
             answer = _search(picture, stored)
     else:
-        x0, y0, x1, y1 = region
+        place = region if isinstance(region, Region) else Region(region)
+        x0, y0, x1, y1 = place.box
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-            raise InputError(f"region {region} does not lie in a picture of {width} x {height}.")
+            raise InputError(f"region {place.box} does not lie in a picture of {width} x {height}.")
         with threadpool_limits(1):
-            answer = _identify_region(picture, region, stored)
+            answer = _identify_at(picture, place, stored)
     answer = with_codec(answer)
     if encoded is None:
         return answer
@@ -83,10 +85,7 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     height, width = picture.shape[:2]
     found = find_region(picture, was_jpeg=stored is None)
     box = (0, 0, width, height)
-    if found.shape == "ellipse" or found.soft:
-        part = _identify_masked(picture, found, stored)
-    else:
-        part = _identify_region(picture, found.box, stored)
+    part = _identify_at(picture, found, stored)
     if found.box == box or found.soft or part.family in ("solid", "pixelate"):
         return part
     whole = _identify_region(picture, box, stored)
@@ -94,6 +93,13 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     nothing = whole.family in ("none", "unknown", "noise")
     explained = not nothing and whole.confidence > EXPLAINED
     return whole if explained or part.family in ("none", "unknown") else part
+
+
+def _identify_at(picture: np.ndarray, place: Region, stored: int | None) -> Identification:
+    """The answer for a part of any shape."""
+    if place.shape == "ellipse" or place.soft:
+        return _identify_masked(picture, place, stored)
+    return _identify_region(picture, place.box, stored)
 
 
 def _identify_masked(picture: np.ndarray, found: Region, stored: int | None) -> Identification:

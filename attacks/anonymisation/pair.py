@@ -1,0 +1,319 @@
+"""What was done to a picture whose original is at hand: settled by doing it again.
+
+Every family is fitted to the pair by least residual in the region, beside the tools of a catalogue
+where they are given. What the pixels alone would have said stands beside the answer: the
+difference is what keeping the setting secret is worth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from reid_audit.attacks.anonymisation.ellipse import Box
+from reid_audit.attacks.anonymisation.estimate import identify
+from reid_audit.attacks.anonymisation.fills import ONE_COLOUR
+from reid_audit.attacks.anonymisation.region import Region, whole_part
+from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification, with_codec
+from reid_audit.attacks.anonymisation.structure import block_grid
+from reid_audit.attacks.operators import Operator, parse
+from reid_audit.attacks.operators.blur import rule_kernel, rule_sigma
+from reid_audit.metrics.errors import InputError
+
+UNCHANGED = 2.5
+"""Root mean square difference in grey levels, of pictures smoothed against codecs, up to which
+nothing was done."""
+EXPLAINED = 0.25
+"""Share of the change, in root mean squares, that the best operator may leave unexplained: what
+leaves more was painted or put there from elsewhere."""
+SETTLED = 0.5
+"""Residual in grey levels, rounding's, from which no further family is tried."""
+SIMPLER = 1.03
+"""Residual, in the least one's, up to which an earlier family is taken."""
+FLAT = 3.0
+"""Standard deviation in grey levels of a part filled with one colour, through a codec."""
+WHITE = 0.55
+"""Difference left by smoothing, in the whole, under which it is noise."""
+SHUFFLED = 2.0
+"""Mean difference in grey levels of sorted values under which pixels only changed places."""
+MARGIN = 0.5
+"""Surroundings in sides of the region that a tool may have looked at."""
+SMALLEST = 6
+"""Sides in pixels."""
+RATIO = 1.25
+"""Step of the first search over lengths."""
+ANGLES = np.arange(0, 180, 22.5)
+DEPENDENT = 0.3
+"""Correlation with the picture's own detail from which a difference is no noise."""
+MEDIANS = (3, 5, 7, 9, 13, 17, 23, 31, 41, 55)
+
+Filter = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class PairIdentification:
+    """What was done, settled on a pair of pictures.
+
+    settled: fitted to original and anonymised picture; unaided: what the anonymised pixels alone
+    say about the same region; residual: root mean square in grey levels of what the operator leaves
+    unexplained, `change`: of what was changed in all.
+    """
+
+    settled: Identification
+    unaided: Identification
+    residual: float
+    change: float
+
+
+def identify_pair(
+    original: np.ndarray,
+    anonymised: np.ndarray,
+    region: Box | Region | None = None,
+    encoded: EncodedInfo | None = None,
+    tools: Sequence[Operator] = (),
+) -> PairIdentification:
+    """What was done to `original` in `region` (default: the whole picture) to make `anonymised`.
+
+    Both are `(H, W, 3)` uint8 of one size; `encoded`: header facts of the anonymised file;
+    `tools`: operators that are tried as they are, such as those of a catalogue.
+
+    Raises:
+        InputError: the pictures differ in size, or the region does not lie in them.
+    """
+    if original.shape != anonymised.shape:
+        raise InputError(
+            f"a pair must have one size, not {original.shape} and {anonymised.shape}; resize one."
+        )
+    height, width = anonymised.shape[:2]
+    place = region if isinstance(region, Region) else Region(region or (0, 0, width, height))
+    unaided = identify(anonymised, encoded, place)
+    with threadpool_limits(1):
+        settled, residual, change = _settle(original, anonymised, place, unaided, tools)
+    return PairIdentification(settled, unaided, residual, change)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A setting of a family and what it does to a region `(H, W, 3)` uint8."""
+
+    family: str
+    parameters: dict[str, Any]
+    spec: str
+    apply: Filter
+
+
+def _settle(
+    original: np.ndarray,
+    anonymised: np.ndarray,
+    place: Region,
+    unaided: Identification,
+    tools: Sequence[Operator],
+) -> tuple[Identification, float, float]:
+    """The answer, its residual and the whole change."""
+    core = whole_part(place) if place.shape == "ellipse" or place.soft else place.box
+    answer = replace(
+        unaided,
+        region=place.box,
+        region_shape=place.shape,
+        parameters={},
+        spec=None,
+        confidence=1.0,
+    )
+    before, after = _part(original, core), _part(anonymised, core)
+    change = _distance(before, after)
+    raw = float(np.sqrt(((before.astype(np.float32) - after) ** 2).mean()))
+    if change < UNCHANGED and raw < 2 * UNCHANGED:
+        settled = {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}
+        return replace(answer, family="none", parameters=settled, spec="none"), change, change
+    if min(after.shape[:2]) < SMALLEST:
+        return replace(answer, family="unknown", confidence=0.0), change, change
+    colour = np.median(after.reshape(-1, 3), axis=0)
+    near = np.abs(after - colour).max(axis=2) <= 4 * FLAT
+    if near.mean() >= ONE_COLOUR and after[near].std(axis=0).max() < FLAT:
+        filled = {"color": tuple(int(v) for v in colour)}
+        return replace(answer, family="solid", parameters=filled, spec="solid"), 0.0, change
+    if change < WHITE * raw and _independent(before, after):
+        settled = {"sigma": round(raw, 2)}
+        spec = f"noise:sigma={raw:.3g}"
+        return replace(answer, family="noise", parameters=settled, spec=spec), raw, change
+    best, rest = _best(original, place, core, after, tools)
+    if rest > max(EXPLAINED * change, UNCHANGED):
+        sorted_gap = np.abs(np.sort(before, axis=None).astype(float) - np.sort(after, axis=None))
+        family = "permute" if sorted_gap.mean() < SHUFFLED else "generative"
+        return replace(answer, family=family), rest, change
+    spec = best.spec
+    if place.shape == "ellipse" and "deface" not in spec:
+        spec += f"|ellipse:soft={place.soft:.2g}" if place.soft else "|ellipse"
+    settled = replace(answer, family=best.family, parameters=best.parameters, spec=spec)
+    return with_codec(settled), rest, change
+
+
+def _best(
+    original: np.ndarray,
+    place: Region,
+    core: Box,
+    after: np.ndarray,
+    tools: Sequence[Operator],
+) -> tuple[_Candidate, float]:
+    """The candidate of least residual, the region taken alone or with its surroundings."""
+    fits: list[tuple[float, _Candidate]] = []
+    for reach in (0.0, MARGIN):
+        outer = _grown(place.box, reach, original.shape)
+        clear = _part(original, outer)
+        inner = (core[0] - outer[0], core[1] - outer[1], core[2] - outer[0], core[3] - outer[1])
+
+        def residual(candidate: _Candidate, clear: np.ndarray = clear, inner: Box = inner) -> float:
+            return _distance(_part(candidate.apply(clear), inner), after)
+
+        side = min(place.box[2] - place.box[0], place.box[3] - place.box[1])
+        if not reach:
+            fits += [(residual(tool), tool) for tool in map(_as_candidate, tools)]
+        for candidate in _fitted(residual, after, side, place):
+            fits.append((residual(candidate), candidate))
+            if fits[-1][0] < SETTLED:
+                break
+        if min(rest for rest, _ in fits) < UNCHANGED:
+            break
+    least = min(rest for rest, _ in fits)
+    rest, best = next((r, found) for r, found in fits if r <= SIMPLER * least + 0.02)
+    return best, rest
+
+
+def _fitted(
+    residual: Callable[[_Candidate], float], after: np.ndarray, side: int, place: Region
+) -> Iterator[_Candidate]:
+    """The best setting of each family, the likelier families first."""
+    gaussian = _least(residual, _gaussian, 0.6, side / 2)
+    kernel = max(3, rule_kernel(gaussian.parameters["sigma_x"]))
+    rule = _gaussian(rule_sigma(kernel), kernel)
+    yield rule if residual(rule) <= SIMPLER * residual(gaussian) + 0.02 else gaussian
+    yield _boxes(residual, side, place)
+    grid = block_grid(after)
+    sizes = set(range(2, max(3, side // 2)))
+    if grid is not None:
+        sizes = {round(grid.block_x) + off for off in (-1, 0, 1)} - {0, 1}
+    blocks = [
+        _pixels(size, mode) for size in sorted(sizes) for mode in ("mean", "bilinear", "nearest")
+    ]
+    yield min(blocks, key=residual)
+    yield _least(residual, _reduced, 1.5, side / 3)
+    medians = [_median(size) for size in MEDIANS if size < side]
+    if medians:
+        yield min(medians, key=residual)
+    lengths = sorted({round(v) | 1 for v in np.geomspace(5, max(6, min(side, 80)), 12)})
+    if lengths:
+        yield min((_line(k, a) for k in lengths for a in ANGLES.tolist()), key=residual)
+
+
+def _least(
+    residual: Callable[[_Candidate], float],
+    make: Callable[[float], _Candidate],
+    low: float,
+    high: float,
+) -> _Candidate:
+    """The length between two that leaves least: steps by `RATIO`, then finer ones."""
+    count = max(2, math.ceil(math.log(max(high / low, RATIO)) / math.log(RATIO)) + 1)
+    lengths, step = np.geomspace(low, max(high, low * RATIO), count), RATIO
+    best = float(min(lengths, key=lambda length: residual(make(float(length)))))
+    for _ in range(4):
+        step = step**0.4
+        tried = [best / step**2, best / step, best, best * step, best * step**2]
+        best = min(tried, key=lambda length: residual(make(length)))
+    return make(best)
+
+
+def _gaussian(sigma: float, kernel: int | None = None) -> _Candidate:
+    operator = parse(f"gaussian:sigma={sigma:.4g}" if kernel is None else f"gaussian:k={kernel}")
+    return _as_candidate(operator)
+
+
+def _boxes(residual: Callable[[_Candidate], float], side: int, place: Region) -> _Candidate:
+    """A square mean filter, or one that is as long as the region is."""
+    x0, y0, x1, y1 = place.box
+    square = _whole(residual, lambda k: _box(k, k), max(3, side))
+    stretch = (y1 - y0) / (x1 - x0)
+    longer = _whole(residual, lambda k: _box(k, max(1, int(k * stretch))), max(3, x1 - x0))
+    return min((square, longer), key=residual)
+
+
+def _whole(
+    residual: Callable[[_Candidate], float], make: Callable[[int], _Candidate], most: int
+) -> _Candidate:
+    """The whole length up to `most` that leaves least."""
+    coarse = sorted({max(2, round(v)) for v in np.geomspace(2, most, 24)})
+    best = min(coarse, key=lambda k: residual(make(k)))
+    reach = max(2, round(0.12 * best))
+    near = range(max(2, best - reach), min(most, best + reach) + 1)
+    return make(min(near, key=lambda k: residual(make(k))))
+
+
+def _box(x: int, y: int) -> _Candidate:
+    size = max(1, round(math.sqrt(x * y)))
+    parameters = {"box_x": x, "box_y": y}
+    return _Candidate("box", parameters, f"box:k={size | 1}", lambda a: cv2.blur(a, (x, y)))
+
+
+def _pixels(size: int, mode: str) -> _Candidate:
+    operator = parse(f"pixelate:b={size}" + ("" if mode == "mean" else f",mode={mode}"))
+    parameters = {"block_x": size, "block_y": size}
+    return replace(_as_candidate(operator), parameters=parameters)
+
+
+def _reduced(factor: float) -> _Candidate:
+    operator = parse(f"downscale:f={factor:.4g}")
+    return replace(_as_candidate(operator), parameters={"factor_x": factor, "factor_y": factor})
+
+
+def _median(size: int) -> _Candidate:
+    return _as_candidate(parse(f"median:k={size}"))
+
+
+def _line(length: int, angle: float) -> _Candidate:
+    operator = parse(f"motion:k={length},angle={angle:g}")
+    return replace(_as_candidate(operator), parameters={"length": length, "angle": angle})
+
+
+def _as_candidate(operator: Operator) -> _Candidate:
+    def apply(region: np.ndarray) -> np.ndarray:
+        return operator.apply(np.ascontiguousarray(region), np.random.default_rng(0))
+
+    return _Candidate(operator.family, operator.parameters, str(operator), apply)
+
+
+def _part(picture: np.ndarray, box: Box) -> np.ndarray:
+    x0, y0, x1, y1 = box
+    return np.ascontiguousarray(picture[y0:y1, x0:x1])
+
+
+def _grown(box: Box, share: float, shape: tuple[int, ...]) -> Box:
+    x0, y0, x1, y1 = box
+    more_x, more_y = round(share * (x1 - x0)), round(share * (y1 - y0))
+    return (
+        max(0, x0 - more_x),
+        max(0, y0 - more_y),
+        min(shape[1], x1 + more_x),
+        min(shape[0], y1 + more_y),
+    )
+
+
+def _independent(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a difference has nothing to do with the picture's own detail: what a filter takes
+    away does."""
+    gap = (after.astype(np.float32) - before).mean(axis=2)
+    luma = before.astype(np.float32).mean(axis=2)
+    detail = luma - cv2.GaussianBlur(luma, (0, 0), 1.5)
+    if detail.std() == 0:
+        return True
+    return bool(abs(np.corrcoef(gap.ravel(), detail.ravel())[0, 1]) < DEPENDENT)
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Root mean square difference in grey levels, without what codecs add at fine scales."""
+    gap = cv2.GaussianBlur(a.astype(np.float32) - b.astype(np.float32), (5, 5), 0.8)
+    return float(np.sqrt((gap**2).mean()))
