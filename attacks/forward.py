@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from reid_audit.attacks.operators import Chain, Operator
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.attacks.operators.codec import Codec
 from reid_audit.attacks.operators.move import Rotate
 from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.pictures import Picture
 from reid_audit.attacks.recognition.align import face_width
 
-Picture = np.ndarray
+SAMPLE = 64
+"""Face widths kept to imitate the spread of the probes' sizes."""
 
 RESIZE_TOLERANCE = 0.08
 """Reference faces within this share of the wanted size are used as they are: resampling them
@@ -51,10 +54,22 @@ class RelativeBox:
         return np.rint(corners).clip(0, [width_, height_]).astype(int).ravel()
 
 
+def sampled_widths(widths: ArrayLike) -> tuple[float, ...]:
+    """At most SAMPLE of the face widths `(N,)`, evenly picked from small to large, in tenths of a
+    pixel."""
+    ordered = np.sort(np.asarray(widths, np.float64))
+    picks = np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int)
+    return tuple(round(float(width), 1) for width in ordered[picks])
+
+
 @dataclass(frozen=True)
 class ForwardModel:
-    """operator: lengths in pixels of the probes. face_widths: a sample of the probes' face widths
-    in pixels. box: the processed part, or None for the whole picture."""
+    """What was done to the probes, as the attacker believes.
+
+    operator: lengths in pixels of the probes. face_widths: a sample of the probes' face widths in
+    pixels; empty where they are not known, so that reference faces keep their size. box: the
+    processed part, or None for the whole picture.
+    """
 
     operator: Operator
     face_widths: tuple[float, ...]
@@ -76,6 +91,8 @@ class ForwardModel:
         self, picture: Picture, landmarks: np.ndarray, rng: np.random.Generator
     ) -> tuple[Picture, np.ndarray]:
         """Resize a clear window so that its face is as wide as a randomly chosen probe's."""
+        if not self.face_widths:
+            return picture, landmarks
         wanted = self.face_widths[rng.integers(len(self.face_widths))]
         factor = wanted / float(face_width(landmarks))
         if abs(np.log(factor)) <= RESIZE_TOLERANCE:

@@ -1,13 +1,9 @@
-"""What an attack is given and what it returns: the contract every attack keeps.
-
-The types draw the line of honesty: `AnonymizedFaces` has no field for an original picture or a true
-identity, so no attack can look at one.
-"""
+"""What an attack is given and what it returns: the contract every attack keeps."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,81 +11,38 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
-from reid_audit.attacks.forward import ForwardModel
+from reid_audit.attacks.faces import AnonymizedFaces, ClearFaces, counted
+from reid_audit.attacks.forward import ForwardModel, RelativeBox, sampled_widths
+from reid_audit.attacks.operators import Operator, parse
+from reid_audit.attacks.pictures import Picture
+from reid_audit.attacks.recognition.align import face_width
+from reid_audit.metrics.errors import InputError
 
 if TYPE_CHECKING:
     from reid_audit.attacks.recognition.interface import Recognizer
 
-Picture = np.ndarray
+__all__ = [
+    "AnonymizedFaces",
+    "Attack",
+    "AttackInfo",
+    "AttackOutput",
+    "ClearFaces",
+    "Context",
+    "Picture",
+    "Progress",
+    "Reference",
+    "World",
+    "picture_rng",
+    "require_fitted",
+]
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True)
-class AnonymizedFaces:
-    """Some probes as an attacker holds them: decoded 8-bit windows around one face each.
-
-    ids: stable names, from which each picture's random numbers are seeded.
-    pictures: RGB uint8 `(H, W, 3)`, sizes may differ.
-    landmarks: `(N, 5, 2)` float32, where the attacker believes the face stands, in window pixels.
-    regions: `(N, 4)` int, the processed part x0, y0, x1, y1 of each window.
-    """
-
-    ids: tuple[str, ...]
-    pictures: tuple[Picture, ...]
-    landmarks: np.ndarray
-    regions: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def batches(self, size: int) -> Iterator[AnonymizedFaces]:
-        """Consecutive parts of at most `size` faces."""
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield AnonymizedFaces(
-                self.ids[part], self.pictures[part], self.landmarks[part], self.regions[part]
-            )
-
-
-@dataclass(frozen=True)
-class ClearFaces:
-    """Clear reference faces, decoded when asked for: memory does not grow with their number.
-
-    ids: content-derived names; equal pictures have equal ids.
-    identities: who each is; for background people any label that tells them apart.
-    landmarks: `(N, 5, 2)` float32 in window pixels.
-    load: window `(H, W, 3)` uint8 of the i-th face.
-    """
-
-    ids: tuple[str, ...]
-    identities: tuple[str, ...]
-    landmarks: np.ndarray
-    load: Callable[[int], Picture] = field(repr=False, compare=False)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def key(self) -> str:
-        """Digest of the content and its order, for caches."""
-        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()[:16]
-
-    def select(self, indices: Sequence[int] | np.ndarray) -> ClearFaces:
-        """The faces at `indices`, in that order."""
-        chosen = [int(i) for i in indices]
-        return ClearFaces(
-            tuple(self.ids[i] for i in chosen),
-            tuple(self.identities[i] for i in chosen),
-            self.landmarks[chosen],
-            lambda i: self.load(chosen[i]),
-        )
-
 
 World = Literal["closed", "open"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reference:
     """What the attacker knows about people.
 
@@ -106,6 +59,55 @@ class Reference:
     background: tuple[int, ...]
     world: World = "closed"
     spare: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        gallery: ClearFaces,
+        background: ClearFaces | None = None,
+        *,
+        spare: ClearFaces | None = None,
+        world: World = "closed",
+    ) -> Self:
+        """A reference from clear faces; one that stands in several parts is held once.
+
+        Args:
+            gallery: the people among whom a probe is looked up.
+            background: other people, free to train on.
+            spare: more pictures of the gallery's people.
+            world: what trained attacks may learn from: "closed" is everything, "open" is
+                background alone.
+
+        Raises:
+            InputError: an empty gallery, or one face under two names.
+        """
+        if not len(gallery):
+            raise InputError("The gallery is empty; give clear faces of known people.")
+        if world not in ("closed", "open"):
+            raise InputError(f"No world {world!r}; choose closed or open.")
+        nobody = gallery.select(())
+        parts = (gallery, background or nobody, spare or nobody)
+        every = parts[0] + parts[1] + parts[2]
+        first: dict[str, int] = {}
+        for row, (name, who) in enumerate(zip(every.ids, every.identities, strict=True)):
+            before = every.identities[first.setdefault(name, row)]
+            if before != who and not who.startswith("unnamed "):
+                raise InputError(f"Face {name} bears two names in gallery, background or spare.")
+        kept = sorted(first.values())
+        place = {every.ids[row]: index for index, row in enumerate(kept)}
+        rows = [tuple(dict.fromkeys(place[name] for name in part.ids)) for part in parts]
+        return cls(every.select(kept), rows[0], rows[1], world, rows[2])
+
+    def __repr__(self) -> str:
+        known = f"{counted(len(self.gallery), 'face')} of {len(self.people)} people"
+        spare = f", {len(self.spare)} spare" if self.spare else ""
+        return f"Reference({known}{spare}, {len(self.background)} background, {self.world} world)"
+
+    def columns(self, people: Sequence[str | None]) -> np.ndarray:
+        """Column `(N,)` of each of `people` in a score matrix, -1 where the gallery lacks them: the
+        mates that `metrics.identification.rank` takes."""
+        column = {person: index for index, person in enumerate(self.people)}
+        return np.array([-1 if who is None else column.get(who, -1) for who in people], np.intp)
 
     @cached_property
     def people(self) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ class Reference:
         return tuple(sorted(allowed))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Context:
     """Everything an attack works with that is not data.
 
@@ -147,6 +149,60 @@ class Context:
     progress: Progress = lambda what, done, total: None
     options: Mapping[str, Any] = field(default_factory=dict)
     others: tuple[Recognizer, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        operator: Operator | str,
+        recognizer: Recognizer | str = "dlib",
+        probes: AnonymizedFaces | None = None,
+        *,
+        trainable: Recognizer | str | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        cache: Path | None = None,
+    ) -> Self:
+        """A context from what an attacker believes and what they hold.
+
+        Args:
+            operator: what was done to the probes, as `parse` reads it; lengths in their pixels.
+            recognizer: the network that scores, or its spec for `load_recognizer`.
+            probes: the faces that will be attacked. From them the attacker measures how wide faces
+                are, to which reference faces are resized, and which part was processed; without
+                them reference faces keep their size and are taken to be processed as a whole.
+            trainable: recogniser that students start from; the scoring one by default, where it
+                can be trained.
+            seed: of everything random, together with the pictures' ids.
+            device: where networks run, cpu or cuda.
+            cache: folder for intermediate arrays that can be made again.
+
+        Raises:
+            InputError: an operator or recogniser that does not exist.
+            MissingWeights: the recogniser's weights are not installed.
+        """
+        from reid_audit.attacks.recognition.recognizers import load_recognizer
+
+        def loaded(network: Recognizer | str) -> Recognizer:
+            return load_recognizer(network, device) if isinstance(network, str) else network
+
+        believed = parse(operator) if isinstance(operator, str) else operator
+        scoring = loaded(recognizer)
+        start = loaded(trainable) if trainable is not None else scoring
+        widths: tuple[float, ...] = ()
+        box = None
+        if probes is not None and len(probes):
+            widths = sampled_widths(face_width(probes.landmarks))
+            sizes = [[0, 0, picture.shape[1], picture.shape[0]] for picture in probes.pictures]
+            whole = (probes.regions == np.array(sizes)).all(axis=1)
+            if 2 * whole.sum() <= len(probes):
+                box = RelativeBox.measure(probes.regions, probes.landmarks)
+        forward = ForwardModel(believed, widths, box)
+        return cls(forward, scoring, start if start.trainable else None, seed, device, cache)
+
+    def __repr__(self) -> str:
+        where = "whole picture" if self.forward.box is None else "region"
+        parts = f"{self.forward.operator} on {where}", self.recognizer.name, f"seed {self.seed}"
+        return f"Context({', '.join(parts)}, {self.device})"
 
     @property
     def recognizers(self) -> tuple[Recognizer, ...]:
@@ -193,9 +249,9 @@ class AttackInfo:
     from_pairs: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AttackOutput:
-    """What an attack found; the caller derives what is missing.
+    """What an attack found about N probes; `attacks.scoring.Scorer` derives what is missing.
 
     restored: windows of the probes' own sizes, uint8.
     embeddings: `(N, d)` in the recogniser's space.
@@ -210,12 +266,66 @@ class AttackOutput:
     estimates: tuple[Mapping[str, Any], ...] | None = None
     network_evaluations: int | None = None
 
+    def __repr__(self) -> str:
+        parts = [
+            f"{name} {getattr(self, name).shape}"
+            for name in ("scores", "embeddings")
+            if getattr(self, name) is not None
+        ]
+        parts += [counted(len(self.restored), "restored picture")] if self.restored else []
+        parts += [counted(len(self.estimates), "estimate")] if self.estimates else []
+        return f"AttackOutput({', '.join(parts)})"
+
 
 class Attack(Protocol):
     """An attacker: learn from the reference, then attack probes. `run` does not change it."""
 
     info: ClassVar[AttackInfo]
 
-    def fit(self, reference: Reference, context: Context) -> Self: ...
+    def fit(self, reference: Reference, context: Context) -> Self:
+        """Learn what can be learnt before any probe is seen, and return the attack itself.
 
-    def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput: ...
+        Everything random follows from `context.seed` and the ids of the faces.
+
+        Args:
+            reference: clear faces, of which the gallery's `people` are the columns of the scores.
+            context: what the attacker believes was done, and the networks at hand.
+
+        Raises:
+            MissingWeights: a network that the attack needs is not installed.
+            NotApplicable: the attack cannot work in this setting; the sentence says why.
+            TrainingFailed: a network that was trained learnt nothing.
+        """
+        ...
+
+    def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Attack N probes. Each one's answer depends on no other, so that batches change nothing.
+
+        Args:
+            probes: windows `(H, W, 3)` uint8 with landmarks `(N, 5, 2)` and regions `(N, 4)`, both
+                in pixels of their window.
+            context: the one of `fit`.
+
+        Returns:
+            What `info.yields` names: restored windows of the probes' sizes, embeddings `(N, d)`,
+            scores `(N, G)` float32 (higher is more alike), estimates.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: `fit` was not called before.
+        """
+        ...
+
+
+def require_fitted(attack: Attack) -> None:
+    """Refuse an attack that has learnt nothing yet: `fit` leaves attributes that end in `_`.
+
+    Raises:
+        sklearn.exceptions.NotFittedError: as scikit-learn's estimators do.
+    """
+    if not any(name.endswith("_") and not name.startswith("_") for name in vars(attack)):
+        from sklearn.exceptions import NotFittedError
+
+        name = type(attack).__name__
+        raise NotFittedError(
+            f"This {name} is not fitted yet: call fit(reference, context) before run."
+        )

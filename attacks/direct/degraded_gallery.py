@@ -10,6 +10,7 @@ from reid_audit.attacks.interface import (
     AttackOutput,
     Context,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
 from reid_audit.attacks.vectors import per_person, unit
@@ -44,5 +45,6 @@ class DegradedGallery:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         found = unit(self.views_.probe_embeddings(probes, View.ANONYMIZED)) - self.centre_
         return AttackOutput(scores=unit(found) @ self.templates_.T)

@@ -18,6 +18,7 @@ from reid_audit.attacks.interface import (
     ClearFaces,
     Context,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.registry import attack_class
 
@@ -57,6 +58,7 @@ class Fusion:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         scores = self._standardised(probes, context)
         fused = np.tensordot(self.weights_, scores, axes=1)[:, self.columns_]
         return AttackOutput(scores=fused.astype(np.float32))

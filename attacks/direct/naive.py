@@ -10,6 +10,7 @@ from reid_audit.attacks.interface import (
     AttackOutput,
     Context,
     Reference,
+    require_fitted,
 )
 
 
@@ -25,7 +26,9 @@ class Naive:
     )
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        self.people_ = reference.people
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         return AttackOutput(restored=probes.pictures)

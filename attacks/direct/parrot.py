@@ -14,6 +14,7 @@ from reid_audit.attacks.interface import (
     AttackOutput,
     Context,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
 from reid_audit.attacks.networks.arcface import train_head
@@ -55,6 +56,7 @@ class Parrot:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         found = unit(self._embed(probes) - self.centre_)
         evaluations = EVALUATIONS * len(probes) if self.seer_ is not None else None
         return AttackOutput(scores=found @ self.weights_.T, network_evaluations=evaluations)

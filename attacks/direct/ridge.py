@@ -13,6 +13,7 @@ from reid_audit.attacks.interface import (
     AttackOutput,
     Context,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
 from reid_audit.attacks.vectors import per_person, unit
@@ -53,6 +54,7 @@ class Ridge:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         views = View.ANONYMIZED, View.RESTORED
         seen = np.hstack([unit(self.views_.probe_embeddings(probes, view)) for view in views])
         mapped = self._map(seen)

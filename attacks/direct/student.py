@@ -17,6 +17,7 @@ from reid_audit.attacks.interface import (
     ClearFaces,
     Context,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
 from reid_audit.attacks.networks.checkpoint import find, write_tensors
@@ -94,6 +95,7 @@ class Student:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         if self.trained_ is not None:
             return self.trained_.run(probes)
         crops = self.views_.probe_crops(probes, View.RESTORED, self.start_)

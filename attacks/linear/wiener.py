@@ -31,6 +31,7 @@ from reid_audit.attacks.interface import (
     Context,
     Picture,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.spectra import Spectra, from_modes, to_modes
 from reid_audit.attacks.operators import Nature
@@ -220,5 +221,6 @@ class Wiener:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         pairs = zip(probes.pictures, probes.regions, strict=True)
         return AttackOutput(restored=tuple(self.restorer_.restore(p, r) for p, r in pairs))

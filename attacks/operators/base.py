@@ -14,10 +14,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from reid_audit.attacks.pictures import Picture, check_picture
 from reid_audit.metrics.errors import InputError
-
-Picture = np.ndarray
-"""RGB, uint8, `(H, W, 3)`."""
 
 ROUNDING_VARIANCE = 1 / 12
 """Variance in grey levels squared that rounding to uint8 adds."""
@@ -51,6 +49,24 @@ class Operator(ABC):
     nature: ClassVar[Nature]
     random: ClassVar[bool] = False
     """Whether two applications to the same picture differ."""
+
+    def __call__(self, picture: Picture, rng: np.random.Generator | None = None) -> Picture:
+        """Anonymise a whole picture, `(H, W, 3)` RGB uint8, into a new one of the same shape.
+
+        Args:
+            rng: where the random numbers come from; needed by random operators only. Seed it for
+                each picture, so that the result depends on nothing else.
+
+        Raises:
+            InputError: no RGB uint8 picture, or a random operator without `rng`.
+        """
+        picture = check_picture(picture)
+        if rng is None and self.random:
+            raise InputError(
+                f"{self} is random: give a generator as well, "
+                "e.g. operator(picture, numpy.random.default_rng(0))."
+            )
+        return self.apply(picture, rng if rng is not None else np.random.default_rng(0))
 
     @abstractmethod
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:

@@ -23,6 +23,8 @@ BOX_LANDMARKS = ((0.27, 0.385), (0.73, 0.385), (0.51, 0.58), (0.295, 0.75), (0.7
 BOX_ASPECT = 1.33
 # Standard deviations by which `moved` moves: degrees, logarithm of size, face widths.
 DEGREES, SCALE, SHIFT = 3.0, 0.04, 0.03
+# Side of a reference face's window in face widths.
+WINDOW = 3.0
 # Which landmark each one is in a mirror.
 MIRRORED = [1, 0, 2, 4, 3]
 
@@ -134,6 +136,24 @@ def face_width(landmarks: ArrayLike) -> NDArray[np.float64]:
     matrix = fit_similarity(landmarks, ARCFACE.points)
     scale = np.hypot(matrix[..., 0, 0], matrix[..., 1, 0])
     return FACE_SHARE * ARCFACE.size / scale
+
+
+def window_around(
+    landmarks: Landmarks, shape: Sequence[int], side: float
+) -> tuple[int, int, int, int]:
+    """The window x0, y0, x1, y1 of `side` pixels about a face with `landmarks (5, 2)`, cut at the
+    border of its picture of `shape` (height, width)."""
+    half = side / 2
+    x, y = landmarks.mean(axis=0)
+    height, width = shape[:2]
+    x0, y0 = max(0, round(float(x - half))), max(0, round(float(y - half)))
+    x1, y1 = min(width, round(float(x + half))), min(height, round(float(y + half)))
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+
+
+def reference_window(landmarks: Landmarks, shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """The window of a reference face: the square of three face widths."""
+    return window_around(landmarks, shape, WINDOW * float(face_width(landmarks)))
 
 
 def crop(

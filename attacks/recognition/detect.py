@@ -128,6 +128,21 @@ class Detector:
         return [_detections(b, p) for b, p in zip(boxes, landmarks, strict=True)]
 
 
+def most_prominent(detections: Sequence[Detection], shape: Sequence[int]) -> Detection | None:
+    """The face that a picture of `shape` (height, width) is of: a large one near the middle.
+
+    None where there is no detection.
+    """
+    middle = np.array([shape[1], shape[0]]) / 2
+
+    def prominence(detection: Detection) -> float:
+        x0, y0, x1, y1 = (float(v) for v in detection.box)
+        away = np.hypot(*(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - middle)) / np.hypot(*middle)
+        return detection.score * detection.area * float(np.exp(-4 * away**2))
+
+    return max(detections, key=prominence, default=None)
+
+
 def _detections(rows: NDArray, landmarks: NDArray) -> list[Detection]:
     """Detections from rows x0, y0, x1, y1, score; the arrays may be of dtype object."""
     found = [

@@ -28,6 +28,7 @@ from reid_audit.attacks.interface import (
     Context,
     Picture,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.spectra import from_modes, to_modes
 from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
@@ -76,6 +77,7 @@ class Posterior:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         steps = int(
             context.options.get(
                 "posterior_steps", STEPS if self.method_ == "diffpir" else DPS_STEPS

@@ -21,6 +21,7 @@ from reid_audit.attacks.interface import (
     Context,
     Picture,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.views import embed_clear, in_threads
 from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
@@ -91,6 +92,7 @@ class RestoringAttack:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         restored = self.restore(probes, context)
         found = unit(embed(restored.pictures, probes.landmarks, context))
         centred = unit(found - self.seen_centre_)

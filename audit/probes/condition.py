@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attacks.forward import ForwardModel, RelativeBox
+from reid_audit.attacks.forward import ForwardModel, RelativeBox, sampled_widths
 from reid_audit.attacks.interface import AnonymizedFaces
 from reid_audit.attacks.operators import Operator, parse
 from reid_audit.audit.data import Box
@@ -20,8 +20,6 @@ FACE = RelativeBox(-0.55, -0.85, 0.55, 0.7)
 """The face without hair and surroundings, relative to the mean landmark, in face widths."""
 SURROUND = 0.85
 """Half side of the square on which pictures are compared, in face widths."""
-SAMPLE = 64
-"""Face widths kept to imitate the spread of the probes' sizes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +47,7 @@ class Group:
     def forward(self) -> ForwardModel:
         """What the attacker believes was done; nothing, where the operator is unknown."""
         operator = self.operator if self.operator is not None else parse("none")
-        widths = sorted(face.width for face in self.faces)
-        picks = np.linspace(0, len(widths) - 1, min(SAMPLE, len(widths))).round().astype(int)
-        sample = tuple(round(widths[pick], 1) for pick in picks)
+        sample = sampled_widths([face.width for face in self.faces])
         if self.whole_picture:
             return ForwardModel(operator, sample)
         landmarks = np.array([face.landmarks for face in self.faces])

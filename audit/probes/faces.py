@@ -21,21 +21,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces
-from reid_audit.attacks.recognition.align import face_width, typical_landmarks
+from reid_audit.attacks.recognition.align import (
+    face_width,
+    reference_window,
+    typical_landmarks,
+    window_around,
+)
 from reid_audit.attacks.recognition.detect import (
     SMALLEST_FACE,
     Detection,
     Detector,
     detector_version,
+    most_prominent,
 )
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
-WINDOW = 3.0
-"""Side of a reference face's window in face widths."""
 PROBE_WINDOW = 8.0
-"""The same for a probe."""
+"""Side of a probe's window in face widths."""
 WHOLE = 1024
 """Probes' pictures up to this side in pixels are never cut."""
 ENOUGH_FOR_PROCESSES = 200
@@ -77,27 +81,16 @@ class Face:
         return float(face_width(self.landmarks))
 
 
-def window_around(landmarks: Landmarks, shape: Sequence[int], side: float) -> Box:
-    """The window of `side` pixels of a face with `landmarks (5, 2)` in a picture of `shape`
-    (height, width)."""
-    half = side / 2
-    x, y = landmarks.mean(axis=0)
-    height, width = shape[:2]
-    x0, y0 = max(0, round(float(x - half))), max(0, round(float(y - half)))
-    x1, y1 = min(width, round(float(x + half))), min(height, round(float(y + half)))
-    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
-
-
 def make_face(
     item: Item, digest: str, landmarks: Landmarks, shape: Sequence[int], source: str
 ) -> Face:
     """A face from where it stands in a picture of `shape`; its window depends on its role."""
-    width = float(face_width(landmarks))
-    side = max(PROBE_WINDOW * width, 2 * WHOLE) if item.role == "probe" else WINDOW * width
+    window = reference_window(landmarks, shape)
+    if item.role == "probe":
+        side = max(PROBE_WINDOW * float(face_width(landmarks)), 2 * WHOLE)
+        window = window_around(landmarks, shape, side)
     place = hashlib.sha256(np.round(landmarks, 2).astype("<f4").tobytes()).hexdigest()
-    return Face(
-        item, f"{digest[:24]}-{place[:8]}", landmarks, window_around(landmarks, shape, side), source
-    )
+    return Face(item, f"{digest[:24]}-{place[:8]}", landmarks, window, source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +108,8 @@ class Found:
             if best is not None and overlap(best.box, box) >= 0.3:
                 return best.landmarks
             return np.asarray(typical_landmarks(box), np.float32)
-        return max(self.detections, key=self._prominence).landmarks if self.detections else None
-
-    def _prominence(self, detection: Detection) -> float:
-        middle = np.array(self.shape[::-1]) / 2
-        x0, y0, x1, y1 = (float(v) for v in detection.box)
-        away = np.hypot(*(np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - middle)) / np.hypot(*middle)
-        return detection.score * detection.area * float(np.exp(-4 * away**2))
+        shown = most_prominent(self.detections, self.shape)
+        return None if shown is None else shown.landmarks
 
 
 def overlap(a: Sequence[float] | NDArray[np.float32], b: Sequence[float]) -> float:

@@ -13,6 +13,7 @@ from reid_audit.attacks.interface import Context, Picture, Reference, World
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.scoring import Scorer
 from reid_audit.audit.checkpoints import checkpoints
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.controls import controls
@@ -25,7 +26,6 @@ from reid_audit.audit.publishing.picture_sheet import picked, sheet_rows
 from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store
 from reid_audit.audit.trials.perception import Perception
-from reid_audit.audit.trials.scoring import Scorer
 from reid_audit.audit.trials.table import named
 from reid_audit.audit.trials.units import Bench, learns, run_attack
 from reid_audit.reports.pages.picture_sheet import Row

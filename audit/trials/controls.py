@@ -19,7 +19,8 @@ from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.linear.wiener import Restorer
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.gallery import identity_templates
-from reid_audit.audit.trials.scoring import DIGITS, Floats, Scorer, identification_rows
+from reid_audit.attacks.scoring import DIGITS, Floats, Scorer
+from reid_audit.audit.trials.scoring import identification_rows
 
 WEAK_BLUR = 0.02
 """Sigma over face width of the positive control: faces stay plain to the eye."""

@@ -24,12 +24,12 @@ from reid_audit.attacks.interface import (
 from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.scoring import Scorer
 from reid_audit.audit.probes.condition import Group, solid, without_faces
 from reid_audit.audit.run_directory import Store, unit_key
 from reid_audit.audit.trials.perception import FEATURES, Perception
 from reid_audit.audit.trials.scoring import (
     Floats,
-    Scorer,
     fidelity_rows,
     identification_rows,
     identity_distance,

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from reid_audit.attacks.interface import ClearFaces
 from reid_audit.attacks.recognition.align import ARCFACE
 from reid_audit.attacks.recognition.interface import Preprocessing, Recognizer
+from reid_audit.attacks.scoring import Scorer
 from reid_audit.audit.trials.controls import (
     clear_ceiling,
     leave_one_out_ceiling,
     leave_one_out_rows,
 )
-from reid_audit.audit.trials.scoring import Scorer
 
 Distance = Literal["cosine", "euclidean"]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from reid_audit.attacks.recognition.align import face_width
+from reid_audit.attacks.recognition.align import face_width, window_around
 from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.data import Item
 from reid_audit.audit.probes.faces import (
@@ -20,7 +20,6 @@ from reid_audit.audit.probes.faces import (
     clear_faces,
     make_face,
     overlap,
-    window_around,
 )
 
 POINTS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)

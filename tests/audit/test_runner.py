@@ -16,6 +16,7 @@ from reid_audit.attacks.interface import AnonymizedFaces, AttackOutput, Context,
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.scoring import Scorer
 from reid_audit.audit.config import resolve
 from reid_audit.audit.data import Item
 from reid_audit.audit.probes.condition import Group, solid, without_faces
@@ -23,7 +24,6 @@ from reid_audit.audit.probes.faces import clear_faces, make_face
 from reid_audit.audit.results.schema import Anonymizer
 from reid_audit.audit.run_directory import Store, open_run
 from reid_audit.audit.trials.perception import Perception
-from reid_audit.audit.trials.scoring import Scorer
 from reid_audit.audit.trials.units import Bench, run_attack
 from reid_audit.metrics.errors import InputError, MissingWeights, TrainingFailed
 

@@ -25,6 +25,7 @@ from reid_audit.attacks.interface import (
     Context,
     Picture,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.wiener import prior_restorer
 from reid_audit.attacks.restoration.external.engines import (
@@ -160,6 +161,7 @@ class External:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         windows = [
             self._before(*pair) for pair in zip(probes.pictures, probes.regions, strict=True)
         ]

@@ -21,6 +21,7 @@ from reid_audit.attacks.interface import (
     ClearFaces,
     Context,
     Reference,
+    require_fitted,
 )
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.linear.wiener import prior_restorer
@@ -88,6 +89,7 @@ class Revelio:
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        require_fitted(self)
         studio = self.studio_
         frames = studio.sample(probes)
         found = self.retrieve(studio.embed(probes, frames), self.gallery_)
