@@ -21,11 +21,11 @@ _STANDARD = (*_QUICK, "parrot", "student")
 _RESTORERS = ("fantomas", "mmse", "flow", "revelio", "revelio-vote")
 _FULL = (*_STANDARD, "parrot-tuned", *_RESTORERS, "fusion")
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"attacks": _QUICK, "recognizers": ("dlib",)},
-    "standard": {"attacks": _STANDARD, "recognizers": ("dlib",)},
+    "quick": {"attacks": _QUICK, "recognizers": ("auto",)},
+    "standard": {"attacks": _STANDARD, "recognizers": ("auto",)},
     "full": {
         "attacks": _FULL,
-        "recognizers": ("dlib", "facenet-vggface2"),
+        "recognizers": ("auto",),
         "student_epochs": 18,
         "worlds": ("closed", "open"),
     },
@@ -52,6 +52,7 @@ class AuditConfig(BaseModel):
     profile: Profile = "standard"
     attacks: tuple[str, ...] = Field(_STANDARD, min_length=1)
     recognizers: tuple[str, ...] = Field(("dlib",), min_length=1)
+    """Networks that attackers learn with and are scored by; `auto` is the strongest installed."""
     seed: int = Field(0, ge=0, lt=2**32)
     device: str = "auto"
     batch_size: int = Field(128, ge=1)

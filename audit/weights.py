@@ -4,8 +4,10 @@ Nothing is fetched during a scan: a scan asks `path` and reports what is missing
 """
 
 import hashlib
+import shutil
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
@@ -34,7 +36,9 @@ class Weights(BaseModel):
         name: what commands call it.
         url: where its publisher keeps it.
         file: its name in the cache.
-        sha256: its digest; None where the first fetch decides.
+        sha256: its digest; None where the first fetch decides, after `git_blob` where known.
+        git_blob: what git calls the file's content: pins the bytes where no SHA-256 is published.
+        member: path inside the fetched ZIP archive of the file that is kept.
         size: bytes, where known.
         licence: of the weights.
         purpose: what needs them.
@@ -47,6 +51,8 @@ class Weights(BaseModel):
     file: str
     sha256: str | None
     size: int | None
+    git_blob: str | None = None
+    member: str | None = None
     licence: str
     purpose: str
 
@@ -128,7 +134,7 @@ def fetch(weights: Weights, folder: Path | None = None, progress: Progress | Non
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    if weights.sha256 is None:
+    if weights.sha256 is None and weights.git_blob is None:
         part.unlink(missing_ok=True)  # without a pin nothing would show a wrong seam
     try:
         total = _download(weights.url, part, progress)
@@ -143,13 +149,19 @@ def fetch(weights: Weights, folder: Path | None = None, progress: Progress | Non
             f"The connection broke after {size:,} of {total:,} bytes of {weights.name}: "
             "run the command again to go on from there."
         )
+    if weights.member is not None:
+        _unpack(part, weights)
     digest = _sha256(part)
-    if weights.sha256 not in (None, digest):
-        part.unlink()
-        raise IntegrityError(
-            f"What {weights.url} gave for {weights.name} has SHA-256 {digest}, not the pinned "
-            f"{weights.sha256}: nothing was installed."
-        )
+    for kind, got, pinned in (
+        ("SHA-256", digest, weights.sha256),
+        ("git blob", _git_blob(part), weights.git_blob),
+    ):
+        if pinned not in (None, got):
+            part.unlink()
+            raise IntegrityError(
+                f"What {weights.url} gave for {weights.name} has {kind} {got}, not the pinned "
+                f"{pinned}: nothing was installed."
+            )
     with writing(target):
         part.replace(target)
     write_text(_record(target), f"{digest}  {target.name}\n")
@@ -199,6 +211,40 @@ def _record(path: Path) -> Path:
 def _recorded(path: Path) -> str | None:
     record = _record(path)
     return record.read_text("utf-8").split()[0] if record.is_file() else None
+
+
+def _unpack(archive: Path, weights: Weights) -> None:
+    """Replace a fetched archive by its one member that is wanted.
+
+    Raises:
+        IntegrityError: it is no ZIP archive, or the member is missing.
+    """
+    assert weights.member is not None
+    unpacked = archive.with_suffix(".member")
+    try:
+        with (
+            zipfile.ZipFile(archive) as opened,
+            opened.open(weights.member) as source,
+            unpacked.open("wb") as sink,
+        ):
+            shutil.copyfileobj(source, sink, CHUNK)
+    except (zipfile.BadZipFile, KeyError) as error:
+        unpacked.unlink(missing_ok=True)
+        archive.unlink()
+        raise IntegrityError(
+            f"What {weights.url} gave for {weights.name} is no archive with {weights.member}: "
+            "nothing was installed."
+        ) from error
+    unpacked.replace(archive)
+
+
+def _git_blob(path: Path) -> str:
+    """What git calls a file's content: SHA-1 over a header with the length, and the bytes."""
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -1,6 +1,6 @@
 """The recognisers that come with the program, and files an auditor brings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reid_audit.attacks.recognition import dlib_resnet
-from reid_audit.attacks.recognition.align import DLIB, FACENET
+from reid_audit.attacks.recognition.align import ARCFACE, DLIB, FACENET
 from reid_audit.attacks.recognition.cache import weights_folder
 from reid_audit.attacks.recognition.interface import BATCH, CPU, Preprocessing, Recognizer, digest
 from reid_audit.attacks.recognition.sidecar import Sidecar, read_sidecar
@@ -19,11 +19,19 @@ from reid_audit.metrics.errors import InputError, MissingWeights
 
 T = TypeVar("T")
 
-# File names as the publisher gives them; the catalogue of weights fetches the same.
+# File names as the publishers give them; the catalogue of weights fetches the same.
 FACENET_FILES = {
     "facenet-vggface2": "20180402-114759-vggface2.pt",
     "facenet-casia": "20180408-102900-casia-webface.pt",
 }
+EDGEFACE_FILES = {
+    "edgeface-s": ("edgenext_small", "edgeface_s_gamma_05.pt"),
+    "edgeface-xs": ("edgenext_x_small", "edgeface_xs_gamma_06.pt"),
+}
+"""timm's architecture and the file."""
+ARCFACE_FILES = {"arcface-r50": "w600k_r50.onnx", "arcface-r100": "glintr100.onnx"}
+HALF = Preprocessing((127.5,) * 3, (127.5,) * 3)
+"""Values of -1 to 1, as EdgeFace and insightface's ArcFace networks take them."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,7 @@ def load_facenet(name: str, settings: Settings) -> Recognizer:
     """
     from facenet_pytorch import InceptionResnetV1
 
-    path = (settings.weights_dir or weights_folder()) / FACENET_FILES[name]
-    if not path.is_file():
-        raise MissingWeights(
-            f"The weights of {name} are not installed: run `reid-audit weights fetch {name}`."
-        )
+    path = _fetched(name, FACENET_FILES[name], settings)
     network = InceptionResnetV1(pretrained=None)
     state = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
     features = {key: value for key, value in state.items() if not key.startswith("logits.")}
@@ -87,12 +91,94 @@ def load_facenet(name: str, settings: Settings) -> Recognizer:
     )
 
 
+def load_edgeface(name: str, settings: Settings) -> Recognizer:
+    """EdgeFace (George et al. 2024, arXiv 2307.01838) with weights fetched before, trainable.
+
+    Raises:
+        MissingWeights: they were not fetched.
+        InputError: the file is not that network's.
+    """
+    import timm
+
+    architecture, file = EDGEFACE_FILES[name]
+    path = _fetched(name, file, settings)
+    state = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+    weights = _read(path, lambda: dense(state))
+    network = timm.create_model(architecture, num_classes=len(weights.get("head.fc.bias", ())))
+    _fill(network, weights, path)
+    return Recognizer(
+        name=name,
+        digest=digest(path.read_bytes(), HALF, ARCFACE),
+        template=ARCFACE,
+        dimension=network.num_classes,
+        distance="cosine",
+        licence="BSD-3-Clause; trained on pictures for research",
+        preprocessing=HALF,
+        forward=_frozen(network, settings.device),
+        device=settings.device,
+        build=lambda: deepcopy(network).cpu(),
+    )
+
+
+def dense(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """EdgeFace's weights as those of timm's plain network.
+
+    The published network holds most linear layers as a product of two of low rank, `linear1`
+    without a bias before `linear2`; multiplied they are one layer again, to be trained as such.
+    """
+    plain: dict[str, Tensor] = {}
+    for key, value in state.items():
+        name = key.removeprefix("model.")
+        if name.endswith(".linear1.weight"):
+            second = state[key.removesuffix("linear1.weight") + "linear2.weight"]
+            plain[name.removesuffix("linear1.weight") + "weight"] = second @ value
+        elif name.endswith(".linear2.bias"):
+            plain[name.removesuffix("linear2.bias") + "bias"] = value
+        elif not name.endswith(".linear2.weight"):
+            plain[name] = value
+    return plain
+
+
+def load_arcface(name: str, settings: Settings) -> Recognizer:
+    """insightface's ArcFace networks with weights fetched before, frozen, on the CPU.
+
+    Raises:
+        MissingWeights: they were not fetched.
+    """
+    path = _fetched(name, ARCFACE_FILES[name], settings)
+    return Recognizer(
+        name=name,
+        digest=digest(path.read_bytes(), HALF, ARCFACE),
+        template=ARCFACE,
+        dimension=512,
+        distance="cosine",
+        licence="non-commercial research only",
+        preprocessing=HALF,
+        forward=_onnx_session(path),
+    )
+
+
+def _fetched(name: str, file: str, settings: Settings) -> Path:
+    """A file of the weights' cache."""
+    path = (settings.weights_dir or weights_folder()) / file
+    if not path.is_file():
+        raise MissingWeights(
+            f"The weights of {name} are not installed: run `reid-audit weights fetch {name}`."
+        )
+    return path
+
+
 def load_onnx(argument: str, settings: Settings) -> Recognizer:
     """A frozen network `FILE.onnx` with its sidecar `FILE.json`, run by onnxruntime on the CPU."""
-    import onnxruntime
-
     path = _existing(argument, "onnx:FILE")
     sidecar = read_sidecar(path)
+    return _from_file(path, sidecar, f"onnx:{path.name}", _onnx_session(path))
+
+
+def _onnx_session(path: Path) -> Callable[[Tensor], Tensor]:
+    """An ONNX network of one input and one output as a function."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # warnings about initialisers are nothing a user can act on
@@ -108,7 +194,7 @@ def load_onnx(argument: str, settings: Settings) -> Recognizer:
         (embeddings,) = session.run([target.name], {source.name: x.contiguous().numpy()})
         return torch.from_numpy(embeddings)
 
-    return _from_file(path, sidecar, f"onnx:{path.name}", forward)
+    return forward
 
 
 def load_timm(argument: str, settings: Settings) -> Recognizer:

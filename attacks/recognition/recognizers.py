@@ -23,13 +23,18 @@ GROUP = "reid_audit.recognizers"
 Builder = Callable[[str, Settings], Recognizer]
 
 
-def _facenet(name: str, argument: str, settings: Settings) -> Recognizer:
-    return networks.load_facenet(name, settings)
+def _named(
+    load: Callable[[str, Settings], Recognizer], name: str, argument: str, settings: Settings
+) -> Recognizer:
+    """A network of the catalogue: its name says all, an argument says nothing."""
+    return load(name, settings)
 
 
 BUILT_IN: dict[str, Builder] = {
     "dlib": networks.load_dlib,
-    **{name: partial(_facenet, name) for name in networks.FACENET_FILES},
+    **{name: partial(_named, networks.load_edgeface, name) for name in networks.EDGEFACE_FILES},
+    **{name: partial(_named, networks.load_arcface, name) for name in networks.ARCFACE_FILES},
+    **{name: partial(_named, networks.load_facenet, name) for name in networks.FACENET_FILES},
     "onnx": networks.load_onnx,
     "timm": networks.load_timm,
 }
@@ -47,8 +52,8 @@ def load_recognizer(
     """The recogniser that a spec names.
 
     Args:
-        spec: `dlib`, `facenet-vggface2`, `facenet-casia`, `onnx:FILE`,
-            `timm:ARCHITECTURE:FILE`, or what an installed package adds.
+        spec: `dlib`, a network of the catalogue (`reid-audit weights list`) such as `edgeface-s`,
+            `onnx:FILE`, `timm:ARCHITECTURE:FILE`, or what an installed package adds.
         device: where it runs (ONNX: always the CPU).
         weights_dir: where fetched weights lie; default: the user's cache.
 

@@ -40,7 +40,10 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-c", "--config", "file", type=EXISTING, help="Settings as YAML.")
 @click.option("-o", "--output", type=EXISTING, default=Path("audit-run"), show_default=True)
 @click.option("--attacks", help="Comma-separated names; see `reid-audit list`.")
-@click.option("--recognizers", help="Comma-separated, e.g. dlib,onnx:FILE.")
+@click.option(
+    "--recognizers",
+    help="Comma-separated, e.g. edgeface-s,dlib,onnx:FILE; auto is the strongest installed.",
+)
 @click.option("--profile", type=click.Choice(["quick", "standard", "full"]))
 @click.option("--seed", type=int)
 @click.option("--device", help="auto, cpu or cuda.")
@@ -87,8 +90,9 @@ def scan(
     from reid_audit.audit.data import load
     from reid_audit.audit.evaluation.gate import breached, check_expression
     from reid_audit.audit.evaluation.waivers import load_waivers
+    from reid_audit.audit.recognizers import with_recognizers
 
-    config = resolve(settings, os.environ, file)
+    config = with_recognizers(resolve(settings, os.environ, file))
     if config.fail_on is not None:
         check_expression(config.fail_on)
     load_waivers(config.waivers)

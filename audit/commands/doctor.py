@@ -23,6 +23,7 @@ def examine() -> list[Condition]:
         ("torch", _torch),
         ("face detector", _detector),
         ("recogniser dlib", _dlib),
+        ("strongest recogniser", _recognizer),
         ("report", _report),
         ("optional weights", _weights),
     )
@@ -62,6 +63,15 @@ def _dlib() -> str:
     side = recognizer.template.size
     embedding = recognizer.embed(np.zeros((1, side, side, 3), np.uint8))
     return f"{embedding.shape[1]} dimensions"
+
+
+def _recognizer() -> str:
+    from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES, strongest
+
+    used = strongest()
+    if used not in WEAK:
+        return used
+    return f"{used}; run `reid-audit weights fetch edgeface-s`. {WHAT_A_FETCH_CHANGES}"
 
 
 def _report() -> str:

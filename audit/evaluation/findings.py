@@ -6,6 +6,7 @@ import math
 
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
+from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
 from reid_audit.audit.results.schema import Condition, Estimate, Finding, Results
 from reid_audit.metrics.leakage import Leakage
 from reid_audit.metrics.stats import identities_needed
@@ -24,7 +25,7 @@ def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Findin
     found += [_reidentification(condition, results) for condition in results.conditions]
     found += [_effective_resolution(condition) for condition in results.conditions]
     found += _residues(leaks)
-    found += [_adequacy(results), _sample(results), _authorization(config)]
+    found += [_adequacy(results), _recognizer(results), _sample(results), _authorization(config)]
     found += _manual()
     order = ("fail", "warn", "manual", "pass")
     gravity = ("critical", "high", "medium", "low", "info")
@@ -216,6 +217,23 @@ def _adequacy(results: Results) -> Finding | None:
         recommendation="Use a stronger recogniser or better reference pictures; a failed attack of "
         "such a suite says nothing.",
         values={"checks": "; ".join(check.name for check in unmet)},
+    )
+
+
+def _recognizer(results: Results) -> Finding | None:
+    """A run whose every recogniser is weaker than what anybody can fetch."""
+    used = {attack.recognizer for attack in results.attacks if attack.recognizer}
+    if not used or not used <= WEAK:
+        return None
+    return Finding(
+        id="controls.recognizer",
+        severity="low",
+        status="warn",
+        title="A stronger recogniser is one command away",
+        evidence=f"Scored by {', '.join(sorted(used))} alone. {WHAT_A_FETCH_CHANGES}",
+        recommendation="Run `reid-audit weights fetch edgeface-s` and audit again: the strongest "
+        "installed recogniser is used by default.",
+        values={"recognizers": ", ".join(sorted(used))},
     )
 
 

@@ -35,13 +35,13 @@ def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
         def __init__(self, *settings: object) -> None:
             pass
 
-    def found(picture: np.ndarray, detector: object) -> Found:
+    def found(picture: np.ndarray, detector: object, smallest: float = 0.0) -> Found:
         scale = picture.shape[0] / 96
         box = np.array([25, 22, 71, 82], np.float32) * scale
         face = Detection(box, LANDMARKS * scale, 0.99)
         return Found(picture.shape[:2], (face,))
 
-    monkeypatch.setattr("reid_audit.audit.probes.faces._worker", {})
+    monkeypatch.setattr("reid_audit.audit.probes.faces._worker", [])
     monkeypatch.setattr("reid_audit.audit.probes.material.Detector", NoDetector)
     monkeypatch.setattr("reid_audit.audit.probes.faces.Detector", NoDetector)
     monkeypatch.setattr("reid_audit.audit.probes.faces.detect_picture", found)

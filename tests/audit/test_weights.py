@@ -1,9 +1,11 @@
 """The weights cache against a web server on this machine: resume, corruption, no connection."""
 
 import hashlib
+import io
 import subprocess
 import sys
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -127,14 +129,15 @@ def test_path_gives_verified_files_only(tmp_path, monkeypatch):
     (tmp_path / weights.find("lpips-alexnet").file).write_bytes(b"not it")
     with pytest.raises(IntegrityError, match="differs from its SHA-256"):
         weights.path("lpips-alexnet")
-    with pytest.raises(InputError, match="choose of lpips-alexnet"):
+    with pytest.raises(InputError, match="choose of edgeface-s"):
         weights.path("lpips")
 
 
 def test_catalogue_agrees_with_what_publishers_and_our_loaders_say():
     known = weights.catalogue()
     for item in known.values():
-        assert item.url.startswith("https://") and item.url.endswith(f"/{item.file}")
+        assert item.url.startswith("https://")
+        assert item.url.endswith(".zip" if item.member else f"/{item.file}")
     for name in ("lpips-alexnet", "inception-fid"):
         prefix = Path(known[name].file).stem.rsplit("-", 1)[1]
         assert known[name].sha256.startswith(prefix), "publishers put the digest in the name"
@@ -144,3 +147,42 @@ def test_catalogue_agrees_with_what_publishers_and_our_loaders_say():
 def test_loads_no_torch():
     code = "import reid_audit.audit.weights, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_git_blob_pins_what_has_no_digest(server, tmp_path):
+    header = b"blob %d\0" % len(CONTENT)
+    name = hashlib.sha1(header + CONTENT).hexdigest()
+    pinned = entry(server, None).model_copy(update={"git_blob": name})
+    path = weights.fetch(pinned, tmp_path)
+    assert path.read_bytes() == CONTENT and weights.check(pinned, tmp_path) == "ok"
+    other = entry(server, None).model_copy(update={"git_blob": "0" * 40})
+    with pytest.raises(IntegrityError, match="git blob"):
+        weights.fetch(other, tmp_path / "other")
+    assert not list((tmp_path / "other").glob("*.pt"))
+
+
+def test_git_names_the_same_blob(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(CONTENT)
+    told = subprocess.run(["git", "hash-object", file], capture_output=True, text=True, check=True)
+    assert weights._git_blob(file) == told.stdout.strip()
+
+
+def test_one_member_of_an_archive_is_kept(tmp_path, monkeypatch):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("folder/net.onnx", b"network")
+        archive.writestr("other", b"other")
+    monkeypatch.setattr(sys.modules[__name__], "CONTENT", buffer.getvalue())
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        wanted = entry(server, None).model_copy(update={"member": "folder/net.onnx"})
+        assert weights.fetch(wanted, tmp_path).read_bytes() == b"network"
+        absent = wanted.model_copy(update={"member": "absent.onnx", "file": "absent.pt"})
+        with pytest.raises(IntegrityError, match=r"no archive with absent\.onnx"):
+            weights.fetch(absent, tmp_path)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["test.pt", "test.pt.sha256"]
+    finally:
+        server.shutdown()
+        server.server_close()

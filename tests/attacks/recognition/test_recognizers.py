@@ -2,9 +2,11 @@
 
 import json
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
@@ -200,3 +202,71 @@ def test_development_recognisers_agree(shared_weights):
     assert cosines.min() > 0.999
     single = load_recognizer(f"onnx:{shared_weights / 'mobilefacenet.onnx'}")
     assert single.embed(faces).shape == (3, 128)
+
+
+def low_rank(state: dict[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:
+    """A network's weights in the form EdgeFace is published in: linear layers but the head as a
+    product of two."""
+    published = {}
+    for key, value in state.items():
+        layer, _, kind = key.rpartition(".")
+        if value.ndim == 2 and kind == "weight" and "head" not in key:
+            u, s, v = torch.linalg.svd(value, full_matrices=False)
+            published[f"model.{layer}.linear1.weight"] = v[:rank]
+            published[f"model.{layer}.linear2.weight"] = u[:, :rank] * s[:rank]
+            if f"{layer}.bias" in state:
+                published[f"model.{layer}.linear2.bias"] = state[f"{layer}.bias"]
+        elif f"model.{layer}.linear1.weight" not in published:
+            published[f"model.{key}"] = value
+    return published
+
+
+def published_order(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights before biases, so that `low_rank` knows a layer when it meets its bias."""
+    return dict(sorted(state.items(), key=lambda item: not item[0].endswith("weight")))
+
+
+def test_edgeface_is_fused_into_the_plain_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    plain = timm.create_model("edgenext_x_small", num_classes=512).eval()
+    state = published_order(plain.state_dict())
+    file = tmp_path / "edgeface_xs_gamma_06.pt"
+    torch.save(low_rank(state, 10_000), file)  # of full rank, so that nothing is lost
+    recognizer = load_recognizer("edgeface-xs", weights_dir=tmp_path)
+    faces = crops(2, 112)
+    inputs = (torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
+    with torch.no_grad():
+        expected = plain(inputs)
+    np.testing.assert_allclose(recognizer.embed(faces), expected, atol=1e-3)
+    assert recognizer.trainable and recognizer.dimension == 512
+
+
+def test_edgeface_of_another_size_is_refused(tmp_path: Path) -> None:
+    other = timm.create_model("edgenext_xx_small", num_classes=512)
+    torch.save(
+        {f"model.{k}": v for k, v in other.state_dict().items()},
+        tmp_path / "edgeface_xs_gamma_06.pt",
+    )
+    with pytest.raises(InputError, match="does not fit the architecture"):
+        load_recognizer("edgeface-xs", weights_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["edgeface-s", "arcface-r50", "facenet-casia"])
+def test_what_was_not_fetched_names_the_command(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match=f"weights fetch {name}"):
+        load_recognizer(name, weights_dir=tmp_path)
+
+
+def test_edgeface_of_the_shared_weights(shared_weights: Path, tmp_path: Path) -> None:
+    """The real network, wrapped as its publisher wraps it, gives what the plain form gives."""
+    from safetensors.torch import load_file
+
+    state = load_file(shared_weights / "edgeface_xs.safetensors")
+    torch.save(
+        {f"model.{key}": value for key, value in state.items()},
+        tmp_path / "edgeface_xs_gamma_06.pt",
+    )
+    plain = load_recognizer(f"timm:edgenext_x_small:{shared_weights / 'edgeface_xs.safetensors'}")
+    faces = crops(4, 112)
+    named = load_recognizer("edgeface-xs", weights_dir=tmp_path)
+    np.testing.assert_allclose(named.embed(faces), plain.embed(faces), atol=1e-5)
