@@ -139,6 +139,9 @@ def summary(results: Results) -> None:
     console.print(f"\n[bold]{verdict.outcome.replace('_', ' ')}[/bold]")
     for reason in verdict.reasons:
         console.print(f"  {escape(reason)}")
+    for finding in results.findings:
+        if finding.id in ("data.left-out", "data.duplicates", "originals.unmatched"):
+            console.print(f"  {escape(finding.title)}: {escape(finding.evidence)}")
     for condition in results.conditions:
         for recognizer, controls in condition.controls.items():
             console.print(_rank_1_table(results, condition, recognizer, controls))
@@ -219,7 +222,7 @@ def validate(
         base=root,
     )
     with progress() as report:
-        facts = scan_files(dataset.items, None, lambda n, total: report("reading files", n, total))
+        facts = scan_files(dataset, None, lambda n, total: report("reading files", n, total))
     dataset = clean(dataset, facts)
     counts = {
         "gallery": len(dataset.gallery),
@@ -228,6 +231,7 @@ def validate(
         "nonmated_probes": len(dataset.nonmated),
         "probes_with_original": sum(p.original is not None for p in dataset.probes),
         "background": len(dataset.background),
+        "probes_without_original": len(dataset.unmatched),
         "left_out": len(dataset.excluded),
     }
     if as_json:

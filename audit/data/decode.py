@@ -2,66 +2,227 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
+from typing import Literal
 
+import cv2
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from reid_audit.audit.data.depth import over_black, stated_white, to_eight_bits
 from reid_audit.metrics.errors import InputError
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-MAX_PIXELS = 80_000_000
+PICTURE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic"),
+    *(".heif", ".hif", ".jfif", ".jpe", ".jp2", ".j2k", ".jpf", ".jpx", ".mpo", ".ppm", ".pgm"),
+    *(".pbm", ".pnm", ".pfm", ".dib", ".apng", ".tga", ".pcx", ".sgi", ".qoi"),
+)
+FORMATS = (
+    *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "HEIF", "JPEG2000"),
+    *("PPM", "TGA", "PCX", "SGI", "QOI"),
+)
+"""What is decoded, whatever a file's ending says; formats that start other programs are not."""
+MAX_MEGAPIXELS = 80
 """Larger pictures are refused before decoding: a few kilobytes can claim gigapixels. Pillow itself
-warns from 89 million on."""
+warns from 89 million on. The variable REID_AUDIT_MAX_MEGAPIXELS sets another limit."""
+
+_ORIENTATION, _BITS, _MAX_SAMPLE, _WIDTH, _HEIGHT = 274, 258, 281, 256, 257
+
+Image.init()
+pillow_heif.register_heif_opener()  # Pillow reads HEIC through a plug-in that has to be named
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what fails is told once, by us
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
     """Decode a picture into RGB `(H, W, 3)` uint8.
 
-    The EXIF orientation is applied; palette, grey, CMYK and 16-bit pictures are converted (16-bit
-    by its high byte); transparency is laid over black, so that what lies under it stays unseen here
-    (`attacks.residue` looks there). Of an animation the first frame counts.
+    The EXIF orientation is applied; palette, grey, CMYK and deep pictures are converted (see
+    `audit.data.depth`); transparency is laid over black, so that what lies under it stays unseen
+    here (`attacks.residue` looks there). Of an animation the first frame counts.
 
     Raises:
-        InputError: missing, empty, not a picture, truncated, or above 80 million pixels. The
-            message names the file.
+        InputError: missing, empty, no regular file, not a picture, truncated, of a bit depth that
+            cannot be told, or above the limit of pixels. The message names the file.
     """
     try:
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty; replace or remove it.")
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InputError(
-                    f"{path}: {width} x {height} pixels, above the limit of "
-                    f"{MAX_PIXELS // 10**6} million; scale it down."
-                )
-            image.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)), dtype=np.uint8)
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError("not a file; give the path of a picture.")
+        if facts.st_size == 0:
+            raise InputError("the file is empty; replace or remove it.")
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                return _decode(path, image)
+        except UnidentifiedImageError:
+            return _decode_unknown(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; correct the path.") from None
-    except UnidentifiedImageError:
-        raise InputError(
-            f"{path}: not a picture that can be read; use PNG, JPEG, WebP, TIFF or BMP."
-        ) from None
     except Image.DecompressionBombError:
-        raise InputError(
-            f"{path}: above the limit of {MAX_PIXELS // 10**6} million pixels; scale it down."
-        ) from None
+        raise InputError(f"{path}: {_too_large()}") from None
     except PermissionError:
         raise InputError(f"{path}: may not be read; change its permissions.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow reports damaged data by any of these, according to the format.
-        raise InputError(f"{path}: damaged or cut short ({error}); replace it.") from error
+    except (
+        *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
+        *(AttributeError, AssertionError, RuntimeError, MemoryError, NotImplementedError),
+        cv2.error,
+    ) as error:
+        # Pillow reports damaged data by any of these, according to the format; libraries' messages
+        # may hold paths and line breaks.
+        told = (str(error).splitlines() or [type(error).__name__])[0].replace(str(path), "it")
+        raise InputError(f"{path}: damaged or cut short ({told[:120]}); replace it.") from error
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as a picture of a known format, whatever its name."""
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # whatever a foreign file breaks, it is no picture
+        return False
+
+
+def max_pixels() -> int:
+    """The limit of pixels a picture.
+
+    Raises:
+        InputError: REID_AUDIT_MAX_MEGAPIXELS is no positive number.
+    """
+    text = os.environ.get("REID_AUDIT_MAX_MEGAPIXELS")
+    try:
+        megapixels = float(text) if text else MAX_MEGAPIXELS
+        if not 0 < megapixels < 1e6:
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            f"REID_AUDIT_MAX_MEGAPIXELS={text!r} is no positive number; correct or unset it."
+        ) from None
+    return int(megapixels * 1e6)
+
+
+def _too_large() -> str:
+    return (
+        f"above the limit of {max_pixels() / 1e6:g} million pixels; scale it down, or raise "
+        "REID_AUDIT_MAX_MEGAPIXELS."
+    )
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > max_pixels():
+        raise InputError(f"{width} x {height} pixels, {_too_large()}")
+    if width * height == 0:
+        raise InputError("holds no pixel; replace it.")
+
+
+def _decode(path: Path, image: Image.Image) -> NDArray[np.uint8]:
+    _check_size(*image.size)
+    if image.format in ("PNG", "TIFF") and _is_deep_colour(image):
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        samples = _samples_by_opencv(path)
+        if samples is None:
+            raise InputError("16 bits a channel of a kind that cannot be read; save it with 8.")
+        return _upright(over_black(to_eight_bits(samples, _white(image))), orientation)
+    white = _white(image)
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return over_black(to_eight_bits(np.asarray(image), white))
+    return np.asarray(_to_rgb(image), dtype=np.uint8)
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether Pillow would keep the high byte alone: 16 bits a channel of more than one channel."""
+    if image.format == "TIFF":
+        bits = _tags(image).get(_BITS, ())
+        return len(bits) > 1 and max(bits) > 8
+    return any("16" in str(tile.args) for tile in getattr(image, "tile", ())) and (
+        image.mode in ("RGB", "RGBA", "LA")
+    )
+
+
+def _white(image: Image.Image) -> int | None:
+    if image.format == "TIFF":
+        tags = _tags(image)
+        return stated_white(tags.get(_MAX_SAMPLE, ()), tags.get(_BITS, ()))
+    # Pillow has scaled these two by the depth their headers state.
+    return 2**16 - 1 if image.format in ("PPM", "JPEG2000") and image.mode != "F" else None
+
+
+def _tags(image: Image.Image) -> dict[int, tuple[int, ...]]:
+    directory = getattr(image, "tag_v2", {})
+    return {tag: _integers(directory.get(tag, ())) for tag in (_BITS, _MAX_SAMPLE)}
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(int(v) for v in values if isinstance(v, int | float))
+
+
+def _decode_unknown(path: Path) -> NDArray[np.uint8]:
+    """TIFFs of a kind that Pillow does not know, such as real numbers in three channels."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        if head[:4] not in (b"II*\0", b"MM\0*"):
+            raise InputError(
+                "not a picture that can be read; use PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF, HEIC "
+                "or JPEG 2000."
+            )
+        directory = TiffImagePlugin.ImageFileDirectory_v2(head)
+        file.seek(directory.next)
+        directory.load(file)
+    _check_size(int(directory[_WIDTH]), int(directory[_HEIGHT]))
+    samples = _samples_by_opencv(path)
+    if samples is None:
+        bits = "/".join(map(str, _integers(directory.get(_BITS, ()))))
+        raise InputError(f"a TIFF of a kind that cannot be read ({bits} bits); save it with 8.")
+    white = stated_white(
+        _integers(directory.get(_MAX_SAMPLE, ())), _integers(directory.get(_BITS, ()))
+    )
+    return _upright(
+        over_black(to_eight_bits(samples, white)), int(directory.get(_ORIENTATION, 1) or 1)
+    )
+
+
+def _samples_by_opencv(path: Path) -> NDArray[np.generic] | None:
+    """All bits of every sample, grey, RGB or RGBA, as they lie in the file; None if unreadable."""
+    content = bytearray(path.read_bytes())
+    _forget_orientation(content)
+    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        return None
+    if samples.ndim == 3 and samples.shape[2] >= 3:
+        order = [2, 1, 0, 3][: samples.shape[2]]
+        samples = samples[..., order]
+    return np.asarray(samples)
+
+
+def _forget_orientation(content: bytearray) -> None:
+    """Set a TIFF's orientation tag to upright: OpenCV 5 fails on others for deep samples."""
+    if not content.startswith((b"II*\0", b"MM\0*")):
+        return
+    order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(content[at : at + size], order)
+
+    first = number(4, 4)
+    for entry in range(first + 2, first + 2 + 12 * number(first, 2), 12):
+        if number(entry, 2) == _ORIENTATION and entry + 12 <= len(content):
+            content[entry + 8 : entry + 10] = (1).to_bytes(2, order)
+
+
+def _upright(picture: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    image = Image.fromarray(picture)
+    image.getexif()[_ORIENTATION] = orientation
+    return np.asarray(ImageOps.exif_transpose(image), dtype=np.uint8)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        high_byte = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
-        return Image.fromarray(high_byte.astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        return Image.fromarray(np.asarray(image).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))

@@ -35,6 +35,8 @@ class Item:
     """Where it was anonymised, from the sidecar; empty when unknown."""
     face_width: float | None = None
     """Width in pixels of the face the operator was scaled to, from the sidecar."""
+    row: int | None = None
+    """Row of the manifest that names it, as a spreadsheet counts; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,17 @@ class Excluded:
 
 
 @dataclass(frozen=True)
+class Originals:
+    """What became of the originals that were given: how many probes met theirs, and by what."""
+
+    by_path: int = 0
+    by_name: int = 0
+    by_content: int = 0
+    unpaired: tuple[Path, ...] = ()
+    """Originals that belong to no probe."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Pictures by role, in a stable order that does not depend on the file system."""
 
@@ -59,6 +72,13 @@ class Dataset:
     background: tuple[Item, ...] = ()
     spare: tuple[Item, ...] = ()
     excluded: tuple[Excluded, ...] = ()
+    originals: Originals | None = None
+    """None when no originals were given."""
+
+    @property
+    def unmatched(self) -> tuple[Item, ...]:
+        """Probes without an original, where originals were given."""
+        return tuple(p for p in self.probes if self.originals and p.original is None)
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -92,7 +112,11 @@ class Dataset:
             name: tuple(i for i in items if (i.role, i.image_id) not in keys)
             for name, items in self.by_role().items()
         }
-        return replace(self, **kept, excluded=self.excluded + gone)
+        return replace(self.with_items(kept), excluded=self.excluded + gone)
+
+    def with_items(self, by_role: Mapping[str, tuple[Item, ...]]) -> Dataset:
+        """The dataset with other items, by the name of their field; fields not named stay."""
+        return replace(self, **by_role)  # type: ignore[arg-type]
 
     def by_role(self) -> Mapping[str, tuple[Item, ...]]:
         """Items by the name of their field."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
 from reid_audit.audit.data.folders import Bounds, pictures_in, read_folder
-from reid_audit.audit.data.items import Dataset, Excluded, Item, Role
+from reid_audit.audit.data.items import Dataset, Excluded, Item, Originals, Role
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, read_manifest
+from reid_audit.audit.data.originals import match_by_name
 from reid_audit.audit.data.sidecar import read_sidecar
 from reid_audit.metrics.errors import InputError, NothingToAudit
 
@@ -40,7 +42,7 @@ def load(
         gallery, background: folders that replace the root's pictures of that role.
         anonymized: folder that replaces the root's probes. Beside a manifest it holds the
             anonymised copies of the manifest's probes, whose own files become the originals.
-        originals: folder with the probes before anonymisation, matched by person and file stem.
+        originals: folder with the probes before anonymisation; see `audit.data.originals`.
         base: folder that paths of the root may lead to besides the root's own.
 
     Raises:
@@ -54,21 +56,28 @@ def load(
         "background": background,
         "spare": None,
     }
-    dataset = Dataset()
+    dataset, probes_in = Dataset(), anonymized
     if root is not None and root.suffix.lower() in MANIFEST_ENDINGS:
         dataset = _from_manifest(root, anonymized, Bounds(root.parent, base))
+        if anonymized is not None:
+            probes_in = anonymized
         del folders["anonymized"]
     elif root is not None:
         _check_root(root)
         originals = originals or _subfolder(root, "originals")
         folders = {name: given or _subfolder(root, name) for name, given in folders.items()}
+        probes_in = folders["anonymized"]
     for name, folder in folders.items():
         if folder is not None:
             inside_root = root is not None and folder == root / name
             bounds = Bounds(root if root and inside_root else folder, base)
             dataset = _replace_role(dataset, folder, _ROLE_OF[name], bounds)
     if originals is not None:
-        dataset = replace(dataset, probes=_match_originals(dataset.probes, originals))
+        inside_root = root is not None and originals == root / "originals"
+        bounds = Bounds(root if root and inside_root else originals, base)
+        dataset = _with_originals(dataset, probes_in, originals, bounds)
+    elif any(probe.original for probe in dataset.probes):
+        dataset = replace(dataset, originals=Originals())
     check(dataset)
     return dataset
 
@@ -86,12 +95,35 @@ def check(dataset: Dataset) -> None:
             f"No anonymised picture to audit{first}; lay the data out as {LAYOUT}, or name the "
             "folder with --anonymized."
         )
+    lost = [e for e in dataset.excluded if e.role == "gallery"]
+    if lost and not dataset.gallery:
+        raise InputError(_emptied_gallery(lost))
     if dataset.gallery and dataset.has_ground_truth and not dataset.mated:
         raise InputError(
             "No anonymised picture shows a person of the gallery: the folder names (or the "
             "manifest's column identity) must be equal in both; rename them, or leave the gallery "
             "out to have the anonymisation alone examined."
         )
+
+
+def _emptied_gallery(lost: Sequence[Excluded]) -> str:
+    """Why no gallery is left, by reason, and what to do."""
+    copies = sum(e.twin is not None for e in lost)
+    reasons = Counter(e.reason for e in lost if e.twin is None).most_common(3)
+    told = [f"{count} {_plural(count)}: {reason}" for reason, count in reasons]
+    if copies:
+        told.append(
+            f"{copies} {_plural(copies)} the same as pictures to audit: these are originals; name "
+            "them with --originals, and give other pictures of the same people as gallery"
+        )
+    return (
+        f"All {len(lost)} gallery pictures were left out, and nobody can be looked up "
+        f"({'; '.join(told)})."
+    )
+
+
+def _plural(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _first_probe(dataset: Dataset) -> Excluded | None:
@@ -118,7 +150,7 @@ def _replace_role(dataset: Dataset, folder: Path, role: Role, bounds: Bounds) ->
         items = _with_sidecar(items, folder)
     field = "probes" if role == "probe" else role
     kept = tuple(e for e in dataset.excluded if e.role != role)
-    return replace(dataset, **{field: items}, excluded=kept + excluded)
+    return replace(dataset.with_items({field: items}), excluded=kept + excluded)
 
 
 def _from_manifest(path: Path, anonymized: Path | None, bounds: Bounds) -> Dataset:
@@ -193,13 +225,13 @@ def _with_sidecar(probes: tuple[Item, ...], folder: Path) -> tuple[Item, ...]:
     return tuple(map(informed, probes))
 
 
-def _match_originals(probes: tuple[Item, ...], folder: Path) -> tuple[Item, ...]:
-    """Give each probe the original of the same person and file stem."""
-    items, _ = read_folder(folder, "probe", Bounds(folder))
-    originals: Mapping[tuple[str | None, str], Path] = {
-        (item.identity, item.path.stem): item.path for item in items
-    }
-    return tuple(
-        replace(probe, original=originals.get((probe.identity, probe.path.stem), probe.original))
-        for probe in probes
+def _with_originals(
+    dataset: Dataset, anonymized: Path | None, folder: Path, bounds: Bounds
+) -> Dataset:
+    items, excluded = read_folder(folder, "probe", bounds)
+    lost = tuple(replace(e, role="original") for e in excluded)
+    manifest = any(probe.row is not None for probe in dataset.probes)
+    probes, told = match_by_name(
+        dataset.probes, None if manifest else anonymized, folder, [item.path for item in items]
     )
+    return replace(dataset, probes=probes, originals=told, excluded=dataset.excluded + lost)

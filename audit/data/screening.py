@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from reid_audit.audit.data.decode import decode
 from reid_audit.audit.data.fingerprint import SAME_PICTURE, fingerprint, most_similar
-from reid_audit.audit.data.items import Dataset, Excluded, Item
+from reid_audit.audit.data.items import Box, Dataset, Excluded, Item
 from reid_audit.audit.data.load import check
+from reid_audit.audit.data.originals import match_by_content
 from reid_audit.metrics.errors import InputError
 
 Progress = Callable[[int, int], None]
@@ -34,14 +35,17 @@ class FileFacts:
 
 
 def scan_files(
-    items: Iterable[Item], workers: int | None = None, progress: Progress | None = None
+    dataset: Dataset, workers: int | None = None, progress: Progress | None = None
 ) -> dict[Path, FileFacts]:
-    """Digest, decode and fingerprint every file of the items, their originals included, once.
+    """Digest, decode and fingerprint every file of a dataset, its originals included, once. Of
+    originals without a probe that is done only while a probe may still find its own among them.
 
     Files that cannot be read are reported in their `problem`, never raised. `workers` is the number
     of threads (hashing and decoding release the interpreter); None is one per core.
     """
-    paths = sorted({p for item in items for p in (item.path, item.original) if p is not None})
+    named = {p for item in dataset.items for p in (item.path, item.original) if p is not None}
+    loose = dataset.originals.unpaired if dataset.originals and dataset.unmatched else ()
+    paths = sorted(named.union(loose))
     facts: dict[Path, FileFacts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for path, found in zip(paths, pool.map(examine, paths), strict=True):
@@ -80,9 +84,39 @@ def clean(dataset: Dataset, facts: Mapping[Path, FileFacts]) -> Dataset:
         if (problem := facts[item.path].problem)
     ]
     dataset = _without_bad_originals(dataset.without(unreadable), facts)
+    dataset = _within_pictures(match_by_content(dataset), facts)
     dataset = dataset.without(duplicates(dataset, facts))
     check(dataset)
     return dataset
+
+
+def _within_pictures(dataset: Dataset, facts: Mapping[Path, FileFacts]) -> Dataset:
+    """Boxes cut at the border of the picture they are in; pictures left out whose face box lies
+    outside."""
+    outside: list[Excluded] = []
+    kept: dict[str, tuple[Item, ...]] = {}
+    for name, items in dataset.by_role().items():
+        cut = []
+        for item in items:
+            width, height = facts[item.path].size
+            box = item.face_box and _cut(item.face_box, width, height)
+            if item.face_box and not box:
+                where = f"row {item.row}: " if item.row else ""
+                reason = (
+                    f"{where}face_box {','.join(map(str, item.face_box))} lies outside the picture "
+                    f"of {width} x {height} pixels; correct it"
+                )
+                outside.append(Excluded(item.image_id, item.role, item.path, reason))
+                continue
+            regions = tuple(r for region in item.regions if (r := _cut(region, width, height)))
+            cut.append(replace(item, face_box=box or None, regions=regions))
+        kept[name] = tuple(cut)
+    return replace(dataset.with_items(kept), excluded=dataset.excluded + tuple(outside))
+
+
+def _cut(box: Box, width: int, height: int) -> Box | None:
+    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
 def duplicates(dataset: Dataset, facts: Mapping[Path, FileFacts]) -> tuple[Excluded, ...]:
@@ -129,7 +163,18 @@ def _without_bad_originals(dataset: Dataset, facts: Mapping[Path, FileFacts]) ->
             lost.append(Excluded(probe.image_id, "original", probe.original, problem))
             probe = replace(probe, original=None)
         probes.append(probe)
-    return replace(dataset, probes=tuple(probes), excluded=dataset.excluded + tuple(lost))
+    told = dataset.originals
+    if told is not None:
+        broken = {
+            path: problem
+            for path in told.unpaired
+            if path in facts and (problem := facts[path].problem)
+        }
+        lost += [Excluded(path.name, "original", path, why) for path, why in broken.items()]
+        told = replace(told, unpaired=tuple(p for p in told.unpaired if p not in broken))
+    return replace(
+        dataset, probes=tuple(probes), originals=told, excluded=dataset.excluded + tuple(lost)
+    )
 
 
 def _fingerprints(facts: Mapping[Path, FileFacts], paths: Iterable[Path]) -> NDArray[np.float32]:

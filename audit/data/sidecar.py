@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reid_audit.audit.data.items import Box
+from reid_audit.metrics.documents import read_json_text
 from reid_audit.metrics.errors import InputError
 
 SIDECAR = "anonymized.json"
@@ -43,8 +44,16 @@ def read_sidecar(folder: Path) -> Sidecar | None:
     if not path.is_file():
         return None
     try:
-        return Sidecar.model_validate_json(path.read_bytes())
+        sidecar = Sidecar.model_validate_json(read_json_text(path))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(f"{path}: {field}: {first['msg']}; repair or delete it.") from error
+    for number, picture in enumerate(sidecar.pictures):
+        parts = PurePosixPath(picture.path).parts
+        if ".." in parts or "\0" in picture.path or picture.path.startswith("/"):
+            raise InputError(
+                f"{path}: pictures.{number}.path {picture.path[:80]!r} leads outside its folder; "
+                "repair or delete it."
+            )
+    return sidecar

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
-from reid_audit.audit.results.schema import Condition, Estimate, Finding, Results
+from reid_audit.audit.results.schema import Condition, Data, Estimate, Finding, Results
 from reid_audit.metrics.leakage import Leakage
 from reid_audit.metrics.stats import identities_needed
 
@@ -25,6 +26,7 @@ def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Findin
     found += [_reidentification(condition, results) for condition in results.conditions]
     found += [_effective_resolution(condition) for condition in results.conditions]
     found += _residues(leaks)
+    found += [_left_out(results.data), _duplicates(results.data), _unmatched(results.data)]
     found += [_adequacy(results), _recognizer(results), _sample(results), _authorization(config)]
     found += _manual()
     order = ("fail", "warn", "manual", "pass")
@@ -193,6 +195,60 @@ def _residues(leaks: Leaks) -> list[Finding]:
         )
         for kind, (count, example) in leaks.by_kind.items()
     ]
+
+
+def _left_out(data: Data) -> Finding | None:
+    """Files that nothing is said about: each has its reason in the results."""
+    lost = [excluded for excluded in data.excluded if not excluded.duplicate]
+    if not lost:
+        return None
+    roles = Counter(excluded.role for excluded in lost)
+    reasons = Counter(excluded.reason for excluded in lost).most_common(3)
+    return Finding(
+        id="data.left-out",
+        severity="medium",
+        status="warn",
+        title="Files were left out of the audit",
+        evidence=f"{len(lost)} files ({', '.join(f'{n} {role}' for role, n in roles.items())}); "
+        + "; ".join(f"{count} times: {reason.rstrip('.')}" for reason, count in reasons)
+        + ".",
+        recommendation="Nothing is said about these files: mend or remove them, and audit again. "
+        "`reid-audit validate` lists each with its path.",
+        values={"count": str(len(lost))},
+    )
+
+
+def _duplicates(data: Data) -> Finding | None:
+    copies = sum(excluded.duplicate for excluded in data.excluded)
+    if not copies:
+        return None
+    return Finding(
+        id="data.duplicates",
+        severity="low",
+        status="warn",
+        title="Reference pictures that are to be audited as well",
+        evidence=f"{copies} pictures of gallery, background or spare are pictures to audit too, or "
+        "their originals, and would have handed the attacker the answer; they were left out there.",
+        recommendation="None, if they were meant as originals; else give other pictures.",
+        values={"count": str(copies)},
+    )
+
+
+def _unmatched(data: Data) -> Finding | None:
+    told = data.originals
+    if told is None or not told.unmatched:
+        return None
+    return Finding(
+        id="originals.unmatched",
+        severity="low",
+        status="warn",
+        title="Pictures without an original",
+        evidence=f"{told.unmatched} of {data.probes.images} pictures met no original by path, name "
+        f"or content; {told.unpaired} originals belong to no picture.",
+        recommendation="Give the missing originals, at the same path below their folder; without "
+        "one, missed faces and the clear ceiling cannot be told.",
+        values={"count": str(told.unmatched)},
+    )
 
 
 def _adequacy(results: Results) -> Finding | None:

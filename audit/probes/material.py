@@ -63,7 +63,7 @@ def read_material(
     files = len({i.path for i in dataset.items})
     stages = [schema.Stage(name="files found", count=files + len(dataset.excluded))]
     facts = scan_files(
-        dataset.items, config.workers, lambda done, total: progress("reading files", done, total)
+        dataset, config.workers, lambda done, total: progress("reading files", done, total)
     )
     dataset = clean(dataset, facts)
     stages.append(

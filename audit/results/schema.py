@@ -84,6 +84,20 @@ class Excluded(Record):
     image: str
     role: str
     reason: str
+    duplicate: bool = False
+    """Whether it was left out for being a picture to audit as well."""
+
+
+class OriginalsCount(Record):
+    """Originals that were given: how many pictures met theirs, and by what."""
+
+    by_path: int = 0
+    by_name: int = 0
+    by_content: int = 0
+    unmatched: int = 0
+    """Pictures to audit without an original."""
+    unpaired: int = 0
+    """Originals without a picture to audit."""
 
 
 class Data(Record):
@@ -94,6 +108,8 @@ class Data(Record):
     """Other pictures of the gallery's people, to train on in a closed world."""
     stages: list[Stage] = Field(default_factory=list)
     excluded: list[Excluded] = Field(default_factory=list)
+    originals: OriginalsCount | None = None
+    """Null when no originals were given."""
     frame_sources: dict[str, int] = Field(default_factory=dict)
     """Where the probes' face positions came from: originals, manifest, anonymised, ..."""
 

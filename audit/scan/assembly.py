@@ -44,9 +44,15 @@ def assemble(
         spare=_count(material, material.spare),
         stages=[*material.stages, *_scored(conditions, attacked)],
         excluded=[
-            schema.Excluded(image=material.names.image(e.image_id), role=e.role, reason=e.reason)
+            schema.Excluded(
+                image=material.names.image(e.image_id),
+                role=e.role,
+                reason=e.reason,
+                duplicate=e.twin is not None,
+            )
             for e in material.dataset.excluded
         ],
+        originals=_originals(material),
         frame_sources=dict(material.frame_sources),
     )
     recognizer = verdict.worst_recognizer
@@ -78,6 +84,19 @@ def assemble(
             "limitations": limitations(results),
             "untested": untested(config),
         }
+    )
+
+
+def _originals(material: Material) -> schema.OriginalsCount | None:
+    told = material.dataset.originals
+    if told is None:
+        return None
+    return schema.OriginalsCount(
+        by_path=told.by_path,
+        by_name=told.by_name,
+        by_content=told.by_content,
+        unmatched=len(material.dataset.unmatched),
+        unpaired=len(told.unpaired),
     )
 
 
