@@ -127,8 +127,9 @@ def scenes(
             face = _plant(rng, picture, _read(file), name, width, planted)
             planted += [face] if face else []
         quality = int(rng.integers(80, 96))
-        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        yield np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8), planted
+        blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        coded = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        yield np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), np.uint8), planted
 
 
 def _plant(
@@ -190,5 +191,4 @@ def _touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
 
 
 def _read(file: Path) -> Picture:
-    """RGB. (Colours of the scenes are given out in this order too.)"""
     return np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR_RGB), np.uint8)

@@ -26,15 +26,11 @@ from facenet_pytorch.models.utils.detect_face import detect_face
 from numpy.typing import NDArray
 
 from reid_audit.attacks.recognition.align import MIRRORED
+from reid_audit.attacks.recognition.sizes import SMALLEST_FACE, SMALLEST_POSSIBLE
 from reid_audit.metrics.errors import InputError
 
 # MTCNN's first network sees 12 x 12 px; below this size of picture there is nothing to look at.
 SMALLEST_PICTURE = 12
-SMALLEST_FACE = 20.0
-"""Width in pixels of the smallest faces that are looked for, unless another is asked for."""
-SMALLEST_POSSIBLE = 12.0
-"""The least that may be asked for: smaller faces cannot be told from other things."""
-
 # Width in pixels to which the smallest faces are enlarged: the second network's input.
 ENLARGED = 24
 # Faces a little smaller than asked for are looked for too, since a detector's boxes scatter.

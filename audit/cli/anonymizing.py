@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reid_audit.attacks.recognition.sizes import SMALLEST_FACE, SMALLEST_POSSIBLE
 from reid_audit.audit.cli.console import out, out_json, people, progress
 
 
@@ -17,6 +18,13 @@ from reid_audit.audit.cli.console import out, out_json, people, progress
 @click.option(
     "--root", type=click.Path(path_type=Path), help="Folder that a manifest's paths may lead to."
 )
+@click.option(
+    "--smallest-face",
+    type=click.FloatRange(SMALLEST_POSSIBLE),
+    default=SMALLEST_FACE,
+    show_default=True,
+    help="Width in pixels of the smallest faces looked for.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--force", is_flag=True, help="Overwrite files that differ.")
 @click.option("--json", "as_json", is_flag=True)
@@ -26,6 +34,7 @@ def anonymize(
     method: str,
     region: str,
     root: Path | None,
+    smallest_face: float,
     seed: int,
     force: bool,
     as_json: bool,
@@ -45,6 +54,7 @@ def anonymize(
             force=force,
             progress=lambda done, total: report("anonymising", done, total),
             base=root,
+            smallest_face=smallest_face,
         )
     if as_json:
         out_json(summary.to_dict())

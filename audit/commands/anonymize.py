@@ -19,6 +19,7 @@ from reid_audit.attacks.operators import Chain, Operator
 from reid_audit.attacks.operators.codec import Codec
 from reid_audit.attacks.operators.leakage import blur_sigma
 from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.recognition.sizes import SMALLEST_FACE, SMALLEST_POSSIBLE
 from reid_audit.audit.data.decode import PICTURE_ENDINGS, decode
 from reid_audit.audit.data.folders import Bounds, pictures_in
 from reid_audit.audit.data.items import Box
@@ -44,7 +45,11 @@ class Face:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. `failed` maps a source, relative to IN, to why it was not written."""
+    """What a run did.
+
+    failed: maps a source, relative to IN, to why it was not written.
+    smallest_face: width in pixels from which faces were looked for; None where none were.
+    """
 
     spec: str
     out: Path
@@ -52,6 +57,7 @@ class Summary:
     regions: int
     warnings: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    smallest_face: float | None = None
 
     def sentence(self) -> str:
         """For a terminal."""
@@ -59,6 +65,16 @@ class Summary:
         return (
             f"{self.written} pictures written to {self.out} with {self.spec}, "
             f"{self.regions} regions anonymised{failed}. How and where: {SIDECAR} beside them."
+            f"{self._looked_for()}"
+        )
+
+    def _looked_for(self) -> str:
+        if self.smallest_face is None:
+            return ""
+        further = f" (--smallest-face {SMALLEST_POSSIBLE:g} looks further)"
+        return (
+            f" Faces were looked for from {self.smallest_face:g} pixels wide up; smaller faces "
+            f"may be missed{further if self.smallest_face > SMALLEST_POSSIBLE else ''}."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,6 +102,7 @@ def anonymize(
     force: bool = False,
     device: str = "cpu",
     base: Path | None = None,
+    smallest_face: float = SMALLEST_FACE,
 ) -> Summary:
     """Anonymise a picture, the pictures of a folder, or the probes of a manifest.
 
@@ -106,6 +123,7 @@ def anonymize(
         force: overwrite.
         device: where faces are detected.
         base: folder that a manifest's paths may lead to; default: the one it lies in.
+        smallest_face: width in pixels from which faces are detected.
 
     Raises:
         InputError: an impossible region, a source that is missing or cannot be read at all, or
@@ -117,25 +135,28 @@ def anonymize(
         raise NothingToAudit(f"{source}: holds no picture to anonymise; check the path.")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies inside {source}; choose a folder outside it.")
-    find = _finder(region, device)
+    find = _finder(region, device, smallest_face)
     steps, codec = _split_codec(operator)
     single = out.suffix.lower() in PICTURE_ENDINGS and source == jobs[0].source
     folder = out.parent if single else out
-    method = _method(operator, region, seed)
+    method = _method(operator, region, seed, smallest_face)
     known = {} if force else _known_pictures(folder / SIDECAR, method)
 
     failed: dict[str, str] = {}
     records: dict[str, dict[str, Any]] = {}
+    detected = False
     for done, job in enumerate(jobs):
         if progress is not None:
             progress(done, len(jobs))
         rng = _rng(seed, job.name)
         try:
             picture = decode(job.source)
-            faces = (region == "face" and _given(job.boxes, picture)) or find(picture)
+            given = _given(job.boxes, picture) if region == "face" else []
+            faces = given or find(picture)
         except InputError as error:
             failed[job.name] = str(error).removeprefix(f"{job.source}: ")
             continue
+        detected |= not given
         for face in faces:
             picture = steps.apply_in(picture, face.box, rng)
         content, ending = _encode(picture, codec, rng)
@@ -164,6 +185,7 @@ def anonymize(
         warnings=[f"{r['path']}: {w}" for r in records.values() for w in r["warnings"]]
         + [f"{name}: {reason}" for name, reason in failed.items()],
         failed=failed,
+        smallest_face=smallest_face if region == "face" and detected else None,
     )
 
 
@@ -199,7 +221,7 @@ def _name(path: Path, folder: Path, base: Path | None) -> str:
     return "/".join(part for part in path.relative_to(folder).parts if part != "..")
 
 
-def _finder(region: str, device: str) -> Finder:
+def _finder(region: str, device: str, smallest: float) -> Finder:
     """What finds the regions of a picture that has no boxes given.
 
     Raises:
@@ -211,11 +233,11 @@ def _finder(region: str, device: str) -> Finder:
         box = parse_box(region.removeprefix("box:"), "--region")
         return lambda picture: _clipped([Face(box)], picture)
     if region == "face":
-        return _detector(device)
+        return _detector(device, smallest)
     raise InputError(f"--region {region!r}: write face, image or box:x0,y0,x1,y1 in pixels.")
 
 
-def _detector(device: str) -> Finder:
+def _detector(device: str, smallest: float) -> Finder:
     """Detection, whose networks are loaded with the first picture that needs them."""
     loaded: list[Any] = []
 
@@ -226,7 +248,7 @@ def _detector(device: str) -> Finder:
         if not loaded:
             loaded.append(Detector(device=device))
         faces = []
-        for found in loaded[0].detect([picture])[0]:
+        for found in loaded[0].detect([picture], smallest)[0]:
             corners = np.r_[np.floor(found.box[:2]), np.ceil(found.box[2:])].astype(int).tolist()
             width = round(float(face_width(found.landmarks)), 1)
             faces.append(Face((corners[0], corners[1], corners[2], corners[3]), width))
@@ -286,7 +308,7 @@ def _rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, digest]))
 
 
-def _method(operator: Operator, region: str, seed: int) -> dict[str, Any]:
+def _method(operator: Operator, region: str, seed: int, smallest: float) -> dict[str, Any]:
     return {
         "tool": "reid-audit",
         "version": version("reid-audit"),
@@ -295,6 +317,7 @@ def _method(operator: Operator, region: str, seed: int) -> dict[str, Any]:
         "nature": str(operator.nature),
         "parameters": operator.parameters,
         "regions": region,
+        "smallest_face": smallest if region == "face" else None,
         "seed": seed,
         "metadata": "stripped",
     }

@@ -181,6 +181,9 @@ def test_a_missed_face_is_a_warning(tmp_path):
     Image.new("RGB", (96, 96), (90, 120, 90)).save(flat)
     summary = anonymize(flat, tmp_path / "out", parse("solid"))
     assert summary.warnings == [f"flat.png: {NO_FACE}"]
+    assert "from 20 pixels wide up; smaller faces may be missed" in summary.sentence()
+    told = json.loads((tmp_path / "out/anonymized.json").read_text())
+    assert told["smallest_face"] == 20
     assert read_sidecar(tmp_path / "out").pictures[0].region == ()
 
 
@@ -195,3 +198,24 @@ def test_detected_faces_of_real_pictures(shared_data, tmp_path):
     for face in record["faces"]:
         assert 75 < face["face_width"] < 115
         assert face["sigma_over_face_width"] == pytest.approx(8 / face["face_width"], rel=0.02)
+
+
+def test_sizes_of_faces_are_told_only_where_faces_were_looked_for(folder, tmp_path):
+    summary = anonymize(folder, tmp_path / "out", parse("solid"), region="image")
+    assert "pixels wide" not in summary.sentence()
+    with pytest.raises(InputError, match="12 or more"):
+        anonymize(folder, tmp_path / "less", parse("solid"), smallest_face=5)
+
+
+def test_small_faces_beside_a_large_one_are_hidden(shared_data, tmp_path):
+    """Faces 26 and 188 px wide: looking for a share of the picture leaves the small one clear."""
+    large = read(shared_data / "lfw/AJ_Cook/AJ_Cook_0001.jpg")
+    small = read(shared_data / "lfw/Aaron_Eckhart/Aaron_Eckhart_0001.jpg")
+    scene = np.full((600, 1000, 3), 120, np.uint8)
+    scene[20:520, 20:520] = np.asarray(Image.fromarray(large).resize((500, 500)))
+    scene[500:570, 900:970] = np.asarray(Image.fromarray(small).resize((70, 70)))
+    Image.fromarray(scene).save(tmp_path / "scene.png")
+    anonymize(tmp_path / "scene.png", tmp_path / "out", parse("solid"))
+    changed = read(tmp_path / "out/scene.png") != scene
+    assert changed[260:320, 230:310].any(-1).mean() > 0.9
+    assert changed[530:545, 928:943].any(-1).mean() > 0.9

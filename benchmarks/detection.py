@@ -1,0 +1,104 @@
+"""Faces found and false alarms by face width, on composed scenes of people never tuned on.
+
+    python -m benchmarks.detection ../shared/data --scenes 40 --smallest 20
+
+Prints, for each band of widths (of the box that `composed.FACE` names), the share of planted faces
+that were found with its Clopper-Pearson interval; detections that lie on no pasted head, as a share
+of the faces found; second detections on one face; seconds a scene and the process's peak memory.
+"""
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import beta
+
+from benchmarks.composed import Planted, scenes
+from reid_audit.attacks.recognition.detect import Detection, Detector
+from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
+
+BANDS = ((12, 16), (16, 20), (20, 28), (28, 60), (60, 121))
+
+
+def interval(hits: int, count: int) -> tuple[float, float]:
+    """95 % Clopper-Pearson."""
+    low = beta.ppf(0.025, hits, count - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, count - hits) if hits < count else 1.0
+    return float(low), float(high)
+
+
+def match(faces: list[Detection], planted: list[Planted]) -> tuple[set[int], int, int]:
+    """Indices of planted faces that were found, second detections of one, and false alarms."""
+    hit: set[int] = set()
+    seconds = alarms = 0
+    for face in faces:
+        x, y = (face.box[:2] + face.box[2:]) / 2
+        on = [
+            index
+            for index, plant in enumerate(planted)
+            if plant.box[0] < x < plant.box[2]
+            and plant.box[1] < y < plant.box[3]
+            and 0.5 < face.width / plant.width < 2
+        ]
+        if on:
+            seconds += on[0] in hit
+            hit.add(on[0])
+        elif not any(p.head[0] < x < p.head[2] and p.head[1] < y < p.head[3] for p in planted):
+            alarms += 1
+    return hit, seconds, alarms
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--half", choices=["development", "figures"], default="figures")
+    parser.add_argument("--scenes", type=int, default=40)
+    parser.add_argument("--each", type=int, default=14)
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 800))
+    parser.add_argument("--smallest", type=float, default=SMALLEST_FACE)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    detector = Detector()
+    widths: list[float] = []
+    found: list[bool] = []
+    seconds = alarms = 0
+    spent = 0.0
+    for picture, planted in scenes(
+        options.data,
+        options.half,
+        options.scenes,
+        (BANDS[0][0], BANDS[-1][1]),
+        tuple(options.size),
+        options.each,
+        options.seed,
+    ):
+        start = time.perf_counter()
+        faces = detector.detect([picture], options.smallest)[0]
+        spent += time.perf_counter() - start
+        hit, again, false = match(faces, planted)
+        widths += [plant.width for plant in planted]
+        found += [index in hit for index in range(len(planted))]
+        seconds, alarms = seconds + again, alarms + false
+    print("| width in pixels | faces | found | 95 % interval |\n|---|---|---|---|")
+    for low, high in BANDS:
+        band = (np.array(widths) >= low) & (np.array(widths) < high)
+        hits, count = int(np.array(found)[band].sum()), int(band.sum())
+        if count:
+            lower, upper = interval(hits, count)
+            print(f"| {low}-{high} | {count} | {hits / count:.3f} | {lower:.3f}-{upper:.3f} |")
+    print(
+        f"\n{alarms} false alarms ({alarms / max(1, sum(found)):.4f} of the faces found), {seconds} "
+        f"second detections; {spent / options.scenes:.2f} s a scene with {options.threads} threads, "
+        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+    )
+
+
+if __name__ == "__main__":
+    main()
