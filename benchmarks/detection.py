@@ -93,10 +93,11 @@ def main() -> None:
         if count:
             lower, upper = interval(hits, count)
             print(f"| {low}-{high} | {count} | {hits / count:.3f} | {lower:.3f}-{upper:.3f} |")
+    rate, each = alarms / max(1, sum(found)), spent / options.scenes
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"\n{alarms} false alarms ({alarms / max(1, sum(found)):.4f} of the faces found), {seconds} "
-        f"second detections; {spent / options.scenes:.2f} s a scene with {options.threads} threads, "
-        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+        f"\n{alarms} false alarms ({rate:.4f} of the faces found), {seconds} second detections; "
+        f"{each:.2f} s a scene with {options.threads} threads, peak {peak:.2f} GiB"
     )
 
 
