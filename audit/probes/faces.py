@@ -28,12 +28,12 @@ from reid_audit.attacks.recognition.align import (
     window_around,
 )
 from reid_audit.attacks.recognition.detect import (
-    SMALLEST_FACE,
     Detection,
     Detector,
     detector_version,
     most_prominent,
 )
+from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
