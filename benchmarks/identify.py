@@ -54,7 +54,7 @@ REGION_TOOLS = (
     "gaussian:k=41|ellipse:soft=0.6",
     "gaussian:k=81|ellipse:soft=0.3",
     "box:k=31|ellipse:soft=0.3",
-    "imagenet:r=0.1",
+    "imagenet:r=0.1,grow=0",
     "deface-blur:scale=1",
 )
 FAMILIES = (

@@ -120,7 +120,7 @@ def _identify_masked(picture: np.ndarray, found: Region, stored: int | None) -> 
     if spec is not None and not fading_box:
         spec += f"|ellipse:soft={found.soft:.2g}" if found.soft else "|ellipse"
     elif inside.family == "gaussian":
-        spec = f"imagenet:r={found.soft:.3g}"
+        spec = f"imagenet:r={found.soft:.3g},grow=0"
     shape = "soft" if fading_box else "ellipse"
     return replace(inside, region=found.box, region_shape=shape, parameters=parameters, spec=spec)
 

@@ -86,6 +86,32 @@ class Operator(ABC):
         out[y0:y1, x0:x1] = self.apply(np.ascontiguousarray(picture[y0:y1, x0:x1]), rng)
         return out
 
+    def apply_to_boxes(
+        self, picture: Picture, boxes: Sequence[Sequence[int]], rng: np.random.Generator
+    ) -> Picture:
+        """Anonymise several boxes of one picture: one after the other, except by tools whose
+        setting depends on all of them. Returns a new picture."""
+        picture = picture.copy()
+        for box in boxes:
+            picture = self.apply_in(picture, box, rng)
+        return picture
+
+    def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """The box that `apply_in` changes on a picture of `shape` (height, width): that which it
+        is given, unless the tool enlarges it. A soft edge may reach beyond."""
+        x0, y0, x1, y1 = (int(v) for v in box)
+        return x0, y0, x1, y1
+
+    def pinned(self, height: int, width: int) -> Operator:
+        """The same operation with lengths that follow from the region's size stated as they are on
+        a region of `height` x `width` pixels, and without its mask."""
+        return self
+
+    def framed(self, height: int, width: int) -> Operator:
+        """The same operator with lengths that follow from the size of the whole picture stated as
+        they are on a picture of `height` x `width` pixels."""
+        return self
+
     def transfer(self, height: int, width: int) -> np.ndarray | None:
         """Eigenvalues `(height, width)` float64 in the DCT-I basis of the region, or None where
         the operator has no linear part.
@@ -212,6 +238,24 @@ class Chain(Operator):
         for step in self.steps:
             picture = step.apply_in(picture, box, rng)
         return picture
+
+    def apply_to_boxes(
+        self, picture: Picture, boxes: Sequence[Sequence[int]], rng: np.random.Generator
+    ) -> Picture:
+        for step in self.steps:
+            picture = step.apply_to_boxes(picture, boxes, rng)
+        return picture
+
+    def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """The union of what the steps change."""
+        x0, y0, x1, y1 = zip(*(step.reach(box, shape) for step in self.steps), strict=True)
+        return min(x0), min(y0), max(x1), max(y1)
+
+    def pinned(self, height: int, width: int) -> Chain:
+        return Chain(tuple(step.pinned(height, width) for step in self.steps))
+
+    def framed(self, height: int, width: int) -> Chain:
+        return Chain(tuple(step.framed(height, width) for step in self.steps))
 
     def transfer(self, height: int, width: int) -> np.ndarray | None:
         """Product of the steps' eigenvalues; None when a step has none."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
 from reid_audit.attacks.operators.blur import box_response
+from reid_audit.attacks.operators.opencv import CvBox
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ class Deface(Operator):
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
 
-    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+    def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
         x0, y0, x1, y1 = box
         margin = np.array([x1 - x0, y1 - y0] * 2) * (self.scale - 1.0) * [-1, -1, 1, 1]
         x0, y0, x1, y1 = np.rint(np.array([x0, y0, x1, y1]) + margin).astype(int).tolist()
-        height, width = picture.shape[:2]
-        x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width - 1, x1), min(height - 1, y1)
+        height, width = shape[:2]
+        return max(0, x0), max(0, y0), min(width - 1, x1), min(height - 1, y1)
+
+    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        x0, y0, x1, y1 = self.reach(box, picture.shape)
         out = picture.copy()
         if x0 < x1 and y0 < y1:
             self._fill(out, x0, y0, x1, y1)
@@ -70,6 +74,11 @@ class DefaceBlur(Deface):
         x = (np.arange(width) - half_width) / max(half_width, 1e-9)
         inside = y[:, None] ** 2 + x[None, :] ** 2 < 1
         region[inside] = blurred[inside]
+
+    def pinned(self, height: int, width: int) -> CvBox:
+        middle = (width, height, 2 * width, 2 * height)
+        x0, y0, x1, y1 = self.reach(middle, (3 * height + 1, 3 * width + 1))
+        return CvBox(max(1, (x1 - x0) // 2), max(1, (y1 - y0) // 2))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         """Of its box, the blurred region being the whole of what is seen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import cv2
 import numpy as np
@@ -17,28 +17,16 @@ from reid_audit.attacks.operators.base import (
     Picture,
     require,
     rounded,
-    setting_text,
 )
-from reid_audit.attacks.operators.blur import box_response
 from reid_audit.attacks.operators.fill import inscribed_ellipse
-from reid_audit.attacks.operators.pillow import gaussian_response
+from reid_audit.attacks.operators.pillow import PillowGaussian, gaussian_response
 
 
 @dataclass(frozen=True)
-class Ellipse(Operator):
-    """What stands before it, pasted through the region's inscribed ellipse.
-
-    `soft` is the width of the ramp from untouched (at the rim) to anonymised, as a share of the
-    half axes; 0 is a hard edge. In the grammar: `gaussian:k=81|ellipse:soft=0.2`.
-    """
-
-    name: ClassVar[str] = "ellipse"
+class Masked(Operator):
+    """What stands before it in the grammar, `inner`, seen through a mask."""
 
     inner: Operator
-    soft: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(0 <= self.soft <= 1, f"ellipse: soft must lie in 0..1, not {self.soft:g}.")
 
     @property
     def family(self) -> str:  # type: ignore[override]
@@ -50,15 +38,15 @@ class Ellipse(Operator):
 
     @property
     def nature(self) -> Nature:  # type: ignore[override]
-        """The corners stay untouched, so nothing is erased and nothing is diagonal any more."""
+        """Something stays untouched, so nothing is erased and nothing is diagonal any more."""
         known = self.inner.nature in (Nature.LINEAR, Nature.ERASING)
         return Nature.MASKED if known else self.inner.nature
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        distance = inscribed_ellipse(*picture.shape[:2])
-        inside = (1 - distance) / self.soft if self.soft else np.where(distance <= 1, 1.0, 0.0)
-        weight = inside.clip(0, 1)[..., None]
-        return rounded(weight * self.inner.apply(picture, rng) + (1 - weight) * picture)
+    def pinned(self, height: int, width: int) -> Operator:
+        return self.inner.pinned(height, width)
+
+    def framed(self, height: int, width: int) -> Self:
+        return replace(self, inner=self.inner.framed(height, width))
 
     def transfer(self, height: int, width: int) -> np.ndarray | None:
         return self.inner.transfer(height, width)
@@ -66,73 +54,182 @@ class Ellipse(Operator):
     def noise(self, height: int, width: int) -> np.ndarray | float:
         return self.inner.noise(height, width)
 
-    def scaled(self, factor: float) -> Ellipse:  # type: ignore[override]
-        return Ellipse(self.inner.scaled(factor), self.soft)
+    def samples(self, height: int, width: int) -> tuple[int, int] | None:
+        return self.inner.samples(height, width)
 
-    def strengthened(self, factor: float) -> Ellipse:
-        return Ellipse(self.inner.strengthened(factor), self.soft)
+    def scaled(self, factor: float) -> Self:
+        return replace(self, inner=self.inner.scaled(factor))
+
+    def strengthened(self, factor: float) -> Self:
+        return replace(self, inner=self.inner.strengthened(factor))
+
+    def settings(self, full: bool = False) -> dict[str, Any]:
+        """Of the mask alone."""
+        return {k: v for k, v in super().settings(full).items() if k != "inner"}
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return self.inner.parameters | {"mask": "ellipse", "soft": self.soft}
+        own = {k: v for k, v in super().parameters.items() if k != "inner"}
+        return self.inner.parameters | {"mask": self.name} | own
 
     def __str__(self) -> str:
-        own = f"{self.name}:soft={setting_text(self.soft)}" if self.soft else self.name
-        return f"{self.inner}|{own}"
+        return f"{self.inner}|{super().__str__()}"
 
 
 @dataclass(frozen=True)
-class EgoBlur(Operator):
-    """Meta's EgoBlur: the whole frame under a box of half its size, pasted through the ellipse
-    inscribed in the face box. The kernel grows with the frame, not with the face."""
+class Ellipse(Masked):
+    """What stands before it, pasted through the region's inscribed ellipse.
 
-    name: ClassVar[str] = "egoblur"
-    family: ClassVar[str] = "box"
-    nature: ClassVar[Nature] = Nature.MASKED
+    `soft` is the width of the ramp from untouched (at the rim) to anonymised, as a share of the
+    half axes; 0 is a hard edge. In the grammar: `gaussian:k=81|ellipse:soft=0.2`.
+    """
+
+    name: ClassVar[str] = "ellipse"
+
+    soft: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.soft <= 1, f"ellipse: soft must lie in 0..1, not {self.soft:g}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
-
-    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
-        height, width = picture.shape[:2]
-        x0, y0, x1, y1 = box
-        blurred = cv2.blur(picture, (max(1, width // 2), max(1, height // 2)))
-        mask = np.zeros((height, width), np.uint8)
-        middle, axes = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
-        cv2.ellipse(mask, middle, axes, 0, 0, 360, 255, -1)
-        return np.where(mask[..., None] > 0, blurred, picture)
-
-    def transfer(self, height: int, width: int) -> np.ndarray:
-        """Of its box when the region is the frame."""
-        return box_response(height // 2, width // 2, height, width)
+        distance = inscribed_ellipse(*picture.shape[:2])
+        inside = (1 - distance) / self.soft if self.soft else np.where(distance <= 1, 1.0, 0.0)
+        weight = inside.clip(0, 1)[..., None]
+        return rounded(weight * self.inner.apply(picture, rng) + (1 - weight) * picture)
 
 
 @dataclass(frozen=True)
-class ImageNetBlur(Operator):
-    """Blurred through a blurred mask, both with Pillow's Gaussian of radius `r` times the longer
-    side of the face box (after Yang et al., "A study of face obfuscation in ImageNet", 2022)."""
+class Mask(Masked):
+    """What stands before it, blended in through a mask that OpenCV draws on the whole picture.
 
-    name: ClassVar[str] = "imagenet"
-    family: ClassVar[str] = "gaussian"
-    nature: ClassVar[Nature] = Nature.MASKED
+    `shape` is drawn round or over the box, `grow` pixels larger on each side, and smoothed by `k`
+    taps: OpenCV's Gaussian by its rule, or a triangle (`tent`). Where `core` is 1 the shape itself
+    is covered in full besides. `layer` is what the operator before it runs on: the whole picture,
+    or the region alone. Values are cut off to uint8, not rounded, as these tools do.
+    """
 
-    r: float = 0.1
+    name: ClassVar[str] = "mask"
+
+    shape: Literal["ellipse", "box"] = "ellipse"
+    grow: int = 0
+    k: int = 1
+    smooth: Literal["gaussian", "tent"] = "gaussian"
+    core: int = 0
+    layer: Literal["picture", "region"] = "picture"
 
     def __post_init__(self) -> None:
         require(
-            0 < self.r < math.inf, f"imagenet: r must be above 0 (share of the box), not {self.r}."
+            self.grow >= 0 and self.k >= 1 and self.k % 2 == 1 and self.core in (0, 1),
+            "mask: grow must be 0 or more pixels, k odd, core 0 or 1, not "
+            f"grow={self.grow}, k={self.k}, core={self.core}.",
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        whole = (0, 0, picture.shape[1], picture.shape[0])
+        layer = self.inner.apply_in(picture, whole if self.layer == "picture" else box, rng)
+        weight = self._weight(picture.shape[:2], box)[..., None]
+        return (layer * weight + picture * (1 - weight)).astype(np.uint8)
+
+    def _weight(self, shape: tuple[int, ...], box: Sequence[int]) -> np.ndarray:
+        """Share of the layer `(H, W)` float32 in [0, 1]."""
+        weight = self._draw(shape, box, self.grow)
+        if self.k > 1 and self.smooth == "gaussian":
+            weight = cv2.GaussianBlur(weight, (self.k, self.k), 0)
+        elif self.k > 1:
+            half = (self.k + 1) // 2
+            taps = (1 - np.abs(np.arange(self.k) - self.k // 2) / half) / half
+            border = cv2.BORDER_CONSTANT
+            weight = cv2.sepFilter2D(weight, cv2.CV_32F, taps, taps, borderType=border)
+        weight = weight / np.float32(255)
+        if self.core:
+            weight = np.minimum(weight + self._draw(shape, box, 0) / np.float32(255), 1)
+        return weight
+
+    def _draw(self, shape: tuple[int, ...], box: Sequence[int], grow: int) -> np.ndarray:
+        """The shape `(H, W)` float32, 255 inside."""
         x0, y0, x1, y1 = (int(v) for v in box)
+        mask = np.zeros(shape, np.float32)
+        if self.shape == "box":
+            mask[max(0, y0 - grow) : y1 + grow, max(0, x0 - grow) : x1 + grow] = 255
+            return mask
+        width, height = x1 - x0, y1 - y0
+        if self.layer == "picture":  # half axes in whole pixels
+            width, height = width // 2 * 2, height // 2 * 2
+        centre = ((x0 + x1) // 2, (y0 + y1) // 2)
+        cv2.ellipse(mask, (centre, (width + 2 * grow, height + 2 * grow), 0), 255, -1)
+        return mask
+
+    def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        x0, y0, x1, y1 = self.inner.reach(box, shape)
+        return (
+            max(0, x0 - self.grow),
+            max(0, y0 - self.grow),
+            min(shape[1], x1 + self.grow),
+            min(shape[0], y1 + self.grow),
+        )
+
+
+@dataclass(frozen=True)
+class ImageNetBlur(Operator):
+    """Blurred through a blurred mask, both with Pillow's Gaussian of radius `r` times the longer
+    side of the largest face box of the picture; the mask covers each box enlarged by `grow` of its
+    longer side (after Yang et al., "A study of face obfuscation in ImageNet", 2022)."""
+
+    name: ClassVar[str] = "imagenet"
+    family: ClassVar[str] = "gaussian"
+    nature: ClassVar[Nature] = Nature.MASKED
+
+    r: float = 0.1
+    grow: float = 0.1
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.r < math.inf, f"imagenet: r must be above 0 (share of the box), not {self.r}."
+        )
+        require(
+            0 <= self.grow < math.inf,
+            f"imagenet: grow must be 0 or more (share of the box), not {self.grow}.",
+        )
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
+
+    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        return self.apply_to_boxes(picture, [box], rng)
+
+    def apply_to_boxes(
+        self, picture: Picture, boxes: Sequence[Sequence[int]], rng: np.random.Generator
+    ) -> Picture:
+        if not len(boxes):
+            return picture.copy()
         image = Image.fromarray(picture)
-        mask = Image.new("L", image.size, 0)
-        ImageDraw.Draw(mask).rectangle((x0, y0, x1 - 1, y1 - 1), fill=255)
-        blur = ImageFilter.GaussianBlur(self.r * max(x1 - x0, y1 - y0))
-        return np.array(Image.composite(image.filter(blur), image, mask.filter(blur)))
+        clear = Image.new("L", image.size, 255)
+        draw = ImageDraw.Draw(clear)
+        for box in boxes:
+            draw.rectangle(self._enlarged(box), fill=0)  # with its far corner, as Pillow draws
+        longest = max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes)
+        blur = ImageFilter.GaussianBlur(self.r * float(longest))
+        return np.array(Image.composite(image, image.filter(blur), clear.filter(blur)))
+
+    def _enlarged(self, box: Sequence[int]) -> tuple[float, float, float, float]:
+        x0, y0, x1, y1 = (float(v) for v in box)
+        margin = self.grow * max(x1 - x0, y1 - y0)
+        return x0 - margin, y0 - margin, x1 + margin, y1 + margin
+
+    def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        x0, y0, x1, y1 = self._enlarged(box)
+        return (
+            max(0, math.floor(x0)),
+            max(0, math.floor(y0)),
+            min(shape[1], math.ceil(x1)),
+            min(shape[0], math.ceil(y1)),
+        )
+
+    def pinned(self, height: int, width: int) -> PillowGaussian:
+        return PillowGaussian(round(self.r * max(height, width), 4))
 
     def strengthened(self, factor: float) -> Self:
         return replace(self, r=float(f"{self.r * factor:.4g}"))

@@ -1,4 +1,4 @@
-"""OpenCV's filters that differ from the textbook: its Gaussian, median and motion blur."""
+"""OpenCV's filters that differ from the textbook: its Gaussian, box, median and motion blur."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import cv2
 import numpy as np
 
 from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
-from reid_audit.attacks.operators.blur import rule_kernel, rule_sigma, scaled_kernel
+from reid_audit.attacks.operators.blur import (
+    box_response,
+    rule_kernel,
+    rule_sigma,
+    scaled_kernel,
+)
 from reid_audit.attacks.operators.spectrum import kernel_response
 
 
 @dataclass(frozen=True)
 class CvGaussian(Operator):
-    """`cv2.GaussianBlur(picture, (k, k), sigma)`, where 0 leaves a value to OpenCV.
+    """`cv2.GaussianBlur(picture, (k, ky), sigma, sy)`, where 0 leaves a value to OpenCV, but for a
+    `ky` of 0, which is `k`.
 
     On uint8 OpenCV rounds the kernel to 1/256, so that its weights, and the sigma an attacker
     measures, differ from `gaussian`.
@@ -28,45 +34,98 @@ class CvGaussian(Operator):
 
     k: int = 0
     sigma: float = 0.0
+    ky: int = 0
+    sy: float = 0.0
 
     def __post_init__(self) -> None:
+        odd = self.k > 0 and self.k % 2 == 1 and self.ky >= 0 and self.ky % 2 == bool(self.ky)
         require(
-            (self.k > 0 and self.k % 2 == 1 and self.sigma >= 0)
-            or (self.k == 0 and self.sigma > 0),
+            (odd and self.sigma >= 0 and self.sy >= 0)
+            or (self.k == 0 and self.ky == 0 and self.sigma > 0),
             f"cv-gaussian: give an odd k and/or a positive sigma, not k={self.k},"
-            f"sigma={self.sigma:g}.",
+            f"sigma={self.sigma:g},ky={self.ky},sy={self.sy:g}.",
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return cv2.GaussianBlur(
-            picture, (self.k, self.k), self.sigma, borderType=cv2.BORDER_REFLECT_101
-        )
+        size, border = (self.k, self.ky or self.k), cv2.BORDER_REFLECT_101
+        return cv2.GaussianBlur(picture, size, self.sigma, sigmaY=self.sy, borderType=border)
+
+    @property
+    def _axes(self) -> tuple[tuple[int, float], tuple[int, float]]:
+        """Kernel and sigma along rows and along columns, with the sigmas that OpenCV derives."""
+        x, y = self.sigma, self.sy or self.sigma
+        ky = self.ky or self.k
+        return (self.k, x or rule_sigma(self.k)), (ky, y or rule_sigma(ky))
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """With the sigma that OpenCV derives."""
-        sigma = self.sigma or rule_sigma(self.k)
-        return {"sigma_x": sigma, "sigma_y": sigma, "kernel_size": rule_kernel(sigma)}
+        """With the sigmas that OpenCV derives."""
+        (_, x), (_, y) = self._axes
+        return {"sigma_x": x, "sigma_y": y, "kernel_size": rule_kernel(math.sqrt(x * y))}
 
     def kernel(self) -> np.ndarray:
-        """The weights in use: multiples of 1/256, the error of rounding one carried to the next
-        from the edge inwards, the middle one taking what is missing to 1."""
-        size = self.k or round(6 * self.sigma + 1) | 1
-        exact = cv2.getGaussianKernel(size, self.sigma).ravel() * 256
+        """The weights in use along rows: multiples of 1/256, the error of rounding one carried to
+        the next from the edge inwards, the middle one taking what is missing to 1."""
+        return self._kernel(self.k, self.sigma)
+
+    @staticmethod
+    def _kernel(k: int, sigma: float) -> np.ndarray:
+        size = k or round(6 * sigma + 1) | 1
+        exact = cv2.getGaussianKernel(size, sigma).ravel() * 256
         # Rounding with carried error: the partial sums are what is rounded.
         side = np.diff(np.rint(np.cumsum(exact[: size // 2])), prepend=0)
         return np.r_[side, 256 - 2 * side.sum(), side[::-1]] / 256
 
     def transfer(self, height: int, width: int) -> np.ndarray:
-        kernel = self.kernel()
-        return np.outer(kernel_response(kernel, height), kernel_response(kernel, width))
+        rows = self._kernel(self.ky or self.k, self.sy or self.sigma)
+        return np.outer(kernel_response(rows, height), kernel_response(self.kernel(), width))
 
     def scaled(self, factor: float) -> Self:
         if factor == 1:
             return self
         # OpenCV's rule for sigma is not proportional to the kernel, so sigma is stated from here.
-        kernel = scaled_kernel(self.k, factor) if self.k else 0
-        return type(self)(kernel, (self.sigma or rule_sigma(self.k)) * factor)
+        (k, x), (ky, y) = self._axes
+        kernels = [scaled_kernel(side, factor) if side else 0 for side in (k, ky)]
+        alike = (k, x) == (ky, y)
+        return type(self)(
+            kernels[0], x * factor, 0 if alike else kernels[1], 0.0 if alike else y * factor
+        )
+
+
+@dataclass(frozen=True)
+class CvBox(Operator):
+    """`cv2.blur(picture, (kx, ky))` of any size; a `ky` of 0 is `kx`. An even window lies half a
+    pixel off."""
+
+    name: ClassVar[str] = "cv-box"
+    family: ClassVar[str] = "box"
+
+    kx: int
+    ky: int = 0
+
+    def __post_init__(self) -> None:
+        require(
+            self.kx >= 1 and self.ky >= 0,
+            f"cv-box: kx must be at least 1 (pixels), and ky 0 or more, not {self.kx}, {self.ky}.",
+        )
+
+    @property
+    def nature(self) -> Nature:  # type: ignore[override]
+        """Diagonal where both sides are odd: an even window moves the picture."""
+        return Nature.LINEAR if self.kx % 2 and (self.ky or self.kx) % 2 else Nature.MASKED
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        return cv2.blur(picture, (self.kx, self.ky or self.kx))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"box_x": self.kx, "box_y": self.ky or self.kx}
+
+    def transfer(self, height: int, width: int) -> np.ndarray:
+        return box_response(self.ky or self.kx, self.kx, height, width)
+
+    def scaled(self, factor: float) -> Self:
+        return replace(self, kx=max(1, round(self.kx * factor)), ky=round(self.ky * factor))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Fewer samples: pixelation, whose tools take a block's value in four ways, and downscaling."""
+"""Fewer samples: pixelation, whose tools take a block's value in several ways, and downscaling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
 
-Sampling = Literal["mean", "bilinear", "nearest", "point"]
+Sampling = Literal["mean", "bilinear", "stepped", "nearest", "point"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class Pixelate(Operator):
     """Blocks of b x b pixels of one colour.
 
     `mode` is how a block gets its colour: `mean` of its pixels (Pillow's `reduce`), `bilinear`
-    (OpenCV's `resize`: the four pixels round its middle), `nearest` (Pillow's `resize`: the pixel
-    in its middle) or `point` (its top-left pixel, as slicing with a step does).
+    (OpenCV's `resize`: the four pixels round its middle), `stepped` (the same, asked for the
+    factor 1 / b, so that samples lie exactly b apart), `nearest` (Pillow's `resize`: the pixel in
+    its middle) or `point` (its top-left pixel, as slicing with a step does).
 
-    With `mean` and `point` blocks start at the top left and are cut off at the far edges; the two
+    With `mean` and `point` blocks start at the top left and are cut off at the far edges; the
     resizing tools share the sides out evenly into round(side / b) blocks.
     """
 
@@ -47,6 +48,11 @@ class Pixelate(Operator):
         if self.mode == "bilinear":
             reduced = cv2.resize(picture, small, interpolation=cv2.INTER_LINEAR)
             return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_NEAREST)
+        if self.mode == "stepped":
+            # OpenCV refuses to reduce a side to nothing.
+            factor_x, factor_y = (1 / min(self.b, side) for side in (width, height))
+            reduced = cv2.resize(picture, None, fx=factor_x, fy=factor_y)
+            return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_NEAREST)
         reduced = Image.fromarray(picture).resize(small, Image.Resampling.NEAREST)
         return np.array(reduced.resize((width, height), Image.Resampling.NEAREST))
 
@@ -59,6 +65,73 @@ class Pixelate(Operator):
 
     def scaled(self, factor: float) -> Self:
         return replace(self, b=max(1, round(self.b * factor)))
+
+
+@dataclass(frozen=True)
+class Grid(Operator):
+    """Reduced to `nx` x `ny` samples, whatever the region's size, and enlarged again.
+
+    `down` is how: `area` or `bilinear` (OpenCV's `resize`), or `corners` (torch's bilinear with
+    `align_corners`, whose outer samples are the corner pixels). `up` is `nearest` or `bilinear`
+    (OpenCV's), or `corners`, without rounding in between.
+    """
+
+    name: ClassVar[str] = "grid"
+    nature: ClassVar[Nature] = Nature.QUANTISING
+
+    nx: int
+    ny: int
+    down: Literal["area", "bilinear", "corners"] = "area"
+    up: Literal["nearest", "bilinear", "corners"] = "nearest"
+
+    def __post_init__(self) -> None:
+        require(
+            self.nx >= 1 and self.ny >= 1,
+            f"grid: nx and ny must be at least 1 (samples), not {self.nx}, {self.ny}.",
+        )
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        return "pixelate" if self.up == "nearest" else "downscale"
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        height, width = picture.shape[:2]
+        small = min(self.nx, width), min(self.ny, height)
+        if self.down == "corners":
+            reduced = _between_corners(picture.astype(np.float64), *small)
+        else:
+            method = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR}[self.down]
+            reduced = cv2.resize(picture, small, interpolation=method)
+        if self.up == "corners":
+            return rounded(_between_corners(reduced.astype(np.float64), width, height))
+        method = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR}[self.up]
+        return rounded(cv2.resize(reduced, (width, height), interpolation=method))
+
+    def samples(self, height: int, width: int) -> tuple[int, int]:
+        return min(self.ny, height), min(self.nx, width)
+
+    def pinned(self, height: int, width: int) -> Operator:
+        """Blocks, or samples, as large as they are on the region: a mean of both sides."""
+        side = max(1.0, math.sqrt(width * height / (self.nx * self.ny)))
+        if self.up == "nearest":
+            return Pixelate(round(side), "mean" if self.down == "area" else "bilinear")
+        return Downscale(side)
+
+    def strengthened(self, factor: float) -> Self:
+        nx, ny = (max(1, round(n / factor)) for n in (self.nx, self.ny))
+        return replace(self, nx=nx, ny=ny)
+
+
+def _between_corners(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """`(H, W, 3)` float brought to `(height, width, 3)`: linear, corner pixels onto corners."""
+    for axis, length in ((0, height), (1, width)):
+        size = picture.shape[axis]
+        at = np.linspace(0, size - 1, length) if length > 1 else np.zeros(1)
+        first = np.minimum(at.astype(int), max(size - 2, 0))
+        share = np.expand_dims(at - first, (1, 2) if axis == 0 else (0, 2))
+        second = np.minimum(first + 1, size - 1)
+        picture = (1 - share) * picture.take(first, axis) + share * picture.take(second, axis)
+    return picture
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from reid_audit.attacks.operators.base import Chain, Operator, Untouched, require
 from reid_audit.attacks.operators.blur import Box, make_gaussian
@@ -16,41 +17,52 @@ from reid_audit.attacks.operators.deface import DefaceBlur, DefaceMosaic, Deface
 from reid_audit.attacks.operators.ffmpeg import FfmpegBox, FfmpegGaussian
 from reid_audit.attacks.operators.fill import Solid
 from reid_audit.attacks.operators.ksame import KSame
-from reid_audit.attacks.operators.masked import EgoBlur, Ellipse, ImageNetBlur
+from reid_audit.attacks.operators.masked import Ellipse, ImageNetBlur, Mask, Masked
 from reid_audit.attacks.operators.move import Permute, Rotate
 from reid_audit.attacks.operators.noise import DpPix, DpSnow, Noise
-from reid_audit.attacks.operators.opencv import CvGaussian, Median, Motion
+from reid_audit.attacks.operators.opencv import CvBox, CvGaussian, Median, Motion
 from reid_audit.attacks.operators.pillow import PillowBox, PillowGaussian
-from reid_audit.attacks.operators.pixelate import Downscale, Pixelate
+from reid_audit.attacks.operators.pixelate import Downscale, Grid, Pixelate
 from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.operators.reduced import ReducedGaussian
 from reid_audit.metrics.errors import InputError
 
 GRAMMAR = "NAME:key=value,key=value|NAME:..., e.g. gaussian:k=81 or pixelate:b=16|jpeg:q=75"
 
 
-def make_ellipse(soft: float = 0.0) -> Ellipse:
-    """The mask alone; `parse` puts what stands before it inside."""
-    return Ellipse(Untouched(), soft)
+def _around(mask: type[Masked]) -> Callable[..., Masked]:
+    """A factory of the mask alone; `parse` puts what stands before it inside."""
+
+    def make(**settings: Any) -> Masked:
+        return mask(Untouched(), **settings)
+
+    own = list(inspect.signature(mask, eval_str=True).parameters.values())[1:]
+    make.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    make.__doc__ = mask.__doc__
+    return make
 
 
 _CLASSES: tuple[type[Operator], ...] = (
-    Untouched, Box, CvGaussian, Median, Motion, PillowBox, PillowGaussian, FfmpegBox,
-    FfmpegGaussian, Pixelate, Downscale, Solid, EgoBlur, ImageNetBlur, DefaceBlur, DefaceMosaic,
-    DefaceSolid, Noise, DpPix, DpSnow, KSame, Rotate, Permute, Jpeg, WebP,
+    Untouched, Box, CvBox, CvGaussian, Median, Motion, PillowBox, PillowGaussian, FfmpegBox,
+    FfmpegGaussian, ReducedGaussian, Pixelate, Grid, Downscale, Solid, ImageNetBlur, DefaceBlur,
+    DefaceMosaic, DefaceSolid, Noise, DpPix, DpSnow, KSame, Rotate, Permute, Jpeg, WebP,
 )  # fmt: skip
 _BUILT_IN: dict[str, Callable[..., Operator]] = {
     "gaussian": make_gaussian,
-    "ellipse": make_ellipse,
+    **{mask.name: _around(mask) for mask in (Ellipse, Mask)},
     **{operator.name: operator for operator in _CLASSES},
 }
 
 
 @cache
 def available() -> dict[str, Callable[..., Operator]]:
-    """Every operator by its name in the grammar: ours and those of installed packages (entry-point
-    group `reid_audit.operators`, a callable whose keyword arguments are the parameters)."""
+    """Every operator by its name in the grammar: ours, the catalogue of real tools, and those of
+    installed packages (entry-point group `reid_audit.operators`, a callable whose keyword arguments
+    are the parameters)."""
+    from reid_audit.attacks.operators.tools.operator import factories  # is written in the grammar
+
     third_party = {e.name: e.load() for e in entry_points(group="reid_audit.operators")}
-    return _BUILT_IN | third_party
+    return factories() | _BUILT_IN | third_party
 
 
 def parse(spec: str) -> Operator:
@@ -60,7 +72,7 @@ def parse(spec: str) -> Operator:
     'gaussian:k=49,sigma=7.8'
 
     A value may be a range, drawn from anew for every picture; `ellipse` pastes what stands before
-    it through an ellipse.
+    it through an ellipse, `mask` through other shapes.
 
     >>> str(parse("box:k=21..41|ellipse:soft=.1"))
     'box:k=21..41|ellipse:soft=0.1'
@@ -72,9 +84,9 @@ def parse(spec: str) -> Operator:
     steps: list[Operator] = []
     for text in spec.split("|"):
         step = _parse_step(text.strip())
-        if isinstance(step, Ellipse):
-            require(bool(steps), f"{spec!r}: ellipse needs a step before it; write {GRAMMAR}.")
-            steps = [Ellipse(_in_turn(steps), step.soft)]
+        if isinstance(step, Masked):
+            require(bool(steps), f"{spec!r}: {step.name} needs a step before it; write {GRAMMAR}.")
+            steps = [replace(step, inner=_in_turn(steps))]
         else:
             steps.append(step)
     return _in_turn(steps)
@@ -113,7 +125,7 @@ def _parse_step(step: str) -> Operator:
         raise InputError(f"{step!r}: {name} also needs {', '.join(missing)}.")
     if low == high:
         return factory(**low)
-    require(name != Ellipse.name, f"{step!r}: ellipse takes no range.")
+    require(name not in (Ellipse.name, Mask.name), f"{step!r}: {name} takes no range.")
     return Ranged(factory, factory(**low), factory(**high))
 
 

@@ -70,7 +70,7 @@ def test_an_ellipse_that_fades_is_found(stored: np.ndarray, soft: float) -> None
 
 
 def test_the_mask_of_imagenet_is_found(stored: np.ndarray) -> None:
-    blurred = apply_to_box(parse("imagenet:r=0.1"), stored, BOX, np.random.default_rng(0))
+    blurred = apply_to_box(parse("imagenet:r=0.1,grow=0"), stored, BOX, np.random.default_rng(0))
     found = find_region(blurred)
     assert found.shape == "box"
     assert found.soft == pytest.approx(0.1, abs=0.03)

@@ -6,6 +6,7 @@ import pytest
 from reid_audit.attacks.operators import Nature, available, parse
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.attacks.operators.spectrum import analyse, synthesise
+from reid_audit.attacks.operators.tools import tools
 from reid_audit.metrics.errors import InputError
 
 SPECS = [
@@ -32,8 +33,19 @@ SPECS = [
     "solid",
     "solid:v=127,shape=ellipse",
     "solid:shape=eyes",
-    "egoblur",
     "imagenet",
+    "imagenet:r=0.08,grow=0",
+    "cv-gaussian:k=7,ky=11",
+    "cv-box:kx=9",
+    "cv-box:kx=8,ky=13",
+    "reduced-gaussian:f=2.5,sigma=3,k=15",
+    "pixelate:b=8,mode=stepped",
+    "grid:nx=6,ny=8",
+    "grid:nx=6,ny=8,down=bilinear,up=bilinear",
+    "grid:nx=8,ny=8,down=corners,up=corners",
+    "cv-gaussian:k=9|mask:grow=3,k=5",
+    "gaussian:k=9|mask:shape=box,k=5,smooth=tent,core=1",
+    "cv-box:kx=20,ky=14|mask:layer=region",
     "deface-blur",
     "deface-blur:shape=box",
     "deface-mosaic:size=7",
@@ -53,6 +65,7 @@ SPECS = [
     "gaussian:sigma=4..9",
     "pixelate:b=4..12|jpeg:q=40..90",
 ]
+SPECS += [tool.name for tool in tools() if tool.name not in SPECS]
 
 
 @pytest.fixture(params=SPECS)
@@ -146,10 +159,10 @@ def test_a_scaled_linear_operator_acts_alike_on_a_larger_picture(operator):
 
 def test_a_box_changes_nothing_far_away(operator, texture):
     """Farther than any tool enlarges a box or softens a mask."""
-    picture = texture(120, 120)
-    result = apply_to_box(operator, picture, (40, 40, 60, 64), np.random.default_rng(0))
-    np.testing.assert_array_equal(result[:25], picture[:25])
-    np.testing.assert_array_equal(result[:, 90:], picture[:, 90:])
+    picture = texture(210, 210)
+    result = apply_to_box(operator, picture, (90, 90, 110, 114), np.random.default_rng(0))
+    np.testing.assert_array_equal(result[:40], picture[:40])
+    np.testing.assert_array_equal(result[:, 160:], picture[:, 160:])
 
 
 def test_an_erasing_operator_does_not_depend_on_the_face(operator, texture):
@@ -176,7 +189,7 @@ def test_an_erasing_operator_does_not_depend_on_the_face(operator, texture):
         ("motion:k=0", "odd"),
         ("cv-gaussian", "odd k"),
         ("pixelate:b=0", "at least 1"),
-        ("pixelate:b=8,mode=areal", "one of mean, bilinear, nearest, point"),
+        ("pixelate:b=8,mode=areal", "one of mean, bilinear, stepped, nearest, point"),
         ("downscale:f=0.5", "at least 1"),
         ("downscale:f=nan", "at least 1"),
         ("solid:v=300", "0..255"),
@@ -193,6 +206,16 @@ def test_an_erasing_operator_does_not_depend_on_the_face(operator, texture):
         ("pillow-gaussian:r=-2", "0 or more"),
         ("deface-blur:scale=.5", "at least 1"),
         ("imagenet:r=0", "above 0"),
+        ("imagenet:grow=-1", "0 or more"),
+        ("cv-gaussian:k=7,ky=4", "odd k"),
+        ("cv-box:kx=0", "at least 1"),
+        ("grid:nx=0,ny=4", "at least 1"),
+        ("reduced-gaussian:f=.5,sigma=3,k=5", "at least 1"),
+        ("reduced-gaussian:f=2,sigma=3,k=4", "odd"),
+        ("box:k=3|mask:k=4", "k odd"),
+        ("mask", "a step before it"),
+        ("signal-andriod", "did you mean 'signal-android'"),
+        ("signal-android:zoom=0", "above 0"),
         ("box:k=3..", "whole number"),
         ("box:k=3..8", "odd"),
         ("ellipse", "a step before it"),

@@ -255,18 +255,6 @@ def test_a_soft_ellipse_blends_towards_its_rim(texture):
     assert (np.diff(rim.mean(axis=1)) <= 0.02).all()
 
 
-def test_egoblur_blurs_by_the_frame_and_imagenet_by_the_face(texture):
-    frame = texture(120, 160)
-    box = (50, 40, 90, 90)
-    ego = apply_to_box(parse("egoblur"), frame, box, RNG)
-    assert_same(ego[65, 70], cv2.blur(frame, (80, 60))[65, 70])
-    assert_same(ego[40, 50], frame[40, 50])
-    soft = apply_to_box(parse("imagenet"), frame, box, RNG)
-    blurred = np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(5.0)))
-    assert np.abs(soft[60:70, 65:75].astype(int) - blurred[60:70, 65:75]).max() <= 1
-    assert_same(soft[:10], frame[:10])
-
-
 def test_a_range_is_drawn_anew_and_stays_inside(texture):
     ranged = parse("gaussian:k=21..41")
     drawn = [ranged.draw(np.random.default_rng(i)).kernel_x for i in range(200)]
