@@ -89,4 +89,6 @@ class ReducedGaussian(Operator):
         return {"sigma_x": sigma, "sigma_y": sigma, "f": self.f, "sigma": self.sigma, "k": self.k}
 
     def scaled(self, factor: float) -> Self:
-        return replace(self, f=max(1.0, self.f * factor))
+        """A factor under 1 is no reduction any more: its sigma is stated in the picture itself."""
+        f = self.f * factor
+        return replace(self, f=f) if f >= 1 else replace(self, f=1.0, sigma=self.sigma * f)

@@ -266,7 +266,7 @@ def identify(paths: tuple[Path, ...], as_json: bool) -> int:
         detail = f"; detail of {left:.0f} x {left:.0f} pixels left" if left is not None else ""
         out(
             f"{found['path']}: {found['family']} ({settings}) on {found['region']}, "
-            f"confidence {found['confidence']:.2f}{detail}"
+            f"confidence {found['confidence']:.2f}{detail}{_as_tool(found)}"
         )
     return 0
 
@@ -275,19 +275,49 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def _as_tool(found: dict[str, Any]) -> str:
+    from reid_audit.audit.probes.tools import in_words
+
+    words = in_words(found["tool"], len(found["tools_that_fit"]))
+    return f"; {words}" if words else ""
+
+
+@click.command()
+@click.option("--face-width", type=float, default=120.0, show_default=True, help="In pixels.")
+@click.option("--picture", default="1920x1080", show_default=True, help="Width x height, pixels.")
+@click.option("--json", "as_json", is_flag=True)
+def tools(face_width: float, picture: str, as_json: bool) -> int:
+    """Rank real anonymising tools by what their defaults leave of a face (a Markdown table)."""
+    from reid_audit.audit.commands.tools import picture_size, ranking, table
+
+    shape = picture_size(picture)
+    records = ranking(face_width, shape)
+    if as_json:
+        size = [shape[1], shape[0]]
+        out_json({"face_width": face_width, "picture": size, "tools": records})
+        return 0
+    for line in table(records):
+        out(line)
+    return 0
+
+
 CHART_WIDTH = 40
 """Characters that stand for a resolution of one face width."""
 
 
 @click.command()
-@click.option("--method", required=True, help="Anonymisation, e.g. gaussian:k=81|jpeg:q=75.")
+@click.option("--method", help="Anonymisation, e.g. gaussian:k=81|jpeg:q=75.")
+@click.option("--tool", help="Instead: a real tool at its default; see `reid-audit tools`.")
+@click.option("--picture", default="1920x1080", show_default=True, help="Of --tool: its picture.")
 @click.option("--face-width", type=float, default=150.0, show_default=True, help="In pixels.")
 @click.option("--bit-depth", type=int, default=8, show_default=True, help="Bits per channel.")
 @click.option("--target-er", type=float, help="Find the weakest setting under this resolution.")
 @click.option("--chart", is_flag=True, help="Table of weaker and stronger settings as well.")
 @click.option("--json", "as_json", is_flag=True)
 def leakage(
-    method: str,
+    method: str | None,
+    tool: str | None,
+    picture: str,
     face_width: float,
     bit_depth: int,
     target_er: float | None,
@@ -300,6 +330,13 @@ def leakage(
 
     if face_width < 8:
         raise InputError(f"--face-width {face_width:g}: give at least 8 pixels.")
+    if (method is None) == (tool is None):
+        raise click.UsageError("Give --method SPEC or --tool NAME, one of the two.")
+    if tool is not None:
+        if target_er is not None or chart or bit_depth != 8:
+            raise InputError("--tool goes with --face-width, --picture and --json alone.")
+        return _leakage_of_tool(tool, face_width, picture, as_json)
+    assert method is not None
     operator = parse(method)
     found = limit(operator, face_width, bit_depth)
     answer: dict[str, Any] = {
@@ -350,4 +387,33 @@ def leakage(
     return 0
 
 
-COMMANDS = (demo, scan, validate, identify, leakage)
+def _leakage_of_tool(name: str, face_width: float, picture: str, as_json: bool) -> int:
+    from reid_audit.audit.commands.tools import one_tool, picture_size
+
+    found = one_tool(name, face_width, picture_size(picture))
+    if as_json:
+        out_json(found | {"face_width": face_width, "picture": picture})
+        return 0
+    side = found["effective_resolution"]
+    out(
+        f"{found['title']} on a face of {face_width:g} px in a picture of {picture}: "
+        f"{found['spec']} in the box {found['box']}."
+    )
+    out(f"{found['operation']} {found['default']} {found['region']}")
+    out(
+        f"{found['words']}: effective resolution {side:.1f}, "
+        f"{found['bits_per_channel']:,.0f} bits per channel."
+    )
+    if found["precedent"]:
+        out(found["precedent"])
+    against = {"tool": "the tool itself", "description": "a second reading of its source"}
+    out(
+        f"Version {found['version']}, read on {found['read']}: {found['source']}. "
+        f"Tested against {against[found['tested']]}."
+    )
+    if found["note"]:
+        out(found["note"])
+    return 0
+
+
+COMMANDS = (demo, scan, validate, identify, leakage, tools)

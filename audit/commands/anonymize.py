@@ -157,8 +157,7 @@ def anonymize(
             failed[job.name] = str(error).removeprefix(f"{job.source}: ")
             continue
         detected |= not given
-        for face in faces:
-            picture = steps.apply_in(picture, face.box, rng)
+        picture = steps.apply_to_boxes(picture, [face.box for face in faces], rng)
         content, ending = _encode(picture, codec, rng)
         target = (out if single else folder / job.name).with_suffix(ending)
         name = target.relative_to(folder).as_posix()

@@ -10,6 +10,7 @@ from reid_audit.attacks.anonymisation import Identification, identify, read_enco
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
+from reid_audit.audit.probes.tools import fitting
 from reid_audit.metrics.errors import InputError, NothingToAudit
 from reid_audit.metrics.leakage import FRAME
 
@@ -44,9 +45,11 @@ def identify_files(paths: Sequence[Path], progress: Progress) -> list[dict[str, 
 def identify_file(path: Path) -> dict[str, Any]:
     """The record of one picture."""
     try:
-        found = identify(decode(path), read_encoded(path))
+        picture = decode(path)
+        found = identify(picture, read_encoded(path))
     except InputError as error:
         return {"path": str(path), "error": str(error)}
+    fits = fitting(found, picture.shape[:2])
     return {
         "path": str(path),
         "region": [int(v) for v in found.region],
@@ -61,6 +64,8 @@ def identify_file(path: Path) -> dict[str, Any]:
         "effective_resolution": _resolution(found),
         "confidence": found.confidence,
         "spec": found.spec,
+        "tool": fits[0].tool.title if fits else None,
+        "tools_that_fit": [fit.tool.name for fit in fits],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Literal
 
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
@@ -103,6 +104,14 @@ def _hits(rate: Estimate) -> int:
     return math.ceil((rate.value or 0.0) * rate.n_identities - 1e-6)
 
 
+def detail_left(resolution: float) -> tuple[Literal["pass", "warn", "fail"], str]:
+    """How the report judges an effective resolution: the finding's status and its words."""
+    if resolution < TARGET_RESOLUTION:
+        return "pass", f"{'Little' if resolution else 'No'} detail is left"
+    status: Literal["warn", "fail"] = "fail" if resolution >= FAILING_RESOLUTION else "warn"
+    return status, "Detail that identifies is left"
+
+
 def _effective_resolution(condition: Condition) -> Finding | None:
     anonymizer = condition.anonymizer
     resolution = anonymizer.effective_resolution
@@ -119,12 +128,13 @@ def _effective_resolution(condition: Condition) -> Finding | None:
     left = Leakage(resolution, bits or 0.0, anonymizer.predicted_psnr or 0.0)
     told = f"{told} {left.precedent}" if left.precedent else told
     values = {"condition": condition.title}
-    if resolution < TARGET_RESOLUTION:
+    status, words = detail_left(resolution)
+    if status == "pass":
         return Finding(
             id=f"resolution.{condition.id}",
             severity="info",
-            status="pass",
-            title=f"{'Little' if resolution else 'No'} detail is left: {condition.title}",
+            status=status,
+            title=f"{words}: {condition.title}",
             evidence=told,
             recommendation=(
                 "Audit again when attackers have improved; only a fill leaves nothing to restore."
@@ -135,9 +145,9 @@ def _effective_resolution(condition: Condition) -> Finding | None:
         )
     return Finding(
         id=f"resolution.{condition.id}",
-        severity="high" if resolution >= FAILING_RESOLUTION else "medium",
-        status="fail" if resolution >= FAILING_RESOLUTION else "warn",
-        title=f"Detail that identifies is left: {condition.title}",
+        severity="high" if status == "fail" else "medium",
+        status=status,
+        title=f"{words}: {condition.title}",
         evidence=told,
         recommendation=_instead(condition),
         values={**values, **_setting(condition)},

