@@ -131,15 +131,12 @@ def face_under(tool: Tool, box: Sequence[float], shape: Sequence[int]) -> Box:
     allow: the region itself where the tool enlarges nothing."""
     region = np.asarray(box, float)
     face = region.copy()
-    # On a larger canvas, lest the picture's border cut the enlarged box off.
     height, width = shape[:2]
-    canvas = (3 * height, 3 * width)
-    shift = np.array([width, height] * 2)
     for _ in range(20):
-        whole = np.rint(face + shift)
+        whole = np.rint(face)
         if whole[0] >= whole[2] or whole[1] >= whole[3]:
             break
-        change = region - (np.asarray(tool.covers(whole.astype(int), canvas)) - shift)
+        change = region - np.asarray(tool.covers(whole.astype(int), shape))
         if np.abs(change).max() < 1:
             break
         # Less than the whole difference, since the enlargement shrinks with the face.
