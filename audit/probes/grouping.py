@@ -280,13 +280,16 @@ def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
     operator, found = probe.operator, probe.identification
     family = operator.family if operator is not None else found.family if found else "unknown"
     parameters = dict(operator.parameters if operator is not None else {})
-    left = limit(operator, face_width) if operator is not None else None
+    # Lengths that follow from the processed box, on that box.
+    box = probe.region or (0, 0, probe.shape[1], probe.shape[0])
+    layer = None if operator is None else operator.pinned(box[3] - box[1], box[2] - box[0])
+    left = limit(layer, face_width) if layer is not None else None
     why = "is stated to be unknown" if probe.source == "configured" else "could not be identified"
     fits = (
         fitting(found, probe.shape) if found else stated(operator) if operator is not None else []
     )
     side = round(3 * face_width)
-    sigma = blur_sigma(operator, side, side) if operator is not None else None
+    sigma = blur_sigma(layer, side, side) if layer is not None else None
     return Anonymizer(
         family=family,
         parameters=parameters,
