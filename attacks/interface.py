@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
@@ -14,11 +14,13 @@ import numpy as np
 from reid_audit.attacks.faces import AnonymizedFaces, ClearFaces, counted
 from reid_audit.attacks.forward import ForwardModel, RelativeBox, sampled_widths
 from reid_audit.attacks.operators import Operator, parse
+from reid_audit.attacks.options import NoOptions, read_options
 from reid_audit.attacks.pictures import Picture
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.metrics.errors import InputError
 
 if TYPE_CHECKING:
+    from reid_audit.attacks.networks.checkpoint import Checkpoint
     from reid_audit.attacks.recognition.interface import Recognizer
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Attack",
     "AttackInfo",
     "AttackOutput",
+    "BaseAttack",
     "ClearFaces",
     "Context",
     "Picture",
@@ -136,7 +139,8 @@ class Context:
     recognizer: the network that scores; its embedding is the target of restoration.
     trainable: recogniser a student may start from; None where none is installed.
     cache: folder for recomputable intermediate arrays, or None.
-    options: tuning chosen on development people, by name.
+    checkpoints: trained attackers that were given, by the name of the attack that they were
+        trained for; where there is none, the one that comes with the program or none is used.
     others: the run's other recognisers, among which a checkpoint finds the one it was made from.
     """
 
@@ -147,7 +151,7 @@ class Context:
     device: str = "cpu"
     cache: Path | None = None
     progress: Progress = lambda what, done, total: None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     others: tuple[Recognizer, ...] = ()
 
     @classmethod
@@ -161,6 +165,7 @@ class Context:
         seed: int = 0,
         device: str = "cpu",
         cache: Path | None = None,
+        checkpoints: Mapping[str, Checkpoint | Path | str] | None = None,
     ) -> Self:
         """A context from what an attacker believes and what they hold.
 
@@ -175,11 +180,13 @@ class Context:
             seed: of everything random, together with the pictures' ids.
             device: where networks run, cpu or cuda.
             cache: folder for intermediate arrays that can be made again.
+            checkpoints: folders that `reid-audit train` made, by the attack's name.
 
         Raises:
-            InputError: an operator or recogniser that does not exist.
+            InputError: an operator, recogniser or checkpoint that does not exist.
             MissingWeights: the recogniser's weights are not installed.
         """
+        from reid_audit.attacks.networks.checkpoint import find
         from reid_audit.attacks.recognition.recognizers import load_recognizer
 
         def loaded(network: Recognizer | str) -> Recognizer:
@@ -197,7 +204,15 @@ class Context:
             if 2 * whole.sum() <= len(probes):
                 box = RelativeBox.measure(probes.regions, probes.landmarks)
         forward = ForwardModel(believed, widths, box)
-        return cls(forward, scoring, start if start.trainable else None, seed, device, cache)
+        return cls(
+            forward,
+            scoring,
+            start if start.trainable else None,
+            seed,
+            device,
+            cache,
+            checkpoints={name: find(name, given) for name, given in (checkpoints or {}).items()},
+        )
 
     def __repr__(self) -> str:
         where = "whole picture" if self.forward.box is None else "region"
@@ -278,7 +293,11 @@ class AttackOutput:
 
 
 class Attack(Protocol):
-    """An attacker: learn from the reference, then attack probes. `run` does not change it."""
+    """An attacker: learn from the reference, then attack probes. `run` does not change it.
+
+    One with something to set names a frozen dataclass `Options` (`attacks.options`) and takes its
+    fields as keyword arguments; ours inherit that from `BaseAttack`.
+    """
 
     info: ClassVar[AttackInfo]
 
@@ -314,6 +333,28 @@ class Attack(Protocol):
             sklearn.exceptions.NotFittedError: `fit` was not called before.
         """
         ...
+
+
+class BaseAttack:
+    """What our attacks share: options by keyword, checked, and a short text."""
+
+    info: ClassVar[AttackInfo]
+    Options: ClassVar[type] = NoOptions
+
+    def __init__(self, **options: object) -> None:
+        """
+        Raises:
+            InputError: an option that the attack has not, or a value of a wrong type or range.
+        """
+        self.options: Any = read_options(self.Options, options, self.info.name)
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{own.name}={value!r}"
+            for own in fields(self.Options)
+            if (value := getattr(self.options, own.name)) != own.default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
 
 def require_fitted(attack: Attack) -> None:

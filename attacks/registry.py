@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 
 from reid_audit.attacks.interface import Attack
+from reid_audit.attacks.options import NoOptions, Option, declared, read_options
 from reid_audit.metrics.errors import InputError
 
 # In the order of the ladder, weakest first; named, so that listing them loads no network library.
@@ -33,6 +35,23 @@ def names() -> tuple[str, ...]:
     """Every attack that can be asked for, ours in the order of the ladder."""
     added = sorted(entry.name for entry in entry_points(group=GROUP))
     return (*_BUILT_IN, *(name for name in added if name not in _BUILT_IN))
+
+
+def make_attack(name: str, options: Mapping[str, object]) -> Attack:
+    """An attack of that name with these options, not fitted.
+
+    Raises:
+        InputError: no such attack, or an option that it does not take.
+    """
+    made = attack_class(name)
+    if not hasattr(made, "Options"):  # of another package, with nothing to set
+        read_options(NoOptions, options, name)
+    return made(**options)
+
+
+def options_of(attack: type[Attack]) -> tuple[Option, ...]:
+    """What can be set about an attack."""
+    return declared(getattr(attack, "Options", NoOptions))
 
 
 def attack_class(name: str) -> type[Attack]:

@@ -34,22 +34,21 @@ def fit_together(given: Mapping[str, Checkpoint], recognizers: Sequence[Recogniz
     """
     from reid_audit.attacks.direct.trained import suits
 
-    for option, checkpoint in given.items():
+    for name, checkpoint in given.items():
         try:
             suits(checkpoint, recognizers)
         except NotApplicable as error:
-            name = option.removesuffix("_checkpoint")
             raise InputError(f"--checkpoint {name}: {error}.") from None
 
 
 def checkpoints(config: AuditConfig) -> dict[str, Checkpoint]:
-    """The trained attackers that were given, as attacks' options; a work unit's key holds their
-    digests. The folder `shipped` means the one that comes with the program.
+    """The trained attackers that were given, by attack; a work unit's key holds their digests. The
+    folder `shipped` means the one that comes with the program.
 
     Raises:
         InputError: a folder holds no checkpoint of that attack, or none is shipped.
     """
     return {
-        f"{name}_checkpoint": find(name, None if folder == SHIPPED else folder)
+        name: find(name, None if folder == SHIPPED else folder)
         for name, folder in sorted(config.checkpoints.items())
     }

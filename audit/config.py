@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from reid_audit.metrics.documents import read_yaml
+from reid_audit.metrics.documents import read_yaml, yaml_of
 from reid_audit.metrics.errors import InputError
 
 ENV_PREFIX = "REID_AUDIT_"
@@ -26,7 +26,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "full": {
         "attacks": _FULL,
         "recognizers": ("auto",),
-        "student_epochs": 18,
+        "options": {"student": {"epochs": 18}, "fusion": {"epochs": 18}},
         "worlds": ("closed", "open"),
     },
 }
@@ -38,9 +38,21 @@ OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "waivers", "cache"}
 SHIPPED = "shipped"
 """In the place of a checkpoint's folder: the one that comes with the program."""
 
-OPTIONS: Mapping[str, str] = {"checkpoints": "checkpoint"}
+OPTIONS: Mapping[str, str] = {"checkpoints": "checkpoint", "options": "option"}
 """Command-line options that are not called as their field is."""
 
+SHORT: Mapping[str, tuple[str, ...]] = {
+    "student": ("student", "fusion"),
+    "parrot": ("parrot-tuned",),
+    "revelio": ("revelio", "revelio-vote"),
+    "posterior": ("posterior",),
+    "flow": ("flow",),
+}
+"""First word of an option in one word, such as `revelio_rounds`, and the attacks it is set for."""
+STUDENT_EPOCHS = "student_epochs"
+"""A setting that is short for the option of that name."""
+
+AttackOptions = dict[str, dict[str, Any]]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -80,9 +92,9 @@ class AuditConfig(BaseModel):
     """Whether background people of known identity stand in the gallery as well."""
     cache: str | None = None
     """Folder for intermediate arrays that several runs may share; None keeps them in the run."""
-    student_epochs: int = Field(9, ge=1)
-    options: dict[str, int | float | str] = Field(default_factory=dict)
-    """Tuning of single attacks, such as `revelio_rounds: 3`; docs/attackers.md names them."""
+    options: AttackOptions = Field(default_factory=dict)
+    """Tuning of single attacks, such as `revelio: {rounds: 3}`; `reid-audit info NAME` names what
+    there is. In one word, `revelio_rounds: 3` sets it for `revelio-vote` as well."""
     checkpoints: dict[str, str] = Field(default_factory=dict)
     """Folders of trained attackers by attack, instead of the shipped ones; `shipped` names the
     student's, which otherwise is trained in the run."""
@@ -101,6 +113,11 @@ class AuditConfig(BaseModel):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _known_options(cls, value: object) -> AttackOptions:
+        return options_by_attack(value)
 
     @field_validator("checkpoints", mode="before")
     @classmethod
@@ -123,6 +140,67 @@ class AuditConfig(BaseModel):
         return tuple(dict.fromkeys(value))
 
 
+def options_by_attack(given: object) -> AttackOptions:
+    """Options by attack and then by name, checked against what each attack declares.
+
+    Args:
+        given: `{attack: {option: value}}`, options in one word (`{"revelio_rounds": 3}`), or as on
+            the command line, `ATTACK.OPTION=VALUE`.
+
+    Raises:
+        InputError: no such attack or option (the nearest is named), or a wrong value.
+    """
+    if isinstance(given, str):
+        given = [part for part in given.split(",") if part.strip()]
+    if isinstance(given, tuple | list):
+        pairs: dict[str, Any] = {}
+        for part in map(str, given):
+            name, equals, value = part.partition("=")
+            attack, dot, option = name.strip().rpartition(".")
+            if not equals or not dot:
+                raise InputError(f"{part!r}: write ATTACK.OPTION=VALUE, e.g. revelio.rounds=3.")
+            pairs.setdefault(attack, {})[option] = yaml_of(value, part)
+        given = pairs
+    if not isinstance(given, Mapping):
+        raise InputError(f"write ATTACK: {{OPTION: VALUE}} lines, not {given!r}.")
+    found: AttackOptions = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            found.setdefault(str(name), {}).update(value)
+            continue
+        prefix, _, option = str(name).partition("_")
+        if prefix not in SHORT or not option:
+            raise InputError(
+                f"{name!r}: write ATTACK: {{OPTION: VALUE}}, e.g. revelio: {{rounds: 3}}."
+            )
+        for attack in SHORT[prefix]:
+            found.setdefault(attack, {}).setdefault(option, value)
+    if found:
+        from reid_audit.attacks.registry import make_attack
+
+        for attack, options in found.items():
+            make_attack(attack, options)
+    return found
+
+
+def joined_options(layers: Sequence[Mapping[str, Any]]) -> AttackOptions:
+    """The options of several layers of settings, where later ones win; `student_epochs` is one.
+
+    Raises:
+        InputError: as `options_by_attack`.
+    """
+    joined: AttackOptions = {}
+    for layer in layers:
+        given = options_by_attack(layer.get("options") or {})
+        if (epochs := layer.get(STUDENT_EPOCHS)) is not None:
+            value = yaml_of(epochs, STUDENT_EPOCHS) if isinstance(epochs, str) else epochs
+            for attack, options in options_by_attack({STUDENT_EPOCHS: value}).items():
+                given[attack] = {**options, **given.get(attack, {})}
+        for attack, options in given.items():
+            joined[attack] = {**joined.get(attack, {}), **options}
+    return joined
+
+
 def resolve(
     cli: Mapping[str, Any], env: Mapping[str, str] | None = None, file: Path | None = None
 ) -> AuditConfig:
@@ -136,7 +214,8 @@ def resolve(
     Raises:
         InputError: an unknown or impossible field; the message says where it was set.
     """
-    variables = {ENV_PREFIX + name.upper(): name for name in AuditConfig.model_fields}
+    names = (*AuditConfig.model_fields, STUDENT_EPOCHS)
+    variables = {ENV_PREFIX + name.upper(): name for name in names}
     layers: list[tuple[str, dict[str, Any]]] = [
         ("", {name: value for name, value in cli.items() if value is not None}),
         ("", {variables[name]: v for name, v in (env or {}).items() if name in variables and v}),
@@ -151,7 +230,20 @@ def resolve(
             origin.setdefault(name, label[place] if place < 2 else f"{source}: {name}")
             settings.setdefault(name, value)
     preset = PRESETS.get(str(settings.get("profile", "standard")), {})
-    return _validate({**preset, **settings}, origin)
+    lowest_first = [preset, *(values for _, values in reversed(layers))]
+    settings = {**preset, **settings}
+    if settings.get("options") or settings.get(STUDENT_EPOCHS) is not None:
+        settings["options"] = _named_options(lowest_first, origin)
+    settings.pop(STUDENT_EPOCHS, None)
+    return _validate(settings, origin)
+
+
+def _named_options(layers: Sequence[Mapping[str, Any]], origin: Mapping[str, str]) -> AttackOptions:
+    try:
+        return joined_options(layers)
+    except InputError as error:
+        where = origin.get("options", origin.get(STUDENT_EPOCHS, "options"))
+        raise InputError(f"{where}: {error}") from None
 
 
 def load_config(path: Path) -> AuditConfig:

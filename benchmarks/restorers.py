@@ -28,9 +28,10 @@ from reid_audit.attacks.networks.frame import cut
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.align import crop, face_width
 from reid_audit.attacks.recognition.recognizers import load_recognizer
-from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.registry import make_attack
 from reid_audit.attacks.restoration.restorer import RestoringAttack, frame_size
 from reid_audit.attacks.vectors import unit
+from reid_audit.audit.config import options_by_attack
 from reid_audit.audit.data import decode
 from reid_audit.audit.probes.faces import FaceFinder
 
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--spec", default="gaussian:k=81")
     parser.add_argument("--people", type=int, help="At most so many; default all.")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--option", action="append", default=[], metavar="ATTACK.OPTION=VALUE")
     parser.add_argument("--values", type=Path, help="Parquet of every picture's values.")
     options = parser.parse_args()
     clear = faces(options.data, options.people)
@@ -79,8 +80,8 @@ def main() -> None:
     shown = clear.select(np.flatnonzero(later))
     operator, recognizer = parse(options.spec), load_recognizer("dlib")
     forward = ForwardModel(operator, (float(np.median(face_width(clear.landmarks))),))
-    tuning = {name: float(value) for name, _, value in (o.partition("=") for o in options.option)}
-    context = Context(forward, recognizer, options=tuning)
+    tuning = options_by_attack(options.option)
+    context = Context(forward, recognizer)
     linear = Restorer.fit(forward, clear.select(np.flatnonzero(~later)), context)
     originals = [shown.load(index) for index in range(len(shown))]
     rngs = [context.rng(name) for name in shown.ids]
@@ -97,7 +98,7 @@ def main() -> None:
     }
     size = 64
     for name, _, folder in (given.partition("=") for given in options.checkpoint):
-        attack = attack_class(name)()
+        attack = make_attack(name, tuning.get(name, {}))
         assert isinstance(attack, RestoringAttack)
         attack.linear_, attack.checkpoint_ = linear, find(name, folder)
         attack.objective_ = attack.load(attack.checkpoint_, context)

@@ -8,6 +8,7 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     Context,
     Reference,
     require_fitted,
@@ -16,7 +17,7 @@ from reid_audit.attacks.linear.views import View, Views
 from reid_audit.attacks.vectors import per_person, unit
 
 
-class DegradedGallery:
+class DegradedGallery(BaseAttack):
     """Put the gallery through the identified operator and compare like with like.
 
     The idea is parrot recognition without training (McPherson et al. 2016, Newton et al. 2005).

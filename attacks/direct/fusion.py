@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
+from annotated_types import Ge
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -15,12 +16,15 @@ from reid_audit.attacks.interface import (
     Attack,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     ClearFaces,
     Context,
     Reference,
     require_fitted,
 )
-from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.networks.distillation import EPOCHS
+from reid_audit.attacks.options import option
+from reid_audit.attacks.registry import make_attack
 
 MEMBERS = ("degraded-gallery", "ridge", "student")
 HELD_OUT = 150
@@ -29,7 +33,14 @@ HELD_OUT_SHARE = 0.1
 members must lose little to learn from."""
 
 
-class Fusion:
+@dataclass(frozen=True)
+class FusionOptions:
+    """What can be set about a fusion."""
+
+    epochs: Annotated[int, Ge(1)] = option(EPOCHS, "how often its student sees each face")
+
+
+class Fusion(BaseAttack):
     """The ladder's scores, standardised per probe and summed with the weights under which people
     who were kept out of all training are named most surely. Summed with equal weights, a weak
     member costs more than it brings."""
@@ -42,11 +53,14 @@ class Fusion:
         yields=frozenset({"scores"}),
         trained=True,
     )
+    Options = FusionOptions
+    options: FusionOptions
 
     def fit(self, reference: Reference, context: Context) -> Self:
         held = hold_out(reference)
+        own = {"student": {"epochs": self.options.epochs}}
         self.members_: list[Attack] = [
-            attack_class(name)().fit(held.reference, context) for name in MEMBERS
+            make_attack(name, own.get(name, {})).fit(held.reference, context) for name in MEMBERS
         ]
         column = {person: index for index, person in enumerate(held.reference.people)}
         self.columns_ = np.array([column[person] for person in reference.people])

@@ -8,13 +8,14 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     Context,
     Reference,
     require_fitted,
 )
 
 
-class Naive:
+class Naive(BaseAttack):
     """The recogniser on the anonymised pictures: what a passer-by with software gets."""
 
     info: ClassVar[AttackInfo] = AttackInfo(

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
+from annotated_types import Ge
 
 from reid_audit.attacks.direct.trained import EVALUATIONS, Seer
-from reid_audit.attacks.direct.tuning import tune
+from reid_audit.attacks.direct.tuning import EPOCHS, tune
 from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     Context,
     Reference,
     require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
 from reid_audit.attacks.networks.arcface import train_head
-from reid_audit.attacks.networks.checkpoint import find
 from reid_audit.attacks.networks.distillation import Network, refuse_constant
+from reid_audit.attacks.options import option
 from reid_audit.attacks.training.parrot import ParrotEmbedder
 from reid_audit.attacks.vectors import per_person, unit
 
 PAPER = "McPherson, Shokri, Shmatikov 2016; Revelio, section 5.2"
 
 
-class Parrot:
+class Parrot(BaseAttack):
     """Additive-angular-margin head (ArcFace, Deng et al. 2019, eq. 3) on features of the anonymised
     gallery, as in Revelio's baseline (section 5.2); a probe's score for a person is the cosine to
     that person's class weight. Features are the frozen recogniser's or, given a checkpoint of
@@ -63,12 +66,12 @@ class Parrot:
 
     def _learn(self, reference: Reference, context: Context) -> np.ndarray:
         """Unit features `(N, d)` of the gallery as the attacker sees it."""
-        given = context.options.get("parrot_checkpoint")
+        given = context.checkpoints.get("parrot")
         if given is None:
             self.views_ = Views.of(reference, context)
             every = self.views_.embeddings(reference.faces, View.ANONYMIZED)
             return unit(every)[list(reference.gallery)]
-        seer = Seer.of(find("parrot", given), ParrotEmbedder, reference, context)
+        seer = Seer.of(given, ParrotEmbedder, reference, context)
         self.seer_, gallery = seer, reference.faces.select(reference.gallery)
         return seer.embed_anonymized(gallery) if seer.pairs is None else seer.embed_clear(gallery)
 
@@ -77,6 +80,13 @@ class Parrot:
         if self.seer_ is not None:
             return self.seer_.embed(probes)
         return unit(self.views_.probe_embeddings(probes, View.ANONYMIZED))
+
+
+@dataclass(frozen=True)
+class TunedParrotOptions:
+    """What can be set about a parrot that is tuned in the run."""
+
+    epochs: Annotated[int, Ge(1)] = option(EPOCHS, "how often it sees each face")
 
 
 class TunedParrot(Parrot):
@@ -93,6 +103,8 @@ class TunedParrot(Parrot):
         trained=True,
         paper=PAPER,
     )
+    Options = TunedParrotOptions
+    options: TunedParrotOptions
 
     def _learn(self, reference: Reference, context: Context) -> np.ndarray:
         start, rows = context.trainable, np.array(reference.training)
@@ -107,7 +119,7 @@ class TunedParrot(Parrot):
         classes = per_person(seen[rows] - centre, names, people)
         column = {person: index for index, person in enumerate(people)}
         labels = np.array([column[name] for name in names])
-        tune(self.network_, classes, crops, rows, labels, context)
+        tune(self.network_, classes, crops, rows, labels, context, self.options.epochs)
         refuse_constant(self.network_, crops)
         gallery = np.array(reference.gallery)
         parts = np.array_split(gallery, len(gallery) // 256 + 1)  # crops may be a memory map

@@ -11,6 +11,7 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     Context,
     Reference,
     require_fitted,
@@ -21,7 +22,7 @@ from reid_audit.attacks.vectors import per_person, unit
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
-class Ridge:
+class Ridge(BaseAttack):
     """Least squares from the embeddings of the anonymised and of the Wiener-restored face to the
     embedding of the clear face; seconds of training, no network.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
+from annotated_types import Ge
 from safetensors.torch import load_file
 from sklearn.linear_model import Ridge as LeastSquares
 
@@ -14,21 +16,23 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     ClearFaces,
     Context,
     Reference,
     require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
-from reid_audit.attacks.networks.checkpoint import find, write_tensors
+from reid_audit.attacks.networks.checkpoint import write_tensors
 from reid_audit.attacks.networks.distillation import (
+    EPOCHS,
     POSES,
     VERSION,
     Network,
     distill,
-    epochs,
     refuse_constant,
 )
+from reid_audit.attacks.options import option
 from reid_audit.attacks.vectors import per_person, unit
 from reid_audit.metrics.cache import entry
 
@@ -46,7 +50,14 @@ GALLERY_CROPS = 3
 """Of the times that a gallery face was anonymised, those whose embeddings are averaged."""
 
 
-class Student:
+@dataclass(frozen=True)
+class StudentOptions:
+    """What can be set about a student that is trained in the run."""
+
+    epochs: Annotated[int, Ge(1)] = option(EPOCHS, "how often it sees each face")
+
+
+class Student(BaseAttack):
     """A trainable recogniser, fine-tuned on restored faces towards the clear embedding of the
     scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen; probes are averaged
     over poses and mirror images. Scored like the ridge map: against the clear gallery and against
@@ -63,16 +74,17 @@ class Student:
         trained=True,
         from_pairs=True,
     )
+    Options = StudentOptions
+    options: StudentOptions
     trained_: TrainedStudent | None = None
 
     def fit(self, reference: Reference, context: Context) -> Self:
-        if (given := context.options.get("student_checkpoint")) is not None:
-            checkpoint = find("student", given)
-            self.trained_ = TrainedStudent(checkpoint, CLEAR_SHARE).fit(reference, context)
+        if (given := context.checkpoints.get("student")) is not None:
+            self.trained_ = TrainedStudent(given, CLEAR_SHARE).fit(reference, context)
             return self
         assert context.trainable is not None, "the caller checks info.needs"
         self.views_, self.start_ = Views.of(reference, context), context.trainable
-        self.faces_, self.falls_ = reference.faces, falls(reference.faces, epochs(context))
+        self.faces_, self.falls_ = reference.faces, falls(reference.faces, self.options.epochs)
         clear = unit(self.views_.embeddings(reference.faces, View.CLEAR))
         rows, gallery = np.array(reference.training), np.array(reference.gallery)
         self.centre_ = clear[rows].mean(axis=0)
@@ -84,7 +96,7 @@ class Student:
             self.network_.load_state_dict(load_file(path))
         else:
             people = np.array(reference.faces.identities)
-            distill(self.network_, self._crops, target, people, rows, context)
+            distill(self.network_, self._crops, target, people, rows, context, self.options.epochs)
         self.network_.eval()
         refuse_constant(self.network_, self._crops(0))
         if path is not None and not stored:
@@ -141,7 +153,7 @@ class Student:
         rows = ",".join(map(str, reference.training))
         parts = [reference.faces.key, rows, self.views_.restorer.key, str(context.seed)]
         parts += [self.start_.digest, context.recognizer.digest, str(VERSION)]
-        parts += [str(epochs(context))]
+        parts += [str(self.options.epochs)]
         return entry(context.cache, "student", parts, "safetensors")
 
 

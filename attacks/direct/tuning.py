@@ -23,13 +23,13 @@ def tune(
     rows: np.ndarray,
     labels: np.ndarray,
     context: Context,
+    epochs: int = EPOCHS,
 ) -> None:
     """Train `network` in place on `crops[rows]` (uint8), ArcFace over people; the head is dropped.
 
     Args:
         classes: `(P, d)` class weights to begin with. labels: `(len(rows),)` who is shown.
     """
-    epochs = int(context.options.get("parrot_epochs", EPOCHS))
     per_epoch = max(1, len(rows) // BATCH)
     steps = epochs * per_epoch
     order = np.random.default_rng([context.seed, 2])

@@ -27,6 +27,7 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     ClearFaces,
     Context,
     Picture,
@@ -204,7 +205,7 @@ def prior_restorer(reference: Reference, context: Context) -> Restorer:
     return Restorer.fit(context.forward, reference.faces.select(rows), context)
 
 
-class Wiener:
+class Wiener(BaseAttack):
     """Restore in closed form, then recognise."""
 
     info: ClassVar[AttackInfo] = AttackInfo(

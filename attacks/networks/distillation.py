@@ -131,6 +131,7 @@ def distill(
     people: np.ndarray,
     rows: np.ndarray,
     context: Context,
+    epochs: int = EPOCHS,
 ) -> None:
     """Train in place on the `rows` of each epoch's crops towards unit `target[rows]`.
 
@@ -140,10 +141,11 @@ def distill(
 
     Args:
         people: `(N,)` who each row of the crops and of `target` shows.
+        epochs: how often each face is seen.
     """
     order = np.random.default_rng([context.seed, 1])
     per_epoch = max(1, len(rows) // BATCH)
-    steps = epochs(context) * per_epoch
+    steps = epochs * per_epoch
     optimizer = torch.optim.AdamW(network.parameters(), lr=network.rate(steps), weight_decay=0.01)
     warm_up = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -190,11 +192,6 @@ def refuse_constant(network: Network, crops: np.ndarray) -> None:
             "the network learnt to answer every face alike: its training broke down, or nothing "
             "tells these faces apart; it is evidence of neither, and another seed may mend it"
         )
-
-
-def epochs(context: Context) -> int:
-    """How many times a student sees each face."""
-    return int(context.options.get("student_epochs", EPOCHS))
 
 
 def half_precision(device: torch.device) -> torch.autocast:

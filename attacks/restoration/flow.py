@@ -9,10 +9,12 @@ Flow, section 3).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
@@ -20,6 +22,7 @@ from reid_audit.attacks.interface import AttackInfo, Context
 from reid_audit.attacks.networks.checkpoint import Checkpoint, find
 from reid_audit.attacks.networks.frame import FrameEmbedder
 from reid_audit.attacks.networks.unet import STEPS, UNet, strength
+from reid_audit.attacks.options import option
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.restoration.mmse import IDENTITY, Regression, errors
 from reid_audit.attacks.restoration.restorer import NEEDS, YIELDS, RestoringAttack
@@ -112,9 +115,15 @@ class FlowObjective:
         return start, start + JITTER * noise.normal(*start.shape[1:])
 
 
+@dataclass(frozen=True)
+class FlowOptions:
+    """What can be set about the flow."""
+
+    steps: Annotated[int, Ge(1)] = option(EULER, "Euler steps from the mean to a likely face")
+
+
 class Flow(RestoringAttack):
-    """From the regression's picture along a learnt flow to a likely face; option `flow_steps` sets
-    the number of Euler steps."""
+    """From the regression's picture along a learnt flow to a likely face."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="flow",
@@ -126,10 +135,12 @@ class Flow(RestoringAttack):
         from_pairs=True,
     )
     objective = FlowObjective
+    Options = FlowOptions
+    options: FlowOptions
 
     def load(self, checkpoint: Checkpoint, context: Context) -> Objective:
         made = super().load(checkpoint, context)
-        made.steps = int(context.options.get("flow_steps", EULER))
+        made.steps = self.options.steps
         self.evaluations = made.steps + 1
         return made
 

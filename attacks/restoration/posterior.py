@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
@@ -25,6 +27,7 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     Context,
     Picture,
     Reference,
@@ -33,10 +36,10 @@ from reid_audit.attacks.interface import (
 from reid_audit.attacks.linear.spectra import from_modes, to_modes
 from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
 from reid_audit.attacks.networks.frame import soft_mask, template
+from reid_audit.attacks.options import option
 from reid_audit.attacks.restoration.consistency import explained
 from reid_audit.attacks.restoration.physics import LEVELS, Modes, dct_physics, linear_model, measure
 from reid_audit.attacks.restoration.revelio.diffusion import FACE_SPREAD, Diffusion, load
-from reid_audit.metrics.errors import InputError
 
 if TYPE_CHECKING:
     from deepinv.models import Denoiser
@@ -50,11 +53,21 @@ TRUST, FRESH = 2.0, 0.3
 """DiffPIR's lambda and zeta: how much more certain the denoised picture is taken to be than the
 linear estimate would be, and the share of fresh noise. Not tuned."""
 DPS_STEPS, DPS_WEIGHT = 100, 1.0
-METHODS = ("diffpir", "dps")
 SMALLEST = 8
 
 
-class Posterior:
+@dataclass(frozen=True)
+class PosteriorOptions:
+    """What can be set about posterior sampling."""
+
+    method: Literal["diffpir", "dps"] = option("diffpir", "sampler: DiffPIR, or deepinv's DPS")
+    steps: Annotated[int, Ge(1)] | None = option(
+        None,
+        f"evaluations of the prior a face; {STEPS} for diffpir, {DPS_STEPS} for dps",
+    )
+
+
+class Posterior(BaseAttack):
     """Samples from the posterior of the clear picture under the identified operator and a prior
     over faces that knows nothing of it."""
 
@@ -66,23 +79,18 @@ class Posterior:
         yields=frozenset({"restored"}),
         paper="Zhu et al. 2023, Denoising Diffusion Models for Plug-and-Play Image Restoration",
     )
+    Options = PosteriorOptions
+    options: PosteriorOptions
 
     def fit(self, reference: Reference, context: Context) -> Self:
         self.restorer_ = prior_restorer(reference, context)
         self.base_, _ = load(context)
-        method = context.options.get("posterior_method", METHODS[0])
-        if method not in METHODS:
-            raise InputError(f"posterior_method {method!r}: choose {' or '.join(METHODS)}.")
-        self.method_ = method
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
         require_fitted(self)
-        steps = int(
-            context.options.get(
-                "posterior_steps", STEPS if self.method_ == "diffpir" else DPS_STEPS
-            )
-        )
+        default = STEPS if self.options.method == "diffpir" else DPS_STEPS
+        steps = self.options.steps or default
         restored = []
         for done, name in enumerate(probes.ids):
             seed = int(context.rng(name).integers(2**31))
@@ -105,7 +113,7 @@ class Posterior:
         denoiser = region_denoiser(self.base_, self.restorer_, part.shape[:2], landmarks - [x0, y0])
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            found = sample_posterior(denoiser, setting, part, self.method_, steps)
+            found = sample_posterior(denoiser, setting, part, self.options.method, steps)
         out = window.copy()
         out[y0:y1, x0:x1] = found
         return out

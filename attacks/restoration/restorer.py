@@ -17,6 +17,7 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     ClearFaces,
     Context,
     Picture,
@@ -58,14 +59,14 @@ class Restored:
     residuals: np.ndarray
 
 
-class RestoringAttack:
+class RestoringAttack(BaseAttack):
     """Restore with a trained network, then recognise.
 
     A probe's score is the mean of two cosines: to the clear gallery, and to the gallery put through
     the same anonymisation and the same network; each about the mean of its side. A checkpoint
     that learnt from pairs of a black box takes no belief about the anonymisation on trust: it is
-    compared with the clear gallery alone. The checkpoint is the one that
-    `context.options["<name>_checkpoint"]` names, else the shipped one.
+    compared with the clear gallery alone. The checkpoint is the one that `context.checkpoints`
+    holds, else the shipped one.
     """
 
     info: ClassVar[AttackInfo]
@@ -78,7 +79,7 @@ class RestoringAttack:
 
     def fit(self, reference: Reference, context: Context) -> Self:
         self.linear_ = prior_restorer(reference, context)
-        self.checkpoint_ = find(self.info.name, context.options.get(f"{self.info.name}_checkpoint"))
+        self.checkpoint_ = find(self.info.name, context.checkpoints.get(self.info.name))
         self.objective_ = self.load(self.checkpoint_, context)
         gallery = list(reference.gallery)
         who = reference.gallery_identities, reference.people
@@ -134,8 +135,7 @@ class RestoringAttack:
     def _cached(self, faces: ClearFaces, context: Context) -> Path | None:
         parts = [self.info.name, str(self.info.version), self.checkpoint_.digest, faces.key]
         parts += [self.linear_.key, context.recognizer.digest, str(context.seed)]
-        options = {k: repr(v) for k, v in context.options.items() if k.startswith(self.info.name)}
-        return entry(context.cache, "restored", [*parts, repr(sorted(options.items()))])
+        return entry(context.cache, "restored", [*parts, repr(self.options)])
 
 
 def build(objective: type[Objective], checkpoint: Checkpoint) -> Any:

@@ -11,7 +11,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from reid_audit.audit.config import PRESETS, AuditConfig
+from reid_audit.audit.config import (
+    PRESETS,
+    STUDENT_EPOCHS,
+    AttackOptions,
+    joined_options,
+    options_by_attack,
+)
 from reid_audit.metrics.documents import read_yaml, yaml_of
 from reid_audit.metrics.errors import InputError
 
@@ -91,12 +97,16 @@ class BenchConfig(_Settings):
     device: str = "auto"
     batch_size: int = Field(128, ge=1)
     workers: int | None = Field(None, ge=1)
-    student_epochs: int = Field(AuditConfig.model_fields["student_epochs"].default, ge=1)
-    options: dict[str, int | float | str] = Field(default_factory=dict)
+    options: AttackOptions = Field(default_factory=dict)
     """Tuning of single attacks, as of a scan."""
     checkpoints: dict[str, str] = Field(default_factory=dict)
     """Folders of trained attackers by attack, instead of the shipped ones."""
     alpha: float = Field(0.05, gt=0, lt=1)
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _known_options(cls, value: object) -> AttackOptions:
+        return options_by_attack(value)
 
     @field_validator("defences", mode="before")
     @classmethod
@@ -162,7 +172,13 @@ def resolve(
             settings[name] = value
     if file is not None and settings.get("data") and not (given or {}).get("data"):
         settings["data"] = str(file.parent / settings["data"])
-    return _validate(settings, str(file or f"preset {preset}"))
+    where = str(file or f"preset {preset}")
+    settings.pop(STUDENT_EPOCHS, None)
+    try:
+        settings["options"] = joined_options([*layers, given or {}])
+    except InputError as error:
+        raise InputError(f"{where}: options: {error}") from None
+    return _validate(settings, where)
 
 
 def presets() -> dict[str, str]:

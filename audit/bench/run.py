@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +14,13 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from reid_audit.attacks.anonymisation import identify, read_encoded
+from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.operators import Chain, Operator, parse
 from reid_audit.attacks.operators.blur import Gaussian
 from reid_audit.attacks.operators.leakage import blur_sigma, limit
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.recognition.recognizers import load_recognizer
-from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.registry import attack_class, make_attack
 from reid_audit.audit.bench import plan
 from reid_audit.audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
 from reid_audit.audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
@@ -92,7 +93,6 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
     device = resolve_device(config.device)
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     given = checkpoints(AuditConfig(checkpoints=config.checkpoints))
-    tuning = {**config.options, **given}
     fit_together(given, recognizers)
     with _opened(out, config) as store:
         samples = plan.samples(config)
@@ -104,9 +104,9 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
             Cell(drawn[sample], setting, belief, seed)
             for sample, setting, belief, seed in plan.grid(config)
         ]
-        planned = sum(len(_jobs(config, recognizers, tuning, cell)) for cell in cells)
+        planned = sum(len(_jobs(config, recognizers, given, cell)) for cell in cells)
         perception = Perception.installed(device)
-        measured = _Measured(config, recognizers, perception, tuning, store, progress)
+        measured = _Measured(config, recognizers, perception, given, store, progress)
         rows: list[Row] = []
         for done, cell in enumerate(cells, start=1):
             rows += measured.rows(cell)
@@ -122,14 +122,14 @@ class _Measured:
     config: BenchConfig
     recognizers: tuple[Recognizer, ...]
     perception: Perception
-    tuning: Mapping[str, object]
+    checkpoints: Mapping[str, Checkpoint]
     store: Store
     progress: Progress
 
     def rows(self, cell: Cell) -> list[Row]:
         """The rows of a cell, from the folder where they are known. What failed is not kept, so
         that repeating the command tries it again."""
-        jobs = _jobs(self.config, self.recognizers, self.tuning, cell)
+        jobs = _jobs(self.config, self.recognizers, self.checkpoints, cell)
         paths = {job: self.store.path / ROWS / f"{self._key(cell, job)}.json" for job in jobs}
         found = {job: _read(path) for job, path in paths.items()}
         missing = [job for job in jobs if found[job] is None]
@@ -140,6 +140,7 @@ class _Measured:
         return [kept for job in jobs if (kept := found[job]) is not None]
 
     def _key(self, cell: Cell, job: Job) -> str:
+        attack = make_attack(job.attack, self.config.options.get(job.attack, {}))
         return unit_key(
             version=VERSION,
             drawn=cell.drawn.key,
@@ -148,12 +149,13 @@ class _Measured:
             region=cell.setting.region,
             belief=cell.belief,
             seeds=[cell.seed, self.config.seeds[0]],
-            attack=[job.attack, attack_class(job.attack).info.version],
+            attack=[job.attack, attack.info.version],
             recognizer=job.recognizer.digest,
             trainable=[r.digest for r in self.recognizers if r.trainable],
             world=job.world,
-            options=[self.config.student_epochs, self.config.alpha, self.perception.names],
-            tuning=sorted((name, repr(value)) for name, value in self.tuning.items()),
+            options=repr(getattr(attack, "options", None)),
+            checkpoints=sorted((name, given.digest) for name, given in self.checkpoints.items()),
+            judged=[self.config.alpha, self.perception.names],
         )
 
     def _measure(self, cell: Cell, jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
@@ -192,7 +194,6 @@ class _Measured:
             method=str(assumed) if assumed is not None else "none",
             region="image" if cell.setting.region == "image" else None,
             worlds=config.worlds,
-            student_epochs=config.student_epochs,
             options=config.options,
             checkpoints=config.checkpoints,
         )
@@ -201,7 +202,7 @@ class _Measured:
 def _jobs(
     config: BenchConfig,
     recognizers: Sequence[Recognizer],
-    tuning: Mapping[str, object],
+    checkpoints: Container[str],
     cell: Cell,
 ) -> list[Job]:
     """What is measured in a cell: attacks that do not learn from people in the first world only,
@@ -210,7 +211,7 @@ def _jobs(
     def differs(attack: str, world: str) -> bool:
         info = attack_class(attack).info
         told = "operator" in info.needs or cell.belief == cell.setting.beliefs[0]
-        return told and (learns(info, tuning) or world == config.worlds[0])
+        return told and (learns(info, checkpoints) or world == config.worlds[0])
 
     return [
         Job(attack, recognizer, world)

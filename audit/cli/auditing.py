@@ -54,7 +54,15 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--region", help="Where: face, image or box:x0,y0,x1,y1.")
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")
-@click.option("--student-epochs", type=int)
+@click.option("--student-epochs", type=int, help="How often a student sees each face.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    callback=lambda context, option, value: value or None,
+    metavar="ATTACK.OPTION=VALUE",
+    help="Set something about an attack; `reid-audit info ATTACK` says what. May be repeated.",
+)
 @click.option(
     "--checkpoint",
     "checkpoints",

@@ -27,7 +27,7 @@ EXISTING = click.Path(path_type=Path)
 @click.option("--recognizers", help="Comma-separated, e.g. dlib,onnx:FILE.")
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--seed", "seeds", type=int, multiple=True, help="Repeat for several.")
-@click.option("--student-epochs", type=int)
+@click.option("--student-epochs", type=int, help="How often a student sees each face.")
 @click.option("--device", help="auto, cpu or cuda.")
 @click.option("--json", "as_json", is_flag=True, help="Print bench.json on stdout.")
 def bench(

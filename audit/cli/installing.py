@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -104,11 +105,12 @@ def list_all(as_json: bool) -> int:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
 def info(name: str, as_json: bool) -> int:
-    """What an attack or operator is, needs and yields."""
+    """What an attack, operator or recogniser is, needs and yields, and what can be set."""
     from reid_audit.attacks.operators import available
-    from reid_audit.attacks.registry import attack_class, names
+    from reid_audit.attacks.recognition.recognizers import registry
+    from reid_audit.attacks.registry import attack_class, names, options_of
 
-    if name in names():
+    if name in names() or name.startswith("external:"):
         declared = attack_class(name).info
         facts: dict[str, Any] = {
             "kind": "attack",
@@ -120,19 +122,34 @@ def info(name: str, as_json: bool) -> int:
             "trained": declared.trained,
             "paper": declared.paper,
             "about": _about(attack_class(name)),
+            "options": {
+                entry.name: {
+                    "kind": entry.kind,
+                    "default": entry.default,
+                    "meaning": entry.meaning,
+                }
+                for entry in options_of(attack_class(name))
+            },
         }
     elif name in available():
         factory = available()[name]
         facts = {"kind": "operator", "name": name, "about": _about(factory)}
+    elif name in registry():
+        facts = {"kind": "recogniser", "name": name, "about": _about(registry()[name]())}
     else:
-        known = (*names(), *sorted(available()))
-        raise InputError(f"{name!r}: neither attack nor operator; choose of {', '.join(known)}.")
+        known = (*names(), *sorted(available()), *sorted(registry()))
+        near = get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `reid-audit list`."
+        raise InputError(f"{name!r} is no attack, operator or recogniser; {hint}")
     if as_json:
         out_json(facts)
         return 0
+    options = facts.pop("options", {})
     for key, value in facts.items():
         text = ", ".join(value) if isinstance(value, list) else value
         out(f"{key}: {text if text not in (None, '') else '-'}")
+    for key, entry in options.items():
+        out(f"option {key}: {entry['meaning']} ({entry['kind']}; default {entry['default']})")
     return 0
 
 

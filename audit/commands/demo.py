@@ -27,7 +27,7 @@ METHODS = {
 
 RESTORED, SHOWN = "gaussian-heavy", 12
 RESTORERS = ("wiener", "mmse", "revelio", "revelio-vote")
-REVELIO = {"revelio_rounds": 5, "revelio_steps": 4}
+REVELIO = {name: {"rounds": 5, "steps": 4} for name in ("revelio", "revelio-vote")}
 """Half the rounds and half the steps of its defaults, for the sake of time."""
 
 

@@ -168,7 +168,7 @@ def inferred(attack: pd.DataFrame) -> dict[str, float]:
 
 
 def _knowledge(info: AttackInfo, bench: Bench) -> str:
-    if learns(info, bench.context.options):
+    if learns(info, bench.context.checkpoints):
         return f"{bench.reference.world} world"
     return "gallery and setting" if "operator" in info.needs else "gallery only"
 

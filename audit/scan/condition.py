@@ -71,7 +71,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
     trials = []
     for world, name in product(config.worlds, config.attacks):
         info = attack_class(name).info
-        learning = learns(info, bench.context.options)
+        learning = learns(info, bench.context.checkpoints)
         if not learning and world != config.worlds[0]:
             continue
         outcome = named(run_attack(name, bench.in_world(world), audit.store), group, names)
@@ -123,7 +123,7 @@ def make_bench(group: Group, recognizer: Recognizer, audit: Audit) -> Bench:
         audit.perception.device,
         cache_folder(config, audit.store),
         audit.progress,
-        {**config.options, "student_epochs": config.student_epochs, **checkpoints(config)},
+        checkpoints(config),
         audit.recognizers,
     )
     clear = embed_clear(faces, context)
@@ -143,4 +143,5 @@ def make_bench(group: Group, recognizer: Recognizer, audit: Audit) -> Bench:
         known=known,
         batch_size=config.batch_size,
         perception=audit.perception,
+        options=config.options,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from reid_audit.attacks.interface import (
     Reference,
     World,
 )
-from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.recognition.interface import Recognizer
-from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.registry import make_attack
 from reid_audit.attacks.scoring import Scorer
 from reid_audit.audit.probes.condition import Group, solid, without_faces
 from reid_audit.audit.run_directory import Store, unit_key
@@ -50,6 +49,7 @@ class Bench:
     original_embeddings: `(N, d)` of the clear probes, and `known (N,)` where there is one.
     batch_size: probes decoded and attacked together.
     shown: probes whose restored pictures are kept, for the restricted sheet.
+    options: what is set about attacks, by their name and then by the option's.
     """
 
     group: Group
@@ -62,6 +62,7 @@ class Bench:
     batch_size: int
     perception: Perception
     shown: frozenset[int] = frozenset()
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def in_world(self, world: World) -> Bench:
         """The same bench with another choice of faces to train on."""
@@ -94,7 +95,7 @@ def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
     A failing attack is reported as failed, never as a private picture; an interrupt passes on.
     """
     try:
-        attack: Attack = attack_class(name)()
+        attack = make_attack(name, bench.options.get(name, {}))
         missing = _unmet(attack, bench)
         if missing:
             return Outcome(name, "skipped", missing, pd.DataFrame())
@@ -294,17 +295,17 @@ def _unmet(attack: Attack, bench: Bench) -> str | None:
     return None
 
 
-def learns(info: AttackInfo, options: Mapping[str, object]) -> bool:
+def learns(info: AttackInfo, checkpoints: Container[str]) -> bool:
     """Whether an attack learns from people in the run, so that it matters from whom; given a
     checkpoint, it has learnt before."""
-    return info.trained and f"{info.name}_checkpoint" not in options
+    return info.trained and info.name not in checkpoints
 
 
 def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
     """What an attack cannot do without: a checkpoint stands in for training in the run, and one
     that learnt from pairs of a black box for knowing the operator."""
-    given = context.options.get(f"{info.name}_checkpoint")
-    if not isinstance(given, Checkpoint):
+    given = context.checkpoints.get(info.name)
+    if given is None:
         return info.needs
     spared = {"trainable", "operator"} if info.from_pairs and given.from_pairs else {"trainable"}
     return info.needs - spared
@@ -324,7 +325,8 @@ def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
         spare=list(bench.reference.spare),
         world=bench.reference.world,
         seed=context.seed,
-        options=sorted((name, repr(value)) for name, value in context.options.items()),
+        options=repr(getattr(attack, "options", None)),
+        checkpoints=sorted((name, given.digest) for name, given in context.checkpoints.items()),
         probes=[group.faces[i].key for i in shard],
         regions=[list(group.regions[i]) for i in shard],
         originals=[original.key if (original := group.originals[i]) else None for i in shard],

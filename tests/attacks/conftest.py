@@ -10,16 +10,27 @@ import numpy as np
 import pytest
 
 from reid_audit.attacks.forward import ForwardModel, RelativeBox
-from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
+from reid_audit.attacks.interface import AnonymizedFaces, Attack, ClearFaces, Context, Reference
 from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.registry import make_attack
 from reid_audit.audit.data import decode
 
 LANDMARKS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 """Where the drawing program puts the features of a face in 96 pixels, within a few of them."""
 KNOWN, REFERENCES = 8, 2
+FEW = {
+    "student": {"epochs": 1},
+    "fusion": {"epochs": 1},
+    "parrot-tuned": {"epochs": 1},
+    "flow": {"steps": 2},
+    "posterior": {"steps": 3},
+    "revelio": {"rounds": 2, "steps": 2},
+    "revelio-vote": {"rounds": 2, "steps": 2},
+}
+"""Options under which attacks are quick, and worth nothing."""
 FACE = RelativeBox(-0.6, -0.9, 0.6, 0.8)
 
 
@@ -36,6 +47,16 @@ class Scene:
     def mates(self) -> np.ndarray:
         """Column of each probe's own person in a score matrix."""
         return np.array([self.reference.people.index(person) for person in self.truth])
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[..., Attack]:
+    """A function (name, options) that makes an attack with little to compute."""
+
+    def make(name: str, **options: object) -> Attack:
+        return make_attack(name, {**FEW.get(name, {}), **options})
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -79,10 +100,7 @@ def scene(
         forward = ForwardModel(
             parse(spec), (float(face_width(LANDMARKS)),), None if whole else FACE
         )
-        given = {f"{name}_checkpoint": checkpoint for name, checkpoint in untrained.items()}
-        few = {"flow_steps": 2, "revelio_rounds": 2, "revelio_steps": 2, "posterior_steps": 3}
-        options = {"student_epochs": 1, "parrot_epochs": 1, **few, **given}
-        settings = Context(forward, recognizer, recognizer, seed=3, options=options)
+        settings = Context(forward, recognizer, recognizer, seed=3, checkpoints=untrained)
         chosen = np.flatnonzero(~first & known)
         originals = tuple(clear.load(int(row)) for row in chosen)
         made = [

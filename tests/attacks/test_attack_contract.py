@@ -79,11 +79,11 @@ def test_declares_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("whole", [True, False], ids=["picture", "region"])
 @pytest.mark.parametrize("name", names())
 def test_output_is_complete_repeatable_and_independent_of_batches(
-    name: str, whole: bool, scene: Make
+    name: str, whole: bool, scene: Make, quick: Make
 ) -> None:
     made = scene("gaussian:sigma=4", whole)
     before = [picture.copy() for picture in made.probes.pictures]
-    attack = attack_class(name)()
+    attack = quick(name)
     assert attack.fit(made.reference, made.context) is attack
     output = attack.run(made.probes, made.context)
 
@@ -105,19 +105,19 @@ def test_output_is_complete_repeatable_and_independent_of_batches(
     same(output, attack.run(made.probes, made.context))
     singles = joined([attack.run(one, made.context) for one in made.probes.batches(1)])
     same(output, singles, 1e-4)
-    again = attack_class(name)().fit(made.reference, made.context)
+    again = quick(name).fit(made.reference, made.context)
     same(output, again.run(made.probes, made.context), 1e-6)
 
 
 @pytest.mark.parametrize("name", names())
-def test_probes_may_differ_in_size(name: str, scene: Make) -> None:
+def test_probes_may_differ_in_size(name: str, scene: Make, quick: Make) -> None:
     made = scene("gaussian:sigma=3")
     few = next(made.probes.batches(3))
     cut = [few.pictures[0][:90], few.pictures[1][:, :91], few.pictures[2][5:, 3:]]
     moved = few.landmarks - np.array([[0, 0], [0, 0], [3, 5]], np.float32)[:, None]
     whole = np.array([[0, 0, p.shape[1], p.shape[0]] for p in cut])
     odd = replace(few, pictures=tuple(cut), landmarks=moved, regions=whole)
-    attack = attack_class(name)().fit(made.reference, made.context)
+    attack = quick(name).fit(made.reference, made.context)
     output = attack.run(odd, made.context)
     if output.restored is not None:
         assert [p.shape for p in output.restored] == [p.shape for p in cut]

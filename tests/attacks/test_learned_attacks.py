@@ -135,7 +135,7 @@ def cosine(network: Network, crops: np.ndarray, target: np.ndarray) -> float:
 
 def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     """Even to one it has nothing in common with at first: the space turned at random."""
-    made = scene("gaussian:sigma=6", options={"student_epochs": 40})
+    made = scene("gaussian:sigma=6")
     network, crops, target, rows = prepared(made)
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(target.shape[1],) * 2))
     target = (target @ turn).astype(np.float32)
@@ -143,7 +143,7 @@ def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     statistics = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
     assert statistics
     people = np.array(made.reference.faces.identities)
-    distill(network, lambda epoch: crops, target, people, rows, made.context)
+    distill(network, lambda epoch: crops, target, people, rows, made.context, 40)
     assert cosine(network, crops[rows], target[rows]) > before + 0.1
     assert not network.training
     for name, value in network.state_dict().items():
@@ -155,7 +155,12 @@ def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     ("attack", "training"), [("student", "student.distill"), ("parrot-tuned", "parrot.tune")]
 )
 def test_a_training_that_broke_down_fails_its_attack(
-    attack: str, training: str, scene: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attack: str,
+    training: str,
+    scene: Make,
+    quick: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seen at a blur of one face width: every face was answered alike, and nobody was named."""
 
@@ -167,7 +172,7 @@ def test_a_training_that_broke_down_fails_its_attack(
     monkeypatch.setattr(f"reid_audit.attacks.direct.{training}", break_down)
     made = scene("gaussian:sigma=4", cache=tmp_path)
     with pytest.raises(TrainingFailed, match="every face alike"):
-        attack_class(attack)().fit(made.reference, made.context)
+        quick(attack).fit(made.reference, made.context)
     assert not list(tmp_path.glob("student-*"))
 
 
@@ -184,16 +189,16 @@ def test_an_untrained_student_is_the_recogniser_about_its_mean(scene: Make) -> N
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_a_stored_student_is_taken_up_again(scene: Make, tmp_path: Path) -> None:
+def test_a_stored_student_is_taken_up_again(scene: Make, quick: Make, tmp_path: Path) -> None:
     made = scene("gaussian:sigma=4", cache=tmp_path)
-    first = attack_class("student")().fit(made.reference, made.context)
+    first = quick("student").fit(made.reference, made.context)
     (stored,) = tmp_path.glob("student-*.safetensors")
     with safe_open(stored, "pt") as file:
         assert set(file.keys()) == set(first.network_.state_dict())
     written = stored.stat().st_mtime_ns
     told: list[str] = []
     again = made.context.replace(progress=lambda what, done, total: told.append(what))
-    second = attack_class("student")().fit(made.reference, again)
+    second = quick("student").fit(made.reference, again)
     assert "training the student" not in told and stored.stat().st_mtime_ns == written
     for name, value in first.network_.state_dict().items():
         assert torch.equal(value, second.network_.state_dict()[name]), name
@@ -201,11 +206,13 @@ def test_a_stored_student_is_taken_up_again(scene: Make, tmp_path: Path) -> None
         first.run(made.probes, made.context).scores, second.run(made.probes, again).scores
     )
     other = made.context.replace(seed=4)
-    attack_class("student")().fit(made.reference, other)
+    quick("student").fit(made.reference, other)
     assert len(list(tmp_path.glob("student-*.safetensors"))) == 2
 
 
-def test_a_student_may_start_from_another_network_than_its_teacher(scene: Make) -> None:
+def test_a_student_may_start_from_another_network_than_its_teacher(
+    scene: Make, quick: Make
+) -> None:
     made = scene("gaussian:sigma=4")
     teacher = replace(
         made.context.recognizer,
@@ -214,7 +221,7 @@ def test_a_student_may_start_from_another_network_than_its_teacher(scene: Make) 
         forward=lambda x: made.context.recognizer.forward(x)[:, :5],
     )
     context = made.context.replace(recognizer=teacher)
-    output = attack_class("student")().fit(made.reference, context).run(made.probes, context)
+    output = quick("student").fit(made.reference, context).run(made.probes, context)
     assert output.embeddings.shape == (len(made.probes), 5)
 
 

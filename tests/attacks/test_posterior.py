@@ -200,8 +200,8 @@ def test_outside_the_face_the_denoiser_is_linear(scene: Make, blank: Diffusion) 
 def test_samples_are_the_pictures_own_and_of_their_size(
     method: str, steps: int, scene: Make, blank: Diffusion
 ) -> None:
-    made = scene("gaussian:sigma=4", options={"posterior_method": method, "posterior_steps": steps})
-    attack = Posterior().fit(made.reference, made.context)
+    made = scene("gaussian:sigma=4")
+    attack = Posterior(method=method, steps=steps).fit(made.reference, made.context)
     few = next(made.probes.batches(2))
     output = attack.run(few, made.context)
     assert [p.shape for p in output.restored] == [p.shape for p in few.pictures]
@@ -211,7 +211,7 @@ def test_samples_are_the_pictures_own_and_of_their_size(
 
 def test_samples_are_nearer_to_the_truth_than_blur(scene: Make) -> None:
     """With the shipped prior."""
-    made = scene("gaussian:sigma=4", options={})
+    made = scene("gaussian:sigma=4", checkpoints={})
     few = next(made.probes.batches(4))
     output = Posterior().fit(made.reference, made.context).run(few, made.context)
     truth = np.stack(made.originals[:4])
@@ -219,7 +219,6 @@ def test_samples_are_nearer_to_the_truth_than_blur(scene: Make) -> None:
     assert gained.mean() > 0
 
 
-def test_an_unknown_method_is_refused(scene: Make, blank: Diffusion) -> None:
-    made = scene("gaussian:sigma=4", options={"posterior_method": "pigdm"})
-    with pytest.raises(InputError, match="diffpir or dps"):
-        Posterior().fit(made.reference, made.context)
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(InputError, match=r"posterior.*'method'.*'diffpir' or 'dps', not 'pigdm'"):
+        Posterior(method="pigdm")

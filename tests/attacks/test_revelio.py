@@ -256,15 +256,15 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> Diffusion:
     return base
 
 
-SMALL = {"revelio_rounds": 3, "revelio_steps": 2}
+SMALL = {"rounds": 3, "steps": 2}
 
 
 @pytest.mark.parametrize("attack", [Revelio, RevelioVote])
 def test_the_whole_attack_in_small(
     attack: type[Revelio], scene: Make, blank: Diffusion, tmp_path: Path
 ) -> None:
-    made = scene("gaussian:sigma=2", options=SMALL, cache=tmp_path)
-    fitted = attack().fit(made.reference, made.context)
+    made = scene("gaussian:sigma=2", cache=tmp_path)
+    fitted = attack(**SMALL).fit(made.reference, made.context)
     output = fitted.run(made.probes, made.context)
     assert output.network_evaluations == 6 * len(made.probes)
     assert fitted.threshold_ is not None and fitted.threshold_.n >= 6
@@ -274,7 +274,7 @@ def test_the_whole_attack_in_small(
         assert estimate["in_gallery"] == (estimate["nearest"] >= estimate["threshold"])
     # Another run finds the rounds on disk, and without a disk makes the same ones.
     assert list(tmp_path.glob("rounds-*.npy"))
-    bare = attack().fit(made.reference, made.context.replace(cache=None))
+    bare = attack(**SMALL).fit(made.reference, made.context.replace(cache=None))
     one = next(made.probes.batches(1))
     again = bare.run(one, made.context.replace(cache=None))
     np.testing.assert_array_equal(again.restored[0], output.restored[0])
@@ -283,11 +283,11 @@ def test_the_whole_attack_in_small(
 
 def test_the_fidelity_stage_changes_pictures_and_no_score(scene: Make, blank: Diffusion) -> None:
     torch.nn.init.normal_(blank.network.net.conv_out.weight, std=0.05)
-    made = scene("gaussian:sigma=2", options=SMALL)
+    made = scene("gaussian:sigma=2")
     few = next(made.probes.batches(3))
-    plain = RevelioVote().fit(made.reference, made.context).run(few, made.context)
-    context = made.context.replace(options={**SMALL, "revelio_finetune": 2})
-    fitted = RevelioVote().fit(made.reference, context)
+    plain = RevelioVote(**SMALL).fit(made.reference, made.context).run(few, made.context)
+    context = made.context
+    fitted = RevelioVote(**SMALL, finetune=2).fit(made.reference, context)
     fitted.threshold_ = None  # everybody counts as known
     tuned = fitted.run(few, context)
     np.testing.assert_array_equal(tuned.scores, plain.scores)

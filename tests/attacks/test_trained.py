@@ -54,10 +54,9 @@ def made(stand_in: Recognizer, tmp_path_factory: pytest.TempPathFactory) -> Call
 
 
 def fitted(scene: Make, checkpoint: Checkpoint, **context: Any) -> tuple[Any, Any]:
-    """A scene whose options hold a checkpoint, and its attack on it."""
+    """A scene whose context holds a checkpoint, and its attack on it."""
     plain = scene(BLUR)
-    option = {f"{checkpoint.card.name}_checkpoint": checkpoint}
-    changed = plain.context.replace(options={**plain.context.options, **option}, **context)
+    changed = plain.context.replace(checkpoints={checkpoint.card.name: checkpoint}, **context)
     made = replace(plain, context=changed)
     return made, attack_class(checkpoint.card.name)().fit(made.reference, made.context)
 
@@ -111,8 +110,7 @@ def test_the_recogniser_it_was_made_from_is_found_by_its_digest_alone(
 def test_the_shipped_student_sees_more_than_the_recogniser_it_started_from(scene: Make) -> None:
     dlib = load_recognizer("dlib", "cpu")
     plain = scene("gaussian:sigma=8", recognizer=dlib)
-    option = {"student_checkpoint": find("student")}
-    context = plain.context.replace(options={**plain.context.options, **option})
+    context = plain.context.replace(checkpoints={"student": find("student")})
     people = len(plain.reference.people)
     named = {}
     for name in ("naive", "student"):

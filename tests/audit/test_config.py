@@ -23,7 +23,7 @@ def test_command_line_before_environment_before_file_before_profile(tmp_path: Pa
     file.write_text("profile: full\nseed: 1\nbatch_size: 8\nstudent_epochs: 2\n")
     env = {"REID_AUDIT_SEED": "2", "REID_AUDIT_BATCH_SIZE": "16", "HOME": "/", "REID_AUDIT_X": "1"}
     config = resolve({"seed": 3, "batch_size": None}, env, file)
-    assert (config.seed, config.batch_size, config.student_epochs) == (3, 16, 2)
+    assert (config.seed, config.batch_size, config.options["student"]) == (3, 16, {"epochs": 2})
     assert config.recognizers == PRESETS["full"]["recognizers"]
 
 
@@ -78,11 +78,54 @@ def test_mistakes(cli: dict[str, object], env: dict[str, str], sentence: str) ->
         resolve(cli, env)
 
 
+def test_options_of_attacks(tmp_path: Path) -> None:
+    file = tmp_path / "audit.yaml"
+    file.write_text(
+        "profile: full\n"
+        "options: {revelio: {rounds: 3}, flow_steps: 2, revelio_steps: 4, student: {epochs: 5}}\n"
+    )
+    given = resolve({}, {}, file).options
+    assert given == {
+        "revelio": {"rounds": 3, "steps": 4},
+        "revelio-vote": {"steps": 4},
+        "flow": {"steps": 2},
+        "student": {"epochs": 5},
+        "fusion": {"epochs": 18},  # of the profile
+    }
+    told = resolve({"options": ("revelio.rounds=7", "posterior.method=dps")}, {}, file).options
+    assert told["revelio"] == {"rounds": 7, "steps": 4}
+    assert told["posterior"] == {"method": "dps"}
+    env = {"REID_AUDIT_STUDENT_EPOCHS": "2"}
+    assert resolve({}, env, file).options["student"] == {"epochs": 2}
+    assert resolve({"student_epochs": 1}, env, file).options["fusion"] == {"epochs": 1}
+    written = tmp_path / "resolved.yaml"
+    written.write_text(dump_config(resolve({}, {}, file)))
+    assert load_config(written).options == given
+
+
+@pytest.mark.parametrize(
+    ("cli", "sentence"),
+    [
+        ({"options": ("student.epoch=3",)}, "--option: .*'student'.*'epoch'.*mean 'epochs'"),
+        ({"options": ("studnet.epochs=3",)}, "--option: .*'studnet'; did you mean 'student'"),
+        ({"options": ("flow.steps=many",)}, "--option: .*'steps'.*whole number.*not 'many'"),
+        ({"options": ("flow.steps",)}, "--option: .*ATTACK.OPTION=VALUE"),
+        ({"student_epochs": 0}, "--student-epochs: .*'epochs'.*from 1, not 0"),
+        ({"options": {"tuning": 3}}, "--option: 'tuning': write ATTACK"),
+        ({"options": [3]}, "--option: '3': write ATTACK.OPTION=VALUE"),
+    ],
+)
+def test_mistakes_in_options(cli: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        resolve(cli)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("sed: 1", r"audit\.yaml: sed: no such setting, did you mean 'seed'"),
         ("seed: -1", r"audit\.yaml: seed: .* not -1"),
+        ("options: {flow: {step: 1}}", r"audit\.yaml: options: .*'flow'.*mean 'steps'"),
         ("- a", "must hold `field: value` lines"),
         ("a: [", "not readable as YAML"),
     ],

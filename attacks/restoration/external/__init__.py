@@ -22,6 +22,7 @@ from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     Context,
     Picture,
     Reference,
@@ -142,7 +143,7 @@ def _engine(kind: str, fields: Mapping[str, Any], file: Path) -> tuple[Engine, b
     return maker(path, scale), hashlib.sha256(path.read_bytes()).digest()
 
 
-class External:
+class External(BaseAttack):
     """A restorer of the user's own, on the face square or the whole window; what it gives no
     answer to stays as it was."""
 

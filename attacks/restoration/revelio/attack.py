@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from annotated_types import Ge
 
 from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
     AttackOutput,
+    BaseAttack,
     ClearFaces,
     Context,
     Reference,
@@ -26,10 +28,16 @@ from reid_audit.attacks.interface import (
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.linear.wiener import prior_restorer
 from reid_audit.attacks.networks.frame import cut
+from reid_audit.attacks.options import option
 from reid_audit.attacks.restoration.restorer import degraded
-from reid_audit.attacks.restoration.revelio.diffusion import Diffusion, load
+from reid_audit.attacks.restoration.revelio.diffusion import (
+    SAMPLER,
+    SAMPLING_STEPS,
+    Diffusion,
+    load,
+)
 from reid_audit.attacks.restoration.revelio.people import Gallery
-from reid_audit.attacks.restoration.revelio.rounds import Plan, Studio, tensor
+from reid_audit.attacks.restoration.revelio.rounds import ROUNDS, Plan, Studio, tensor
 from reid_audit.attacks.restoration.revelio.stranger import Threshold, choose_threshold
 from reid_audit.attacks.restoration.revelio.tuning import fine_tuned
 from reid_audit.attacks.restoration.revelio.vote import tally
@@ -62,23 +70,36 @@ class Retrieval:
         return self.scores.max(axis=1)
 
 
-class Revelio:
+@dataclass(frozen=True)
+class RevelioOptions:
+    """What can be set about Revelio."""
+
+    rounds: Annotated[int, Ge(1)] = option(ROUNDS, "restorations of each probe")
+    steps: Annotated[int, Ge(1)] = option(SAMPLING_STEPS, "denoising steps of a restoration")
+    sampler: Literal["dpm++", "ddim"] = option(SAMPLER, "how the steps are taken")
+    finetune: Annotated[int, Ge(0)] = option(
+        0, "steps of the fidelity stage for each person retrieved, 0 for none; the paper takes 200"
+    )
+
+
+class Revelio(BaseAttack):
     """The paper's attack with the mean embedding of its rounds: the least-squares estimate of the
     clear embedding, where the paper counts votes (`revelio-vote`).
 
-    Options: `revelio_rounds`, `revelio_steps`, `revelio_sampler` (ddim or dpm++),
-    `revelio_finetune` (steps of the fidelity stage for each person retrieved, 0 for none; the paper
-    takes 200), `revelio_checkpoint`.
+    The checkpoint is the one that `context.checkpoints` holds for `revelio`, else the shipped one.
     """
 
     info: ClassVar[AttackInfo] = AttackInfo(
         "revelio", "Revelio, mean embedding", 1, NEEDS, YIELDS, paper=PAPER
     )
+    Options = RevelioOptions
+    options: RevelioOptions
 
     def fit(self, reference: Reference, context: Context) -> Self:
         base, key = load(context)
         linear = prior_restorer(reference, context)
-        self.studio_ = Studio(base, linear, context, Plan.of(context), key)
+        plan = Plan(self.options.rounds, self.options.steps, self.options.sampler)
+        self.studio_ = Studio(base, linear, context, plan, key)
         self.reference_ = reference
         gallery = list(reference.gallery)
         self.clear_ = embed_clear(reference.faces, context)
@@ -97,7 +118,7 @@ class Revelio:
         if self.threshold_ is not None:
             known = self.threshold_.accepts(found.nearest)
         final, embeddings = frames, found.embeddings
-        steps = int(context.options.get("revelio_finetune", 0))
+        steps = self.options.finetune
         if steps:
             final = self._finish(probes, frames, found, known, steps)
             embeddings = self.retrieve(studio.embed(probes, final), self.gallery_).embeddings

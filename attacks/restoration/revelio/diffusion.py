@@ -187,12 +187,12 @@ def _drop(condition: Condition, dropped: Tensor) -> Condition:
 
 def load(context: Context) -> tuple[Diffusion, str]:
     """The base model of a scan, for inference, and the digest of its weights: the checkpoint that
-    the option `revelio_checkpoint` names, else the shipped one.
+    `context.checkpoints` holds, else the shipped one.
 
     Raises:
         MissingWeights: there is none.
     """
-    checkpoint = find(Diffusion.name, context.options.get("revelio_checkpoint"))
+    checkpoint = find(Diffusion.name, context.checkpoints.get(Diffusion.name))
     base = Diffusion(**checkpoint.card.config)
     checkpoint.fill(base.network).to(context.device)
     return base, checkpoint.digest

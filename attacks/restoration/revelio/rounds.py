@@ -40,16 +40,6 @@ class Plan:
     steps: int = SAMPLING_STEPS
     sampler: str = SAMPLER
 
-    @classmethod
-    def of(cls, context: Context) -> Plan:
-        """From the options `revelio_rounds`, `revelio_steps`, `revelio_sampler`."""
-        asked = context.options
-        return cls(
-            int(asked.get("revelio_rounds", ROUNDS)),
-            int(asked.get("revelio_steps", SAMPLING_STEPS)),
-            str(asked.get("revelio_sampler", SAMPLER)),
-        )
-
     @property
     def evaluations(self) -> int:
         """Network evaluations a face."""
