@@ -1,21 +1,18 @@
-"""The parts of an image file: what stands beside its pixels, and what follows its end."""
+"""The parts of an image file: what stands beside its pixels, and what follows its end.
+
+Every function reads the bytes once, whatever they are.
+"""
 
 from __future__ import annotations
 
-import io
-import zlib
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
-
-from PIL import Image, UnidentifiedImageError
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 JPEG_MAGIC = b"\xff\xd8\xff"
 
-_WINDOW = bytes(1 << 15)
-_PROBED_BYTES = 1 << 14  # deflate blocks are mostly shorter, so one begins within
-_RECOVERED = 1 << 12
-"""Bytes that must inflate in one piece to count: noise passes for deflate over some hundred."""
+_NEXT_MARKER = re.compile(rb"\xff+[^\x00\x01\xff\xd0-\xd8]", re.DOTALL)
+"""Where a scan of a JPEG ends: neither a stuffed 0xFF00 nor a restart."""
 
 
 @dataclass(frozen=True)
@@ -46,34 +43,22 @@ def _split_png(content: bytes) -> Parts:
         position += 12 + length
         if kind == b"IEND":
             return Parts(tuple(pieces), content[position:])
-        if kind[:1].islower():  # ancillary
+        if kind[:1].islower() and kind != b"fdAT":  # ancillary, but no frame of an animation
             pieces.append(body)
     return Parts(tuple(pieces), b"")
 
 
 def _split_jpeg(content: bytes) -> Parts:
     pieces, position = [], 2
-    while position + 4 <= len(content):
-        if content[position] != 0xFF:
-            # Inside a scan, to whose next marker we go: neither a stuffed 0xFF00 nor a restart.
-            position = content.find(b"\xff", position)
-            if position < 0 or position + 2 > len(content):
-                break
-            continue
-        marker = content[position + 1]
+    while (match := _NEXT_MARKER.search(content, position)) is not None:
+        marker, position = match[0][-1], match.end()
         if marker == 0xD9:
-            return Parts(tuple(pieces), content[position + 2 :])
-        if marker == 0xFF:
-            position += 1
-        elif marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            position += 2
-        else:
-            length = int.from_bytes(content[position + 2 : position + 4])
-            if 0xE0 <= marker <= 0xEF or marker == 0xFE:
-                pieces.append(content[position + 4 : position + 2 + length])
-            position += 2 + length
-    trailer = content[position + 2 :] if content[position : position + 2] == b"\xff\xd9" else b""
-    return Parts(tuple(pieces), trailer)
+            return Parts(tuple(pieces), content[position:])
+        length = int.from_bytes(content[position : position + 2])
+        if 0xE0 <= marker <= 0xEF or marker == 0xFE:
+            pieces.append(content[position + 2 : position + length])
+        position += length
+    return Parts(tuple(pieces), b"")
 
 
 def _split_webp(content: bytes) -> Parts:
@@ -85,60 +70,3 @@ def _split_webp(content: bytes) -> Parts:
             pieces.append(content[position + 8 : position + 8 + length])
         position += 8 + length + length % 2
     return Parts(tuple(pieces), content[end:])
-
-
-def pictures_inside(data: bytes) -> Iterator[Image.Image]:
-    """Every JPEG or PNG that begins somewhere in the data and can be decoded, as RGB."""
-    position = 0
-    while True:
-        starts = [data.find(magic, position) for magic in (JPEG_MAGIC, PNG_MAGIC)]
-        position = min((start for start in starts if start >= 0), default=-1)
-        if position < 0:
-            return
-        try:
-            with Image.open(io.BytesIO(data[position:])) as image:
-                yield image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
-            pass
-        except Image.DecompressionBombError:
-            return
-        position += 3
-
-
-def recoverable_deflate(trailer: bytes) -> int:
-    """Bytes of pixel data that the tail of a longer, overwritten PNG still yields; 0 for none.
-
-    CVE-2023-21036 ("aCropalypse"): an editor writes a shorter PNG over a longer one without
-    cutting the file, and the old compressed stream goes on after the new end. Its beginning is
-    lost, so every bit position is tried as the start of a deflate block, over an unknown window.
-    """
-    stream = _old_idat(trailer)
-    number = int.from_bytes(stream, "little")
-    for shift in range(8):
-        shifted = (number >> shift).to_bytes(len(stream), "little")
-        for start in range(min(len(shifted), _PROBED_BYTES)):
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_WINDOW)
-            try:
-                recovered = inflater.decompress(shifted[start : start + _PROBED_BYTES])
-            except zlib.error:
-                continue
-            if len(recovered) >= _RECOVERED:
-                rest = shifted[start + _PROBED_BYTES :]
-                try:
-                    return len(recovered) + len(inflater.decompress(rest))
-                except zlib.error:
-                    return len(recovered)
-    return 0
-
-
-def _old_idat(trailer: bytes) -> bytes:
-    """Compressed bytes of the old file: the end of a chunk cut in two, then whole chunks."""
-    first = trailer.find(b"IDAT")
-    if first < 0:
-        return trailer if b"IEND" in trailer else b""
-    stream, position = [trailer[: max(first - 8, 0)]], first - 4
-    while position >= 0 and trailer[position + 4 : position + 8] == b"IDAT":
-        length = int.from_bytes(trailer[position : position + 4])
-        stream.append(trailer[position + 8 : position + 8 + length])
-        position += 12 + length
-    return b"".join(stream)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid_audit.attacks.residue import Residue
+from reid_audit.attacks.residue import Residue, gravest
 from reid_audit.audit.data.items import Item
 from reid_audit.metrics.errors import InputError
 
@@ -20,17 +20,17 @@ class Leaks:
 
     @classmethod
     def inspect(
-        cls, probes: Iterable[Item], inspect: Callable[[Path], tuple[Residue, ...]]
+        cls, probes: Iterable[Item], inspect: Callable[..., tuple[Residue, ...]]
     ) -> Leaks:
         """Check every probe file once; unreadable ones were counted elsewhere."""
-        counts: dict[str, tuple[int, Residue]] = {}
-        paths = sorted({probe.path for probe in probes})
-        for path in paths:
+        counts: dict[str, int] = {}
+        worst: dict[str, Residue] = {}
+        regions = {probe.path: probe.regions for probe in probes}
+        for path in sorted(regions):
             try:
-                residues = inspect(path)
+                residues = gravest(inspect(path, regions=regions[path]))
             except InputError:
                 continue
-            for residue in {r.kind: r for r in residues}.values():
-                before, example = counts.get(residue.kind, (0, residue))
-                counts[residue.kind] = before + 1, example
-        return cls(len(paths), dict(sorted(counts.items())))
+            counts.update({kind: counts.get(kind, 0) + 1 for kind in residues})
+            worst = gravest((*worst.values(), *residues.values()))
+        return cls(len(regions), {kind: (counts[kind], worst[kind]) for kind in sorted(worst)})

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import Literal
 
+from reid_audit.attacks.residue import Residue, Severity
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
@@ -179,32 +180,38 @@ def _instead(condition: Condition) -> str:
     )
 
 
+_RESIDUE_STATUS = {"high": "fail", "medium": "warn", "low": "warn", "info": "pass"}
+
+
 def _residues(leaks: Leaks) -> list[Finding]:
-    if not leaks.by_kind:
-        return [
-            Finding(
-                id="residue.none",
-                severity="info",
-                status="pass",
-                title="The files carry nothing beside their pixels",
-                evidence=f"{leaks.files} files checked for metadata, thumbnails, data after the "
-                "end of the image and hidden colours.",
-                recommendation="Keep stripping metadata.",
-            )
-        ]
-    return [
-        Finding(
-            id=f"residue.{kind}",
-            severity=example.severity.value,
-            status="fail" if example.severity.value == "high" else "warn",
-            title=f"The files give away more than their pixels: {kind.replace('-', ' ')}",
-            evidence=f"{count} of {leaks.files} files; for example: {example.evidence}",
-            recommendation="Strip everything beside the pixels: write the files anew "
-            "(reid-audit anonymize does), or run exiftool -all= on them.",
-            values={"kind": kind.replace("-", " "), "count": str(count), "files": str(leaks.files)},
-        )
-        for kind, (count, example) in leaks.by_kind.items()
-    ]
+    told = [_residue(kind, count, example, leaks) for kind, (count, example) in leaks.by_kind.items()]
+    if any(finding.status != "pass" for finding in told):
+        return told
+    clean = Finding(
+        id="residue.none",
+        severity="info",
+        status="pass",
+        title="The files give nothing away beside their pixels",
+        evidence=f"{leaks.files} files checked for metadata, embedded pictures and films, data "
+        "after the end of the image and hidden colours.",
+        recommendation="Keep stripping metadata.",
+    )
+    return [clean, *told]
+
+
+def _residue(kind: str, count: int, example: Residue, leaks: Leaks) -> Finding:
+    name, harmless = kind.replace("-", " "), example.severity is Severity.INFO
+    beside = "carry something beside" if harmless else "give away more than"
+    return Finding(
+        id=f"residue.{kind}",
+        severity=example.severity.value,
+        status=_RESIDUE_STATUS[example.severity.value],
+        title=f"The files {beside} their pixels: {name}",
+        evidence=f"{count} of {leaks.files} files; for example: {example.evidence}",
+        recommendation="Strip everything beside the pixels: write the files anew "
+        "(reid-audit anonymize does), or run exiftool -all= -trailer:all= on them.",
+        values={"kind": name, "count": str(count), "files": str(leaks.files)},
+    )
 
 
 def _left_out(data: Data) -> Finding | None:

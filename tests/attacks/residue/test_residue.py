@@ -2,16 +2,18 @@
 
 import base64
 import io
+import time
 import zlib
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from reid_audit.attacks.residue import Severity, inspect
+from reid_audit.attacks.residue import Severity, gravest, inspect
 from reid_audit.metrics.errors import InputError
 
 BOX = (40, 40, 120, 120)
@@ -75,15 +77,16 @@ def test_thumbnail_of_the_original(
     tmp_path: Path, original: np.ndarray, blurred: np.ndarray, form: str
 ) -> None:
     leaky = write(tmp_path, encode(blurred, form, exif=thumbnail_exif(original)))
-    assert kinds(leaky) == {"thumbnail": Severity.HIGH}
+    assert kinds(leaky) == {"embedded-clear": Severity.HIGH}
     harmless = write(tmp_path, encode(blurred, form, exif=thumbnail_exif(blurred)))
-    assert kinds(harmless) == {}
+    assert kinds(harmless) == {"embedded-picture": Severity.INFO}
 
 
 def test_thumbnail_in_xmp(tmp_path: Path, original: np.ndarray, blurred: np.ndarray) -> None:
     small = base64.b64encode(encode(original[::2, ::2], "JPEG")).decode()
     xmp = f"<x:xmpmeta><xmpGImg:image>{small}</xmpGImg:image></x:xmpmeta>".encode()
-    assert kinds(write(tmp_path, encode(blurred, "WEBP", xmp=xmp))) == {"thumbnail": Severity.HIGH}
+    leaky = write(tmp_path, encode(blurred, "WEBP", xmp=xmp))
+    assert kinds(leaky) == {"embedded-clear": Severity.HIGH}
 
 
 def test_exif_fields(tmp_path: Path, blurred: np.ndarray) -> None:
@@ -138,10 +141,17 @@ def test_trailing_data(
     tmp_path: Path, original: np.ndarray, blurred: np.ndarray, form: str
 ) -> None:
     clean = encode(blurred, form)
-    assert kinds(write(tmp_path, clean + bytes(64))) == {}, "zero padding tells nothing"
+    for padding in (bytes(64), b"\r\n", b"\n", b"\xff" * 300, b"    "):
+        assert kinds(write(tmp_path, clean + padding)) == {}, "padding tells nothing"
     assert kinds(write(tmp_path, clean + b"some notes")) == {"trailing-data": Severity.MEDIUM}
     whole = clean + encode(original, "JPEG")
-    assert kinds(write(tmp_path, whole)) == {"trailing-data": Severity.HIGH}
+    assert kinds(write(tmp_path, whole)) == {"embedded-clear": Severity.HIGH}
+    whole = clean + encode(blurred, "JPEG")
+    assert kinds(write(tmp_path, whole)) == {"embedded-picture": Severity.INFO}
+    other = clean + encode(scene(seed=9), "JPEG")
+    assert kinds(write(tmp_path, other)) == {"embedded-other": Severity.MEDIUM}
+    (residue,) = inspect(write(tmp_path, clean + b"PK\3\4" + b"notes" * 20))
+    assert residue.severity is Severity.MEDIUM and "an archive" in residue.evidence
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -191,20 +201,136 @@ def test_original_under_alpha(tmp_path: Path, original: np.ndarray) -> None:
     assert kinds(write(tmp_path, encode(leaky, "PNG"))) == {}
 
 
-def test_further_frames(tmp_path: Path, original: np.ndarray, blurred: np.ndarray) -> None:
-    content = encode(blurred, "TIFF", save_all=True, append_images=[Image.fromarray(original)])
-    assert kinds(write(tmp_path, content)) == {"frames": Severity.MEDIUM}
+@pytest.mark.parametrize("form", ["TIFF", "PNG", "WEBP", "MPO", "GIF"])
+def test_further_frames(
+    tmp_path: Path, original: np.ndarray, blurred: np.ndarray, form: str
+) -> None:
+    several = lambda second: encode(  # noqa: E731
+        blurred, form, save_all=True, append_images=[Image.fromarray(second)]
+    )
+    assert kinds(write(tmp_path, several(original))) == {"embedded-clear": Severity.HIGH}
+    if form == "GIF":  # frames of equal colours are joined by the writer
+        return
+    honest = blurred.copy()
+    honest[:8, :8] = 0  # a frame of its own
+    assert kinds(write(tmp_path, several(honest))) == {"embedded-picture": Severity.INFO}
 
 
-def test_missed_face_and_context(tmp_path: Path, blurred: np.ndarray) -> None:
-    path = write(tmp_path, encode(blurred, "PNG"))
-    inside, outside = (50, 50, 110, 110), (0, 0, 30, 36)
-    found = inspect(path, blurred, regions=[BOX], detect=lambda picture: [inside, outside])
-    assert [residue.kind for residue in found] == ["context", "missed-face"]
-    assert found[0].evidence.startswith("75%")
-    assert found[1].evidence.startswith("1 face is outside the anonymised regions, up to 30 pixels")
-    assert kinds(path, regions=[BOX], detect=lambda picture: [inside]) == {"context": "info"}
-    assert kinds(path, regions=[(0, 0, 160, 160)]) == {}
+def test_the_gravest_frame_is_the_one_reported(
+    tmp_path: Path, original: np.ndarray, blurred: np.ndarray
+) -> None:
+    pages = [Image.fromarray(p) for p in (original, blurred, scene(seed=5))]
+    content = encode(blurred, "TIFF", save_all=True, append_images=pages)
+    worst = gravest(inspect(write(tmp_path, content)))
+    assert worst["embedded-clear"].evidence.startswith("A picture of 160 x 160 pixels as frame 2")
+    assert set(worst) == {"embedded-clear", "embedded-picture", "embedded-other"}
+
+
+def film(frames: list[np.ndarray], form: str = "mp4", codec: str = "mpeg4") -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["mp4", "avi", "matroska"])
+def test_film_behind_a_still(
+    tmp_path: Path, original: np.ndarray, blurred: np.ndarray, form: str
+) -> None:
+    still = encode(blurred, "JPEG")
+    clear = write(tmp_path, still + film([original] * 4, form))
+    assert kinds(clear)["embedded-clear"] is Severity.HIGH
+    assert kinds(write(tmp_path, still + film([blurred] * 4, form))) == {
+        "embedded-picture": Severity.INFO
+    }
+
+
+def test_a_film_that_cannot_be_decoded_is_said(tmp_path: Path, blurred: np.ndarray) -> None:
+    broken = film([blurred] * 4)[:400]
+    path = write(tmp_path, encode(blurred, "JPEG") + broken)
+    assert kinds(path) == {"embedded-unread": Severity.MEDIUM}
+
+
+@pytest.mark.parametrize("box", [(80, 64, 128, 128), (20, 300, 80, 380)])
+def test_small_letterboxed_thumbnail_of_a_wide_scene(
+    tmp_path: Path, box: tuple[int, int, int, int]
+) -> None:
+    """Bars fill the thumbnail up to 4:3, and the hidden place is a tenth of its width."""
+    wide = np.concatenate([scene(seed=k, size=512)[:432] for k in (1, 2)], axis=1)
+    hidden = wide.copy()
+    x0, y0, x1, y1 = box
+    hidden[y0:y1, x0:x1] = cv2.GaussianBlur(wide[y0:y1, x0:x1], (0, 0), 14)
+
+    def exif(picture: np.ndarray) -> bytes:
+        small = Image.fromarray(picture).resize((160, 68), Image.Resampling.LANCZOS)
+        frame = Image.new("RGB", (160, 120))
+        frame.paste(small, (0, 26))
+        jpeg = encode(np.asarray(frame), "JPEG", quality=85)
+        return b"Exif\0\0II*\0" + (8).to_bytes(4, "little") + bytes(6) + jpeg
+
+    leaky = write(tmp_path, encode(hidden, "JPEG", quality=90, exif=exif(wide)))
+    assert kinds(leaky)["embedded-clear"] is Severity.HIGH
+    honest = write(tmp_path, encode(hidden, "JPEG", quality=90, exif=exif(hidden)))
+    assert set(kinds(honest).values()) == {Severity.INFO}
+
+
+def test_what_moves_in_an_animation_is_no_accusation(tmp_path: Path) -> None:
+    """A blurred place that wanders uncovers the background it hid before: no leak."""
+    ground, face = scene(seed=1), cv2.GaussianBlur(scene(seed=2)[:64, :64], (0, 0), 8)
+    frames = []
+    for x in (10, 20, 32, 50, 80):
+        frame = ground.copy()
+        frame[50:114, x : x + 64] = face
+        frames.append(Image.fromarray(frame))
+    content = encode(np.asarray(frames[0]), "TIFF", save_all=True, append_images=frames[1:])
+    assert "embedded-clear" not in kinds(write(tmp_path, content))
+
+
+def test_gain_map_is_information(tmp_path: Path, blurred: np.ndarray) -> None:
+    gain = 255 - cv2.GaussianBlur(blurred, (0, 0), 3)[::2, ::2].mean(-1).astype(np.uint8)
+    content = encode(blurred, "JPEG") + encode(gain, "JPEG")
+    assert set(kinds(write(tmp_path, content)).values()) == {Severity.INFO}
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.parametrize("filling", ["noise", "beginnings", "films", "chunks"])
+def test_megabytes_after_the_end_take_about_a_second(
+    tmp_path: Path, blurred: np.ndarray, form: str, filling: str
+) -> None:
+    size = 30 << 20
+    rest = {
+        "noise": np.random.default_rng(0).bytes(size),
+        "beginnings": b"\xff\xd8\xff\xe0" * (size // 4),
+        "films": b"\0\0\0\x08ftyp" * (size // 8),
+        "chunks": np.random.default_rng(0).bytes(size - 64) + chunk(b"IEND", b""),
+    }[filling]
+    path = write(tmp_path, encode(blurred, form) + rest)
+    start = time.process_time()
+    assert {"trailing-data", "embedded-unread"} & set(kinds(path))
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "damage", [{"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\xff"}, {"comment": b"\xff\xfe"}]
+)
+def test_damaged_metadata_hides_no_other_leak(
+    tmp_path: Path, original: np.ndarray, blurred: np.ndarray, damage: dict[str, bytes]
+) -> None:
+    content = encode(blurred, "JPEG", **damage) + encode(original, "PNG")
+    assert kinds(write(tmp_path, content))["embedded-clear"] is Severity.HIGH
+
+
+def test_damaged_iptc_is_said(tmp_path: Path, blurred: np.ndarray) -> None:
+    block = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x04\x1c\x02\x50\0"
+    file = encode(blurred, "JPEG")
+    segment = b"\xff\xed" + (len(block) + 2).to_bytes(2) + block
+    path = write(tmp_path, file[:2] + segment + file[2:])
+    assert set(kinds(path)) <= {"damaged-part", "names"}
 
 
 def test_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
@@ -219,6 +345,6 @@ def test_blurred_face_with_thumbnail_of_the_clear_one(tmp_path: Path, shared_dat
         blurred = clear.copy()
         blurred[60:190, 70:180] = cv2.GaussianBlur(clear[60:190, 70:180], (0, 0), 7.8)
         leaky = write(tmp_path, encode(blurred, "JPEG", exif=thumbnail_exif(clear)))
-        assert kinds(leaky) == {"thumbnail": Severity.HIGH}
+        assert kinds(leaky) == {"embedded-clear": Severity.HIGH}
         harmless = write(tmp_path, encode(blurred, "JPEG", exif=thumbnail_exif(blurred)))
-        assert kinds(harmless) == {}
+        assert kinds(harmless) == {"embedded-picture": Severity.INFO}
