@@ -381,7 +381,11 @@ def _moments(a: Plane, b: Plane, sigma: float) -> tuple[Plane, Plane, Plane]:
 def _unexplained(a: Plane, b: Plane) -> tuple[Plane, Plane, Plane]:
     """Energy of `a` and `b` round every pixel, and the root of `b`'s energy that neither a multiple
     nor a small shift of `a` explains (least squares over `a` and its two derivatives)."""
-    basis = [a, cv2.Sobel(a, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(a, cv2.CV_32F, 0, 1, scale=1 / 8)]
+    basis = [
+        a,
+        cv2.Sobel(a, cv2.CV_32F, 1, 0, scale=1 / 8),
+        cv2.Sobel(a, cv2.CV_32F, 0, 1, scale=1 / 8),
+    ]
     gram = np.empty((*a.shape, 3, 3), np.float32)
     moments = np.empty((*a.shape, 3), np.float32)
     for i in range(3):

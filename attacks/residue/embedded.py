@@ -97,15 +97,11 @@ def behind(parts: Parts, *, still: bool) -> Behind:
     return Behind(tuple(pictures), undecoded, archives, remaining)
 
 
-def judge(
-    shown: np.ndarray, embedded: Embedded, regions: Sequence[Sequence[float]]
-) -> Residue:
+def judge(shown: np.ndarray, embedded: Embedded, regions: Sequence[Sequence[float]]) -> Residue:
     """What one embedded picture gives away beside the visible one, `(H, W, 3)` uint8."""
     height, width = embedded.picture.shape[:2]
     what = f"A picture of {width} x {height} pixels {embedded.place}"
-    comparison = compare(
-        _grey(shown), _grey(embedded.picture), regions, still=embedded.still
-    )
+    comparison = compare(_grey(shown), _grey(embedded.picture), regions, still=embedded.still)
     if comparison.relation == "clearer":
         side = round(np.sqrt(comparison.area))
         return Residue(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from reid_audit.attacks.residue import Residue, gravest
 from reid_audit.audit.data.items import Item
@@ -19,9 +18,7 @@ class Leaks:
     by_kind: Mapping[str, tuple[int, Residue]]
 
     @classmethod
-    def inspect(
-        cls, probes: Iterable[Item], inspect: Callable[..., tuple[Residue, ...]]
-    ) -> Leaks:
+    def inspect(cls, probes: Iterable[Item], inspect: Callable[..., tuple[Residue, ...]]) -> Leaks:
         """Check every probe file once; unreadable ones were counted elsewhere."""
         counts: dict[str, int] = {}
         worst: dict[str, Residue] = {}

@@ -184,7 +184,9 @@ _RESIDUE_STATUS = {"high": "fail", "medium": "warn", "low": "warn", "info": "pas
 
 
 def _residues(leaks: Leaks) -> list[Finding]:
-    told = [_residue(kind, count, example, leaks) for kind, (count, example) in leaks.by_kind.items()]
+    told = [
+        _residue(kind, count, example, leaks) for kind, (count, example) in leaks.by_kind.items()
+    ]
     if any(finding.status != "pass" for finding in told):
         return told
     clean = Finding(
