@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from reid_audit.audit.cli.console import escape, out, out_json, people, progress
-from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     from reid_audit.audit.results.schema import Condition, Controls, Estimate, Results
@@ -262,9 +262,10 @@ def identify(paths: tuple[Path, ...], as_json: bool) -> int:
 
     with progress() as report:
         results = identify_files(paths, report)
+    failed = sum("error" in found for found in results)
     if as_json:
         out_json({"results": results})
-        return 0
+        return _incomplete(failed, len(results))
     for found in results:
         if found.get("error"):
             out(f"{found['path']}: {found['error']}")
@@ -275,6 +276,16 @@ def identify(paths: tuple[Path, ...], as_json: bool) -> int:
         out(
             f"{found['path']}: {found['family']} ({settings}) on {found['region']}, "
             f"confidence {found['confidence']:.2f}{detail}{_as_tool(found)}"
+        )
+    return _incomplete(failed, len(results))
+
+
+def _incomplete(failed: int, total: int) -> int:
+    """0 where every file was read; else an error that says how many were not."""
+    if failed:
+        raise IntegrityError(
+            f"{failed} of {total} files could not be read; see the lines above, and replace or "
+            "remove them."
         )
     return 0
 

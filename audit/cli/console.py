@@ -55,13 +55,13 @@ def people() -> Console:
 
 
 def out(text: str) -> None:
-    """One line of output for programs or pipes."""
-    click.echo(visible(text))
+    """One line of output for programs or pipes; bytes of a name that are no UTF-8 are spelt out."""
+    click.echo(visible(text).encode("utf-8", "backslashreplace").decode())
 
 
 def out_json(value: Any) -> None:
     """A JSON value on stdout."""
-    click.echo(visible(json.dumps(value, indent=2, ensure_ascii=False)))
+    out(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 @contextmanager

@@ -12,13 +12,14 @@ True
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
-from reid_audit.audit.results.schema import Results
+from reid_audit.audit.results.schema import Outcome, Results
 from reid_audit.metrics.errors import InputError
 
 Value = float | str | None
@@ -31,6 +32,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
 _COMPARISON = re.compile(r"\s*([a-z_]+)\s*(>=|<=|==|!=|>|<)\s*([\w.\-]+)\s*")
 GRAMMAR = "NAME > VALUE, joined by `and` / `or`, e.g. 'ira > 0.05 or failed_findings > 0'"
 
@@ -63,6 +65,12 @@ def _worst_ira(results: Results) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
+def _faces(results: Results, state: str) -> float | None:
+    """Faces of one state in the inventory; None where the run made none."""
+    count = getattr(getattr(results.data, "faces", None), state, None)
+    return None if count is None else float(count)
+
+
 _NAMES: Mapping[str, Callable[[Results], Value]] = {
     "verdict": lambda r: r.verdict.outcome,
     "ira": _worst_ira,
@@ -73,6 +81,8 @@ _NAMES: Mapping[str, Callable[[Results], Value]] = {
         sum(f.status == "fail" and f.waiver is None for f in r.findings)
     ),
     "waived_findings": lambda r: float(sum(f.waiver is not None for f in r.findings)),
+    "missed_faces": lambda r: _faces(r, "missed"),
+    "partial_faces": lambda r: _faces(r, "partial"),
     "failed_attacks": lambda r: float(sum(a.status == "failed" for a in r.attacks)),
 }
 
@@ -98,8 +108,10 @@ def _comparison(text: str, names: Mapping[str, Value], expression: str) -> bool:
         hint = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(names)}."
         raise InputError(f"--fail-on {expression!r}: no quantity {name!r}; {hint}")
     value = names[name]
-    if value is None:
-        return False
+    if name == "verdict" and comparison in ("==", "!=") and literal not in OUTCOMES:
+        near = get_close_matches(literal.upper(), OUTCOMES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(OUTCOMES)}."
+        raise InputError(f"--fail-on {expression!r}: no verdict {literal!r}; {hint}")
     if isinstance(value, str):
         if comparison not in ("==", "!="):
             raise InputError(
@@ -107,6 +119,9 @@ def _comparison(text: str, names: Mapping[str, Value], expression: str) -> bool:
             )
         return _COMPARE[comparison](value, literal)
     try:
-        return _COMPARE[comparison](value, float(literal))
+        number = float(literal)
     except ValueError:
-        raise InputError(f"--fail-on {expression!r}: {literal!r} is not a number.") from None
+        number = math.nan
+    if math.isnan(number):  # compares with nothing, so that the gate would never fire
+        raise InputError(f"--fail-on {expression!r}: {literal!r} is not a number.")
+    return value is not None and _COMPARE[comparison](value, number)

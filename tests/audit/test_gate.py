@@ -45,6 +45,11 @@ def test_grammar(expression: str, expected: bool) -> None:
         ("colour > 1", "no quantity 'colour'"),
         ("verdict > 3", "== or !="),
         ("ira > many", "'many' is not a number"),
+        ("ira > nan", "'nan' is not a number"),
+        ("ceiling > nan", "'nan' is not a number"),
+        ("verdict == LEAK", "no verdict 'LEAK'"),
+        ("verdict == bounded", "did you mean 'BOUNDED'"),
+        ("verdict != X", "choose of LEAK_DEMONSTRATED, BOUNDED, INCONCLUSIVE"),
         ("ira > 0 or irra > 0.05", "did you mean"),  # a mistake behind what decides
         ("__import__('os').getcwd() == 1", "cannot read"),
     ],
