@@ -129,6 +129,10 @@ def _parse_step(step: str) -> Operator:
     return Ranged(factory, factory(**low), factory(**high))
 
 
+LARGEST = 1_000_000
+"""Magnitude of a number in a spec: pixels and qualities stay far below."""
+
+
 def _kinds(annotation: object) -> tuple[object, ...]:
     return get_args(annotation) or (annotation,)
 
@@ -146,11 +150,17 @@ def _convert(text: str, annotation: object, where: str) -> object:
     for kind in (int, float, str):
         if kind in kinds:
             try:
-                return kind(text)
+                value = kind(text)
             except ValueError:
                 continue
+            # Neither NaN, which no comparison refuses, nor what no picture is large enough for.
+            # A key may be any number: it is secret, not a size.
+            if isinstance(value, str) or abs(value) <= LARGEST or where.endswith(": key"):
+                return value
+            break
     wanted = "a whole number" if int in kinds else "a number"
-    raise InputError(f"{where} must be {wanted}, not {text!r}.")
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    raise InputError(f"{where} must be {wanted} of at most {LARGEST:,}, not {shown!r}.")
 
 
 def _nearest(word: str, known: object) -> str:

@@ -237,3 +237,21 @@ def test_k_same_says_what_is_missing(faces, texture):
     for spec in ("k-same:folder=absent", "k-same:folder=cast,k=50"):
         with pytest.raises(InputError, match="k-same"):
             parse(spec).apply(picture, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(
+            "gaussian:sigma=1e108",
+            "gaussian:sigma=nan",
+            "gaussian:sigma=inf",
+            "pixelate:b=" + "9" * 30,
+        ),
+        *("gaussian:k=" + "9" * 5000, "gaussian:sigma=1..1e300"),
+    ],
+)
+def test_numbers_that_no_picture_has_are_a_sentence(spec: str) -> None:
+    with pytest.raises(InputError, match=r"must be .* of at most 1,000,000") as caught:
+        parse(spec)
+    assert len(str(caught.value)) < 6000
