@@ -72,8 +72,8 @@ def compare(
     """Compare an embedded picture `hidden` with the visible one, `shown`.
 
     Args:
-        regions: boxes x0, y0, x1, y1 of `shown` known to be anonymised; there any detail that
-            `shown` lacks counts.
+        regions: boxes x0, y0, x1, y1 of `shown` known to be anonymised; of a still, any detail
+            there that `shown` lacks counts.
         still: whether `hidden` was taken at the same moment, as a thumbnail is. A frame of a film
             may show something that moved, so in it only a place counts whose blur is what
             `shown` shows, or that `shown` fills with one colour.
@@ -408,7 +408,11 @@ def _counted(
     still: bool,
 ) -> int:
     """Pixels of the areas that are clearer beyond doubt."""
-    if known is not None and (detail.lacking & known).sum() > max(_SMALLEST, 0.2 * known.sum()):
+    if (
+        still
+        and known is not None
+        and (detail.lacking & known).sum() > max(_SMALLEST, 0.2 * known.sum())
+    ):
         return int((detail.lacking & known).sum())
     opened = cv2.morphologyEx(detail.lacking.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
     joined = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5)))
