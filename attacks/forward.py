@@ -51,7 +51,7 @@ class RelativeBox:
         centre, width = landmarks.mean(axis=0), float(face_width(landmarks))
         corners = np.array([[self.left, self.top], [self.right, self.bottom]]) * width + centre
         height_, width_ = shape[:2]
-        return np.rint(corners).clip(0, [width_, height_]).astype(int).ravel()
+        return np.asarray(np.rint(corners).clip(0, [width_, height_]).astype(int).ravel())
 
 
 def sampled_widths(widths: ArrayLike) -> tuple[float, ...]:

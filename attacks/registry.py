@@ -66,10 +66,12 @@ def attack_class(name: str) -> type[Attack]:
         return external_class(name)
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        built_in: type[Attack] = getattr(importlib.import_module(module), attribute)
+        return built_in
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return entry.load()
+            added: type[Attack] = entry.load()
+            return added
     nearest = difflib.get_close_matches(name, names(), n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"choose among {', '.join(names())}."
     raise InputError(f"no attack {name!r}; {hint}")

@@ -10,7 +10,7 @@ import numpy as np
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows `(N, d)` scaled to length one; zero rows stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0))
 
 
 def per_person(

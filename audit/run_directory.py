@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from reid_audit.audit.config import AuditConfig, differences, dump_config, load_config
 from reid_audit.metrics.errors import InputError, IntegrityError
-from reid_audit.metrics.files import LEFTOVERS, atomic, write_text
+from reid_audit.metrics.files import LEFTOVERS, atomic, write_text, writing
 
 CONFIG = "config.resolved.yaml"
 MANIFEST = "manifest.json"
@@ -131,29 +131,44 @@ def open_run(path: Path, config: AuditConfig) -> Iterator[Store]:
         InputError: the directory holds other files, another configuration (the differences are
             named), or another process works on it.
     """
-    resumed = (path / CONFIG).is_file()
-    if not resumed and path.is_dir() and any(p.name not in (LOCK, WORK) for p in path.iterdir()):
-        raise InputError(
-            f"{path}: holds files that are no run of this tool; name a new or empty folder."
-        )
-    try:
-        (path / WORK).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be made a run directory ({error.strerror}); name another with -o."
-        ) from error
-    lock = FileLock(path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"{path}: another run works on it; wait for its end or name another folder with -o."
-        ) from None
-    try:
-        if resumed:
+    with open_folder(path, CONFIG, "run") as store:
+        if store.resumed:
             _refuse_other_config(path / CONFIG, config)
         else:
             write_text(path / CONFIG, dump_config(config))
+        yield store
+
+
+@contextmanager
+def open_folder(path: Path, marker: str, what: str) -> Iterator[Store]:
+    """Make a folder for one process to work in, or go on in one that holds a file `marker`.
+
+    The folder is locked for as long as the context lasts; half-written files of a killed process
+    are removed.
+
+    Args:
+        what: one word for what the folder holds, for messages.
+
+    Raises:
+        InputError: the folder holds other files, or another process works on it.
+        Unwritable: it cannot be made.
+    """
+    resumed = (path / marker).is_file()
+    if not resumed and path.is_dir() and any(p.name not in (LOCK, WORK) for p in path.iterdir()):
+        raise InputError(
+            f"{path}: holds files that are no {what} of this tool; name a new or empty folder."
+        )
+    with writing(path):
+        (path / WORK).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / LOCK)
+    try:
+        with writing(path):
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"{path}: another {what} works on it; wait for its end or name another folder with -o."
+        ) from None
+    try:
         _drop_leftovers(path)
         yield Store(path, resumed)
     finally:

@@ -87,10 +87,10 @@ def _inside(part: np.ndarray, grid: Grid, x: int, y: int) -> np.ndarray:
     # Cells on the rim touch the component without being half full.
     near = cv2.dilate((label == core).astype(np.uint8), np.ones((3, 3))) > 0
     share = np.where(near & (core > 0), (share - CHANCE) / (1 - CHANCE), 0).clip(0, 1)
-    return share[row][:, column]
+    return np.asarray(share[row][:, column])
 
 
 def _cells(size: int, block: float, phase: float) -> np.ndarray:
     """Number of the cell that each of `size` pixels lies in, from 0."""
     cell = np.floor((np.arange(size) + 0.5 - phase) / block).astype(int)
-    return cell - cell[0]
+    return np.asarray(cell - cell[0])

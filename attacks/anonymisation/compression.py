@@ -19,7 +19,7 @@ from scipy import fft
 
 from reid_audit.attacks.anonymisation.encoded import standard_luma
 
-LUMA = np.float32([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 ROW, COLUMN = np.nonzero(np.add.outer(np.arange(8), np.arange(8)) <= 4)
 """Coefficients that survive a blur."""
 FLAT = 0.75
@@ -63,7 +63,7 @@ def luma_blocks(picture: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     luma = picture.astype(np.float32) @ LUMA - 128
     blocks = luma.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
-    return fft.dctn(blocks, axes=(2, 3), norm="ortho")
+    return np.asarray(fft.dctn(blocks, axes=(2, 3), norm="ortho"))
 
 
 def _quality_by_steps(picture: np.ndarray) -> int | None:

@@ -116,7 +116,7 @@ def _starts(detail: np.ndarray) -> list[Box]:
 
     def mean(kernel: np.ndarray, what: np.ndarray) -> np.ndarray:
         sums = fft.irfft2(kernel * what, full)[at]
-        return sums / np.maximum(fft.irfft2(kernel * ones, full)[at], 1)
+        return np.asarray(sums / np.maximum(fft.irfft2(kernel * ones, full)[at], 1))
 
     inside = mean(inner, values)
     spread = np.maximum(mean(inner, squares) - inside**2, 0)
@@ -147,7 +147,7 @@ def _neighbours(box: Box, step: int, height: int, width: int) -> np.ndarray:
     """The box and boxes `(N, 4)` with some of its sides moved by a step."""
     moves = step * np.vstack([np.zeros(4), MOVES, -MOVES]).astype(int)
     boxes = (np.array(box) + moves).clip(0, [width, height, width, height])
-    return boxes[(boxes[:, 2:] - boxes[:, :2] >= SMALLEST / 2).all(axis=1)]
+    return np.asarray(boxes[(boxes[:, 2:] - boxes[:, :2] >= SMALLEST / 2).all(axis=1)])
 
 
 def moved(box: Box, step: int, score: Score, shape: tuple[int, int]) -> tuple[float, Box]:

@@ -55,7 +55,8 @@ def standard_luma(quality: int) -> np.ndarray:
     stream = io.BytesIO()
     Image.new("L", (8, 8)).save(stream, "jpeg", quality=quality)
     with Image.open(stream) as image:
-        return np.array(image.quantization[0], float).reshape(8, 8)
+        tables: dict[int, list[int]] = getattr(image, "quantization", {})
+        return np.array(tables[0], np.float64).reshape(8, 8)
 
 
 def jpeg_quality(table: np.ndarray) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import fft
 from scipy.linalg import cho_factor, cho_solve
 
+from reid_audit.metrics.sampling import evenly
+
 LINEAR = cv2.INTER_LINEAR
 INTERPOLATIONS = {"linear": LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 LINES = 48
@@ -69,8 +71,7 @@ def _along(plane: np.ndarray) -> tuple[float, float, str]:
     best = (0.0, 1.0, "linear")
     if min(plane.shape) < 3 * FEWEST:
         return best
-    chosen = np.linspace(0, len(plane) - 1, min(LINES, len(plane))).astype(int)
-    lines = np.ascontiguousarray(plane[chosen].T, dtype=np.float32)
+    lines = np.ascontiguousarray(plane[evenly(len(plane), LINES)].T, dtype=np.float32)
     lines -= lines.mean(axis=0)
     for count in {*_by_mirrored_modes(plane), *_by_trying(lines)}:
         for name, kind in INTERPOLATIONS.items():

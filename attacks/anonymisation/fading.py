@@ -67,7 +67,6 @@ SPREAD, SMEAR = 0.45, 0.1
 WHOLLY = 0.015
 """Mean weight in a block under which it counts as kept."""
 
-Mask = tuple[Box, float]
 Cost = Callable[[Box, float], float]
 
 

@@ -185,4 +185,4 @@ def box_weight(y: np.ndarray, x: np.ndarray, box: Box, soft: float) -> np.ndarra
     x0, y0, x1, y1 = box
     sigma = max(soft * max(x1 - x0, y1 - y0), 0.01)
     across = ndtr((x - x0 + 0.5) / sigma) - ndtr((x - x1 + 0.5) / sigma)
-    return across * (ndtr((y - y0 + 0.5) / sigma) - ndtr((y - y1 + 0.5) / sigma))
+    return np.asarray(across * (ndtr((y - y0 + 0.5) / sigma) - ndtr((y - y1 + 0.5) / sigma)))

@@ -34,7 +34,7 @@ class Network:
         for weight, bias in self.layers[:-1]:
             x = np.maximum(x @ weight + bias, 0)
         weight, bias = self.layers[-1]
-        return x @ weight + bias
+        return np.asarray(x @ weight + bias)
 
 
 @cache

@@ -187,4 +187,4 @@ def scan(
     cost = (half_weight * (np.log(total) + ratio)).sum(axis=1)
     deviation = c - mean
     cost += np.einsum("bi,ij,bj->b", deviation, precision, deviation) / 2
-    return cost + (log_noise - NOISE_MEAN) ** 2 @ NOISE_PRECISION / 2
+    return np.asarray(cost + (log_noise - NOISE_MEAN) ** 2 @ NOISE_PRECISION / 2)

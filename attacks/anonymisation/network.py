@@ -62,7 +62,7 @@ class KernelSizeNetwork:
         """Odd sizes `(N,)`, at least 1, of pictures of one size."""
         self.module.eval()
         sizes = LARGEST * self.module(_batch(list(pictures)))[:, 0].numpy()
-        return np.maximum(1, 2 * np.rint((sizes - 1) / 2) + 1).astype(int)
+        return np.asarray(np.maximum(1, 2 * np.rint((sizes - 1) / 2) + 1).astype(int))
 
     def identify(self, picture: np.ndarray) -> Identification:
         """The answer in the form the other estimators give; it knows no family but Gaussian."""

@@ -27,7 +27,8 @@ def _splines(x: np.ndarray) -> np.ndarray:
     last, before = KNOTS[-1], KNOTS[-2]
 
     def hinge(knot: float) -> np.ndarray:
-        return (np.maximum(x - knot, 0) ** 3 - np.maximum(x - last, 0) ** 3) / (last - knot)
+        cubes = np.maximum(x - knot, 0) ** 3 - np.maximum(x - last, 0) ** 3
+        return np.asarray(cubes / (last - knot))
 
     bends = [hinge(knot) - hinge(before) for knot in KNOTS[:-2]]
     return np.stack([np.ones_like(x), x, *bends], axis=-1)

@@ -251,7 +251,7 @@ def _detail(picture: np.ndarray) -> np.ndarray:
     padded = np.pad(values, 1, mode="edge")
     across = padded[1:-1, :-2] - 2 * values + padded[1:-1, 2:]
     down = padded[:-2, 1:-1] - 2 * values + padded[2:, 1:-1]
-    return np.log((np.abs(across) + np.abs(down)) / 2 + 0.5)
+    return np.asarray(np.log((np.abs(across) + np.abs(down)) / 2 + 0.5))
 
 
 def extend_blocks(picture: np.ndarray, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

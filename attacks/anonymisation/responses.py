@@ -33,7 +33,7 @@ def log_power(half_kernels: list[np.ndarray], bins: Axis) -> np.ndarray:
     longest = max(len(k) for k in half_kernels)
     taps = np.stack([np.pad(k, (0, longest - len(k))) for k in half_kernels])
     response = taps @ _cosines(bins.size, longest - 1).T
-    return np.log(response**2 @ bins.average.T + FLOOR)
+    return np.asarray(np.log(response**2 @ bins.average.T + FLOOR))
 
 
 def _normalised(weights: np.ndarray, half: float) -> np.ndarray:
@@ -42,7 +42,7 @@ def _normalised(weights: np.ndarray, half: float) -> np.ndarray:
     if len(weights) - 1 > half:
         part = half - (len(weights) - 2)
         weights[-1] *= part**2 * (3 - 2 * part)
-    return weights / (weights[0] + 2 * weights[1:].sum())
+    return np.asarray(weights / (weights[0] + 2 * weights[1:].sum()))
 
 
 def rule_sigma(half: float) -> float:
@@ -92,7 +92,7 @@ class Separable:
         kernels = [self.taps(half) for half in halves]
         x = log_power(kernels, axis(spectrum.width, spectrum.growth))
         y = log_power(kernels, axis(spectrum.height, spectrum.growth))
-        return x[:, spectrum.column] + y[:, spectrum.row]
+        return np.asarray(x[:, spectrum.column] + y[:, spectrum.row])
 
 
 gaussian = Separable(gaussian_taps)

@@ -103,7 +103,7 @@ def modes(plane: np.ndarray) -> np.ndarray:
         shape = [1, 1]
         shape[position] = size
         coefficients = coefficients / norm.reshape(shape)
-    return coefficients
+    return np.asarray(coefficients)
 
 
 def power_of(region: np.ndarray, cut: bool = False) -> np.ndarray:
@@ -114,7 +114,7 @@ def power_of(region: np.ndarray, cut: bool = False) -> np.ndarray:
     values = planes(region)
     if not cut:
         return modes(values) ** 2
-    return (modes(values) - _bent_by_border(values)) ** 2
+    return np.asarray((modes(values) - _bent_by_border(values)) ** 2)
 
 
 def _bent_by_border(values: np.ndarray) -> np.ndarray:
@@ -133,7 +133,7 @@ def _bent_by_border(values: np.ndarray) -> np.ndarray:
     rows, columns = (2 * np.cos(np.pi * np.arange(n) / (n - 1)) - 2 for n in values.shape[1:])
     laplacian = rows[:, None] + columns
     laplacian[0, 0] = np.inf  # the mean has no kinks
-    return modes(kinks) / laplacian
+    return np.asarray(modes(kinks) / laplacian)
 
 
 def spectrum(power: np.ndarray, growth: float) -> Spectrum:

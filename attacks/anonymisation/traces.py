@@ -166,7 +166,7 @@ def _unit(values: np.ndarray, ring: np.ndarray) -> np.ndarray:
     """Values less their ring's mean, scaled to unit length."""
     count = np.maximum(np.bincount(ring), 1)
     values = values - (np.bincount(ring, values) / count)[ring]
-    return values / (np.linalg.norm(values) + 1e-9)
+    return np.asarray(values / (np.linalg.norm(values) + 1e-9))
 
 
 def _oriented(plane: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ class Student(BaseAttack):
         self.network_ = Network(self.start_, *self._bridge(reference, clear))
         path = self._checkpoint(reference, context)
         stored = path is not None and path.exists()
-        if stored:
+        if path is not None and stored:
             self.network_.load_state_dict(load_file(path))
         else:
             people = np.array(reference.faces.identities)

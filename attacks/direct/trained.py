@@ -88,7 +88,7 @@ class Seer:
         """Unit embeddings `(N, d)` float32 of clear faces as they are."""
 
         def one(index: int) -> np.ndarray:
-            return cut([faces.load(index)], faces.landmarks[index][None], self.size)[0]
+            return np.asarray(cut([faces.load(index)], faces.landmarks[index][None], self.size)[0])
 
         frames = np.stack(list(in_threads(one, len(faces))))
         found = []

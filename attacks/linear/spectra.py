@@ -43,7 +43,7 @@ def to_modes(
     slowest `rows` and `columns` of them where only those are wanted."""
     height, width = picture.shape[:2]
     colours = np.tensordot(OPPONENT, picture.astype(np.float32), axes=(1, 2))
-    return _forward(height)[:rows] @ colours @ _forward(width)[:columns].T
+    return np.asarray(_forward(height)[:rows] @ colours @ _forward(width)[:columns].T)
 
 
 def from_modes(modes: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
@@ -92,7 +92,8 @@ class Spectra:
             count += 1
         if count == 0:
             raise ValueError("no pair of faces to measure")
-        return cls(*(sums / count), count)
+        clear, anonymized, cross = sums / count
+        return cls(clear, anonymized, cross, count)
 
     def prior(self, height: int, width: int) -> np.ndarray:
         """Smoothed clear power `(3, height, width)`; the logarithm is smoothed and resampled, since
@@ -115,4 +116,4 @@ class Spectra:
 def _smoothed(power: np.ndarray, height: int, width: int) -> np.ndarray:
     smooth = np.stack([gaussian_filter(np.log(p + 1e-6), 1.0) for p in power])
     smooth[:, :2, :2] = np.log(power[:, :2, :2] + 1e-6)  # the mean level stands alone
-    return np.exp(resample_modes(smooth, height, width))
+    return np.asarray(np.exp(resample_modes(smooth, height, width)))

@@ -153,7 +153,7 @@ def embed_clear(
 
     def one(index: int) -> np.ndarray:
         picture, points = faces.load(index), faces.landmarks[index]
-        return crop([picture], points[None], recognizer.template)[0]
+        return np.asarray(crop([picture], points[None], recognizer.template)[0])
 
     def make() -> np.ndarray:
         crops = in_threads(one, len(faces))

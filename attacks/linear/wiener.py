@@ -37,6 +37,7 @@ from reid_audit.attacks.interface import (
 from reid_audit.attacks.linear.spectra import Spectra, from_modes, to_modes
 from reid_audit.attacks.operators import Nature
 from reid_audit.attacks.operators.base import ROUNDING_VARIANCE
+from reid_audit.metrics.sampling import evenly
 
 PRIOR_FACES = 400
 """More faces change restoration by less than .01 dB."""
@@ -113,7 +114,7 @@ class Restorer:
 
 
 def _measure(forward: ForwardModel, faces: ClearFaces, context: Context, most: int) -> Spectra:
-    chosen = np.unique(np.linspace(0, len(faces) - 1, min(most, len(faces))).astype(int))
+    chosen = evenly(len(faces), most)
 
     def pairs() -> Iterator[tuple[Picture, Picture]]:
         for done, index in enumerate(chosen):
@@ -172,7 +173,7 @@ def _filter(restorer: Restorer, height: int, width: int) -> np.ndarray:
         return restorer.spectra.regression(height, width)
     prior = restorer.spectra.prior(height, width)
     noise = operator.noise(height, width)
-    return (prior * transfer / (prior * transfer**2 + noise)).astype(np.float32)
+    return np.asarray((prior * transfer / (prior * transfer**2 + noise)).astype(np.float32))
 
 
 @lru_cache(maxsize=128)

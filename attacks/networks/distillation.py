@@ -70,7 +70,7 @@ class Network(nn.Module):
         self.bridge.load_state_dict(
             {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(np.asarray(bias))}
         )
-        self.to(start.device, memory_format=torch.channels_last)
+        self.to(start.device).to(memory_format=torch.channels_last)
 
     def forward(self, faces: Tensor) -> Tensor:
         """uint8 `(B, 3, S, S)` -> float32 unit vectors `(B, D)` about the teacher's mean face."""
@@ -205,8 +205,9 @@ def half_is_faster(device: torch.device) -> bool:
         # With AMX 2.4 times as fast as float32, with AVX-512's own products 1.5 times; with
         # AVX-512 alone 1.4 times as slow, emulated several times. Older releases of torch do not
         # tell.
-        tell = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(tell.get("amx_bf16", False) or tell.get("avx512_bf16", False))
+        tell = getattr(torch.cpu, "get_capabilities", None)
+        able: dict[str, bool] = tell() if tell is not None else {}
+        return able.get("amx_bf16", False) or able.get("avx512_bf16", False)
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 

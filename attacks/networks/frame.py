@@ -105,6 +105,8 @@ class FrameEmbedder(nn.Module):
         InputError: the recogniser is frozen (ONNX), so that nothing can be differentiated.
     """
 
+    theta: Tensor
+
     def __init__(self, recognizer: Recognizer, size: int, wider: float = WIDER) -> None:
         super().__init__()
         self.network = recognizer.module().requires_grad_(False)
@@ -115,7 +117,8 @@ class FrameEmbedder(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Embeddings `(B, d)` of frames `(B, 3, S, S)` in [0, 1]."""
         crops = to_crops(frames, self.theta, self.side)
-        return self.network(self.preprocess(crops * 255))
+        answer: Tensor = self.network(self.preprocess(crops * 255))
+        return answer
 
     def distance(self, found: Tensor, clear: Tensor) -> Tensor:
         """Mean of 1 - cosine between the embeddings of frames `(B, 3, S, S)` in [0, 1]; what the

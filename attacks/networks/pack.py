@@ -17,6 +17,7 @@ from reid_audit.attacks.networks import frame
 from reid_audit.metrics.cache import array_to_fill
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
+from reid_audit.metrics.sampling import evenly
 
 MARGIN = 1.5
 """Side of a stored crop in sides of the frame: degraded with its surroundings, then cut."""
@@ -94,9 +95,7 @@ class Pack:
     @cached_property
     def spectra(self) -> Spectra:
         """Second moments of clear training faces (and of their anonymised pairs, where given)."""
-        rows = self.training[
-            np.linspace(0, len(self.training) - 1, min(PRIOR_FACES, len(self.training))).astype(int)
-        ]
+        rows = self.training[evenly(len(self.training), PRIOR_FACES)]
         other = self.faces if self.anonymized is None else self.anonymized
         return Spectra.measure((self.faces[row], other[row]) for row in rows)
 

@@ -186,7 +186,7 @@ def require(condition: bool, message: str) -> None:
 
 def rounded(values: np.ndarray) -> Picture:
     """Grey levels of any range as uint8: rounded half to even, clipped."""
-    return np.rint(values).clip(0, 255).astype(np.uint8)
+    return np.asarray(np.rint(values).clip(0, 255).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,8 @@ class Chain(Operator):
     def transfer(self, height: int, width: int) -> np.ndarray | None:
         """Product of the steps' eigenvalues; None when a step has none."""
         steps = [step.transfer(height, width) for step in self.steps]
-        return None if any(s is None for s in steps) else np.prod(np.stack(steps), axis=0)
+        known = [eigenvalues for eigenvalues in steps if eigenvalues is not None]
+        return np.prod(np.stack(known), axis=0) if len(known) == len(steps) else None
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Noise of each step, seen through the linear part of the steps after it."""
@@ -270,7 +271,7 @@ class Chain(Operator):
             total = (total if through is None else total * through**2) + step.noise(height, width)
         return total
 
-    def scaled(self, factor: float) -> Chain:  # type: ignore[override]
+    def scaled(self, factor: float) -> Chain:
         return Chain(tuple(step.scaled(factor) for step in self.steps))
 
     def strengthened(self, factor: float) -> Chain:
@@ -294,7 +295,7 @@ class Chain(Operator):
 
 
 def apply_to_box(
-    operator: Operator, picture: Picture, box: Sequence[int], rng: np.random.Generator
+    operator: Operator, picture: Picture, box: Sequence[int] | np.ndarray, rng: np.random.Generator
 ) -> Picture:
     """`operator.apply_in(picture, box, rng)`, the reading order of a sentence."""
-    return operator.apply_in(picture, box, rng)
+    return operator.apply_in(picture, [int(edge) for edge in box], rng)

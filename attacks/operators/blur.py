@@ -45,7 +45,7 @@ def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
     """Sampled and normalised Gaussian `(size,)` as torchvision samples it."""
     x = np.arange(size) - (size - 1) / 2
     weights = np.exp(-0.5 * (x / sigma) ** 2)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 @dataclass(frozen=True)

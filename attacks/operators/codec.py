@@ -66,7 +66,7 @@ class Jpeg(Codec):
         u = [8 * np.linspace(0, 1, size).clip(0, 7 / 8) for size in (height, width)]
         at = np.stack(np.meshgrid(*u, indexing="ij"), axis=-1)
         variance = RegularGridInterpolator((np.arange(8), np.arange(8)), steps**2 / 12)(at)
-        return variance + ROUNDING_VARIANCE
+        return np.asarray(variance + ROUNDING_VARIANCE)
 
 
 @lru_cache(maxsize=100)

@@ -47,7 +47,8 @@ class FfmpegBox(Operator):
         before, after = np.split(total, [-length], axis)[0], np.split(total, [length], axis)[1]
         # Division by the length as multiplication by its 16-bit fixed-point inverse.
         inverse = ((1 << 16) + length // 2) // length
-        return (((after - before) * inverse + (1 << 15)) >> 16).clip(0, 255).astype(np.uint8)
+        mean = ((after - before) * inverse + (1 << 15)) >> 16
+        return np.asarray(mean.clip(0, 255), np.uint8)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         window = np.full(2 * self.r + 1, 1 / (2 * self.r + 1))

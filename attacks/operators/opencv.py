@@ -74,7 +74,7 @@ class CvGaussian(Operator):
         exact = cv2.getGaussianKernel(size, sigma).ravel() * 256
         # Rounding with carried error: the partial sums are what is rounded.
         side = np.diff(np.rint(np.cumsum(exact[: size // 2])), prepend=0)
-        return np.r_[side, 256 - 2 * side.sum(), side[::-1]] / 256
+        return np.asarray(np.r_[side, 256 - 2 * side.sum(), side[::-1]] / 256)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         rows = self._kernel(self.ky or self.k, self.sy or self.sigma)
@@ -187,7 +187,7 @@ class Motion(Operator):
             if self.angle % 180 == 0
             else cv2.warpAffine(self._line(), turn, (self.k, self.k))
         )
-        return turned / turned.sum()
+        return np.asarray(turned / turned.sum())
 
     def _line(self) -> np.ndarray:
         line = np.zeros((self.k, self.k))
@@ -204,7 +204,7 @@ class Motion(Operator):
             np.cos(np.pi * np.outer(np.arange(size) / max(size - 1, 1), np.arange(-half, half + 1)))
             for size in (height, width)
         )
-        return rows @ self.kernel() @ columns.T
+        return np.asarray(rows @ self.kernel() @ columns.T)
 
     def scaled(self, factor: float) -> Self:
         return replace(self, k=scaled_kernel(self.k, factor))

@@ -51,7 +51,7 @@ class Ranged(Operator):
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         return self.draw(rng).apply(picture, rng)
 
-    def scaled(self, factor: float) -> Ranged:  # type: ignore[override]
+    def scaled(self, factor: float) -> Ranged:
         return Ranged(self.factory, self.low.scaled(factor), self.high.scaled(factor))
 
     def strengthened(self, factor: float) -> Ranged:

@@ -22,7 +22,7 @@ def kernel_response(kernel: np.ndarray, size: int) -> np.ndarray:
     if size == 1:
         return np.array([kernel.sum()])
     frequency = np.pi * np.arange(size) / (size - 1)
-    return np.cos(frequency[:, None] * np.arange(-half, half + 1)) @ kernel
+    return np.asarray(np.cos(frequency[:, None] * np.arange(-half, half + 1)) @ kernel)
 
 
 @lru_cache(maxsize=64)
@@ -55,7 +55,7 @@ def analyse(picture: np.ndarray) -> np.ndarray:
     """DCT-I coefficients `(..., H, W)` of planes `(..., H, W)`, scaled so that white noise of
     variance v has variance close to v in every mode."""
     height, width = picture.shape[-2:]
-    return basis(height) @ picture @ basis(width).T
+    return np.asarray(basis(height) @ picture @ basis(width).T)
 
 
 def synthesise(coefficients: np.ndarray) -> np.ndarray:
@@ -66,4 +66,4 @@ def synthesise(coefficients: np.ndarray) -> np.ndarray:
     True
     """
     height, width = coefficients.shape[-2:]
-    return inverse_basis(height) @ coefficients @ inverse_basis(width).T
+    return np.asarray(inverse_basis(height) @ coefficients @ inverse_basis(width).T)

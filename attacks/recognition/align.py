@@ -54,7 +54,8 @@ class Template:
     def matrices(self, landmarks: ArrayLike) -> NDArray[np.float64]:
         """`(..., 2, 3)` affine maps that take `(..., 5, 2)` landmarks to this template."""
         widen = np.array([self.stretch, 1.0])
-        return fit_similarity(landmarks, np.asarray(self.points) / widen) * widen[:, None]
+        fitted = fit_similarity(landmarks, np.asarray(self.points) / widen)
+        return np.asarray(fitted * widen[:, None])
 
 
 # Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019:
@@ -189,11 +190,14 @@ def warp(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> 
     if factor >= 2:
         height, width = (max(1, side // factor) for side in picture.shape[:2])
         ratio = np.array([picture.shape[1] / width, picture.shape[0] / height])
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(
+            cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+        )
         # x_old = ratio * (x_new + .5) - .5: areas stay in place, not pixel centres.
         shift = matrix[:, :2] @ (ratio / 2 - 0.5) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * ratio, shift])
-    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    square = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    return np.asarray(square, np.uint8)
 
 
 def moved(
@@ -203,7 +207,8 @@ def moved(
     with its landmarks `(5, 2)`; mirrored beyond its border."""
     height, width = picture.shape[:2]
     angle, scale = rng.normal(0, DEGREES), float(np.exp(rng.normal(0, SCALE)))
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
+    centre = (width - 1) / 2, (height - 1) / 2
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, angle, scale), np.float64)
     matrix[:, 2] += rng.normal(0, SHIFT * float(face_width(landmarks)), 2)
     points = landmarks
     if rng.random() < 0.5:
@@ -212,7 +217,7 @@ def moved(
         points = points[MIRRORED]
     mode = cv2.BORDER_REFLECT_101
     out = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=mode)
-    return out, (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return np.asarray(out, np.uint8), (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def typical_landmarks(box: ArrayLike) -> Landmarks:

@@ -44,6 +44,13 @@ class Convolution(nn.Sequential):
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(nn.Conv2d(inputs, filters, kernel, stride, padding), Affine(filters))
 
+    def parts(self) -> tuple[Tensor, Tensor, Affine]:
+        """Weight and bias of the convolution and the affine, before they are folded into one."""
+        convolution, affine = self
+        assert isinstance(convolution, nn.Conv2d) and isinstance(affine, Affine)
+        assert convolution.bias is not None
+        return convolution.weight, convolution.bias, affine
+
 
 class Block(nn.Module):
     """Two convolutions beside a shortcut, which is average-pooled where the block shrinks."""
@@ -87,7 +94,8 @@ class DlibResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
-        return self.head(self.blocks(x).mean((2, 3)))
+        answer: Tensor = self.head(self.blocks(x).mean((2, 3)))
+        return answer
 
 
 def fused(network: DlibResNet) -> nn.Module:
@@ -96,10 +104,10 @@ def fused(network: DlibResNet) -> nn.Module:
     copy.load_state_dict(network.state_dict())
     for module in copy.modules():
         if isinstance(module, Convolution):
-            convolution, affine = module
+            weight, bias, affine = module.parts()
             with torch.no_grad():
-                convolution.weight.mul_(affine.gamma[:, None, None, None])
-                convolution.bias.mul_(affine.gamma).add_(affine.beta)
+                weight.mul_(affine.gamma[:, None, None, None])
+                bias.mul_(affine.gamma).add_(affine.beta)
             module[1] = nn.Identity()
     return copy
 
@@ -133,11 +141,11 @@ def load(path: Path) -> DlibResNet:
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, Convolution):
-                convolution, affine = module
+                weight, bias, affine = module.parts()
                 values = torch.from_numpy(next(tensors).ravel())
-                weights, bias = values.split([convolution.weight.numel(), convolution.bias.numel()])
-                convolution.weight.copy_(weights.view_as(convolution.weight))
-                convolution.bias.copy_(bias)
+                weights, biases = values.split([weight.numel(), bias.numel()])
+                weight.copy_(weights.view_as(weight))
+                bias.copy_(biases)
                 gamma, beta = torch.from_numpy(next(tensors).ravel()).chunk(2)
                 affine.gamma.copy_(gamma)
                 affine.beta.copy_(beta)
@@ -149,8 +157,8 @@ def _expected(network: DlibResNet) -> Iterator[tuple[int, int, int, int]]:
     """Shapes of the stored tensors, from input to output."""
     for module in network.modules():
         if isinstance(module, Convolution):
-            convolution, affine = module
-            yield (convolution.weight.numel() + convolution.bias.numel(), 1, 1, 1)
+            weight, bias, affine = module.parts()
+            yield (weight.numel() + bias.numel(), 1, 1, 1)
             yield (2 * affine.gamma.numel(), 1, 1, 1)
     yield (network.head.in_features, network.head.out_features, 1, 1)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reid_audit.attacks.recognition.align import Template
-from reid_audit.attacks.recognition.gallery import Distance, Embeddings, similarity
+from reid_audit.attacks.recognition.similarity import Distance, Embeddings, similarity
 from reid_audit.metrics.errors import InputError
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -212,7 +212,7 @@ def load_timm(argument: str, settings: Settings) -> Recognizer:
     path = _existing(file, "timm:ARCHITECTURE:FILE")
     sidecar = read_sidecar(path)
     state = _read(path, lambda: load(path.read_bytes()))
-    network = timm.create_model(architecture, num_classes=0)
+    network: Any = timm.create_model(architecture, num_classes=0)  # its methods are its own
     head = state.get(f"{network.pretrained_cfg.get('classifier')}.weight")
     if head is not None:
         network.reset_classifier(len(head))
@@ -260,7 +260,8 @@ def _from_file(
 
 def _frozen(network: nn.Module, device: torch.device) -> nn.Module:
     """The network in the form and place that inference is fastest in."""
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    frozen = network.eval().requires_grad_(False).to(device)
+    return frozen.to(memory_format=torch.channels_last)
 
 
 def _existing(file: str, form: str) -> Path:

@@ -51,8 +51,7 @@ class Sidecar(BaseModel):
 
     def preprocessing(self) -> Preprocessing:
         """From uint8 to the network's input."""
-        mean, std = (tuple(255 * value for value in values) for values in (self.mean, self.std))
-        return Preprocessing(mean, std, self.channels)
+        return Preprocessing(_levels(self.mean), _levels(self.std), self.channels)
 
     def crop_template(self) -> Template:
         """How crops are aligned, at the size the network takes."""
@@ -80,3 +79,9 @@ def read_sidecar(weights: Path) -> Sidecar:
         field = str(first["loc"][0]) if first["loc"] else "content"
         reason = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{path.name}: field {field!r} is wrong ({reason}); correct it.") from None
+
+
+def _levels(shares: Triple) -> Triple:
+    """Grey levels of shares of white."""
+    red, green, blue = shares
+    return 255 * red, 255 * green, 255 * blue

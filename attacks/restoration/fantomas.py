@@ -25,7 +25,8 @@ class AutoEncoder(nn.Module):
 
     def forward(self, anonymized: Tensor) -> Tensor:
         blind = torch.zeros(len(anonymized), device=anonymized.device)
-        return anonymized + self.unet(anonymized, blind)
+        answer: Tensor = anonymized + self.unet(anonymized, blind)
+        return answer
 
 
 class FantomasObjective:
@@ -43,7 +44,8 @@ class FantomasObjective:
         return {"loss": ((found - (clear * 2 - 1)) ** 2).mean()}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
-        return ((self.network(observed.anonymized * 2 - 1).float() + 1) / 2).clamp(0, 1)
+        answer: Tensor = ((self.network(observed.anonymized * 2 - 1).float() + 1) / 2).clamp(0, 1)
+        return answer
 
 
 class Fantomas(RestoringAttack):

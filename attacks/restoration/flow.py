@@ -52,7 +52,9 @@ class FlowNetwork(nn.Module):
         patches has no path.
         """
         seen = torch.cat([place, start, observed.anonymized * 2 - 1], dim=1)
-        return start + self.change(seen, STEPS * left, strength(observed.log_sigma)).float()
+        change = self.change(seen, STEPS * left, strength(observed.log_sigma))
+        answer: Tensor = start + change.float()
+        return answer
 
 
 class FlowObjective:

@@ -34,7 +34,8 @@ class Regression(nn.Module):
 
     def forward(self, observed: Observed) -> Tensor:
         change = self.unet(observed.both, strength(observed.log_sigma))
-        return observed.restored * 2 - 1 + change
+        answer: Tensor = observed.restored * 2 - 1 + change
+        return answer
 
 
 def errors(
@@ -77,7 +78,8 @@ class MmseObjective:
         return errors(found, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
-        return ((self.network(observed).float() + 1) / 2).clamp(0, 1)
+        answer: Tensor = ((self.network(observed).float() + 1) / 2).clamp(0, 1)
+        return answer
 
 
 class Mmse(RestoringAttack):

@@ -75,7 +75,8 @@ def dct_physics(
     """
     from deepinv.physics import DecomposablePhysics  # takes seconds to import
 
-    modes = Modes(*gain.shape[1:], device)
+    _, height, width = gain.shape
+    modes = Modes(height, width, device)
     spread = np.ones_like(gain) if noise is None else np.sqrt(noise) / LEVELS
     singular = torch.from_numpy(np.ascontiguousarray(gain / spread)).float()[None].to(device)
     physics = DecomposablePhysics(
@@ -87,4 +88,5 @@ def dct_physics(
 
 def measure(physics: DecomposablePhysics, anonymized: Tensor) -> Tensor:
     """What `physics` would have measured of anonymised pictures `(B, 3, H, W)` in [0, 1]."""
-    return physics.V_adjoint(anonymized) / physics.spread
+    answer: Tensor = physics.V_adjoint(anonymized) / physics.spread
+    return answer

@@ -161,7 +161,8 @@ def diffpir(
         y: measurements of `physics`, of unit variance. start: first guess `(B, 3, H, W)`.
         power: variance `(3, H, W)` of clear modes.
     """
-    levels = torch.logspace(*(math.log10(level) for level in NOISE), steps)
+    first, last = NOISE
+    levels = torch.logspace(math.log10(first), math.log10(last), steps)
     x = start + levels[0] * torch.randn_like(start)
     for place, level in enumerate(levels):
         rho = TRUST * (1 / power + 1 / level**2)
@@ -180,7 +181,8 @@ def data_step(
     """argmin |A x - y|^2 + rho |x - guess|^2 with a rho for each mode, which deepinv's `prox_l2`
     has not."""
     modes = physics.mask * y + rho * physics.V_adjoint(guess)
-    return physics.V(modes / (physics.mask**2 + rho))
+    answer: Tensor = physics.V(modes / (physics.mask**2 + rho))
+    return answer
 
 
 def _tensor(picture: Picture) -> Tensor:
@@ -236,7 +238,8 @@ def prior_denoiser(base: Diffusion) -> Callable[[Tensor, Tensor], Tensor]:
     def denoise(frames: Tensor, sigma: Tensor) -> Tensor:
         state = (frames - 0.5) * scale
         found = wrapped(state, sigma * scale, input_in_minus_one_one=True)
-        return (found / scale + 0.5).clamp(0, 1)
+        answer: Tensor = (found / scale + 0.5).clamp(0, 1)
+        return answer
 
     return denoise
 

@@ -108,7 +108,7 @@ class RestoringAttack(BaseAttack):
 
     def load(self, checkpoint: Checkpoint, context: Context) -> Objective:
         """The trained network, ready for inference on the context's device."""
-        made = build(self.objective, checkpoint)
+        made: Objective = build(self.objective, checkpoint)
         made.network.to(context.device)
         return made
 

@@ -285,7 +285,8 @@ class _Run:
             "data": self.pack.digest,
             "settings": self.settings.decisive,
         }
-        return json.loads(json.dumps(identity))
+        plain: dict[str, Any] = json.loads(json.dumps(identity))
+        return plain
 
     def _resume(self, path: Path) -> None:
         try:

@@ -51,7 +51,8 @@ class ParrotNetwork(nn.Module):
         self.head = nn.Parameter(torch.from_numpy(people).float())
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.embedder(frames) @ normalize(self.head).T
+        answer: Tensor = self.embedder(frames) @ normalize(self.head).T
+        return answer
 
 
 class ParrotObjective:

@@ -97,6 +97,9 @@ class LinearRestorer(torch.nn.Module):
     """Least squares per mode from moments of pairs: gain `(3, side, side)` E[xy] / E[y^2]."""
 
     gain: Tensor
+    opponent: Tensor
+    into: Tensor
+    out_of: Tensor
 
     def __init__(self, gain: Tensor) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from reid_audit.attacks.training.noise import Noise
 from reid_audit.attacks.training.objective import Objective
 from reid_audit.attacks.training.observe import Observed, OperatorRange, exactly
 from reid_audit.attacks.training.source import Source
+from reid_audit.metrics.sampling import evenly
 
 BATCH = 16
 FACES = 64
@@ -37,9 +38,9 @@ def evaluate(
         and with a recogniser the mean cosine to the clear face of the latter two; and a sheet
         `(SHOWN, 4, 3, S, S)`: anonymised, linear, restored, clear.
     """
-    rows = pack.development[np.linspace(0, len(pack.development) - 1, FACES).astype(int)]
-    rows = np.unique(rows)
-    strengths = np.exp(np.linspace(*np.log(operators.sigma), len(rows)))
+    rows = np.sort(pack.development[evenly(len(pack.development), FACES)])
+    weakest, strongest = np.log(operators.sigma)
+    strengths = np.exp(np.linspace(weakest, strongest, len(rows)))
     parts, seen = [], []
     device = next(objective.network.parameters()).device
     for start in range(0, len(rows), BATCH):

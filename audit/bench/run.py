@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from reid_audit.attacks.anonymisation import identify, read_encoded
 from reid_audit.attacks.networks.checkpoint import Checkpoint
@@ -33,13 +31,13 @@ from reid_audit.audit.machine import resolve_device
 from reid_audit.audit.probes.faces import FaceFinder
 from reid_audit.audit.probes.material import read_material
 from reid_audit.audit.results.schema import Estimate
-from reid_audit.audit.run_directory import LOCK, WORK, Store, unit_key
+from reid_audit.audit.run_directory import WORK, Store, open_folder, unit_key
 from reid_audit.audit.scan.condition import Audit, make_bench
 from reid_audit.audit.trials.controls import clear_ceiling
 from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.table import OWN_NAMES, named
 from reid_audit.audit.trials.units import Bench, Outcome, learns, run_attack
 from reid_audit.metrics import stats
-from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 from reid_audit.metrics.leakage import FRAME
 
@@ -94,7 +92,8 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     given = checkpoints(AuditConfig(checkpoints=config.checkpoints))
     fit_together(given, recognizers)
-    with _opened(out, config) as store:
+    with open_folder(out, CONFIG, "bench") as store:
+        write_text(out / CONFIG, dump_config(config))
         samples = plan.samples(config)
         people = read_people(config.data, samples, out, progress)
         finder = FaceFinder(out / WORK / "cache" / "faces", config.workers or 2, device)
@@ -179,7 +178,7 @@ class _Measured:
                     why = "the method could not be identified"
                     outcome = Outcome(job.attack, "skipped", why, pd.DataFrame())
                 else:
-                    outcome = _named(run_attack(job.attack, bench, self.store), bench)
+                    outcome = named(run_attack(job.attack, bench, self.store), group, OWN_NAMES)
                 yield job, _row(cell, assumed, self.config, bench, outcome, ceiling, settings)
 
     def _audited(self, cell: Cell, assumed: Operator | None) -> AuditConfig:
@@ -273,20 +272,6 @@ def _size(operator: Operator) -> tuple[float, str]:
     return float(sum(lengths)), str(operator)
 
 
-def _named(outcome: Outcome, bench: Bench) -> Outcome:
-    """The outcome with people's names instead of rows; they do not leave the bench."""
-    if outcome.trials.empty:
-        return outcome
-    items = [bench.group.faces[row].item for row in outcome.trials.probe]
-    trials = outcome.trials.drop(columns="probe").assign(
-        image=[item.image_id for item in items],
-        draw=[item.image_id for item in items],
-        identity=pd.Series([i.identity for i in items], outcome.trials.index, dtype=object),
-        stratum=pd.Series([None] * len(items), outcome.trials.index, dtype=object),
-    )
-    return replace(outcome, trials=trials)
-
-
 def _ceiling(bench: Bench, settings: Settings) -> Estimate:
     """Rank-1 of the clear probes, by picture."""
     trials = clear_ceiling(bench.original_embeddings, bench.identities, bench.scorer)
@@ -371,25 +356,3 @@ def _read(path: Path) -> Row | None:
         return Row.model_validate(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
         return None
-
-
-@contextmanager
-def _opened(out: Path, config: BenchConfig) -> Iterator[Store]:
-    """The bench's folder, locked."""
-    if out.is_dir() and not (out / CONFIG).exists() and any(out.iterdir()):
-        raise InputError(f"{out}: holds files that are no bench; name a new folder with -o.")
-    try:
-        (out / WORK).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error.strerror}); name another.") from error
-    resumed = (out / CONFIG).exists()
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"{out}: another bench works on it; wait or name another.") from None
-    try:
-        write_text(out / CONFIG, dump_config(config))
-        yield Store(out, resumed)
-    finally:
-        lock.release()

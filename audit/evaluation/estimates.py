@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reid_audit.attacks.interface import AttackInfo
 from reid_audit.attacks.registry import attack_class
+from reid_audit.attacks.vectors import unit
 from reid_audit.audit.evaluation.curves import det_curve, idd_curves
 from reid_audit.audit.results import schema
 from reid_audit.audit.trials.perception import Perception
@@ -149,7 +150,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
         metrics=metrics,
         curves=_curves(outcome, attack, bench),
         strata=_strata(mated, settings),
-        worst_off=_worst_off(mated, settings),
+        worst_off=_worst_off(mated),
         cost=cost,
     )
     return Assessed(result, upper, attacked, context)
@@ -249,10 +250,7 @@ def _distributions(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]
     if outcome.found is None or len(originals) < 2 or len(outcome.found) != len(originals):
         why = unknown("fewer than two originals to compare with")
         return figures | {"frechet_features": why, "kernel_features": why}
-    found, clear = (
-        e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12)
-        for e in (outcome.found, originals)
-    )
+    found, clear = unit(outcome.found), unit(originals)
     n, dimension = clear.shape
     caveat = SMALL if small_sample(n, dimension) else None
     return figures | {
@@ -319,7 +317,7 @@ def _strata(mated: pd.DataFrame, settings: Settings) -> list[schema.Stratum]:
     return rows
 
 
-def _worst_off(mated: pd.DataFrame, settings: Settings, most: int = 10) -> list[schema.Stratum]:
+def _worst_off(mated: pd.DataFrame, most: int = 10) -> list[schema.Stratum]:
     """The people most often identified, by pseudonym; only those with at least two pictures."""
     rows: list[tuple[float, str, pd.DataFrame]] = []
     for name, part in mated.groupby("identity", sort=True):

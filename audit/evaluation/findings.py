@@ -384,7 +384,7 @@ def limitations(results: Results) -> list[str]:
     return told
 
 
-def untested(config: AuditConfig) -> list[str]:
+def untested() -> list[str]:
     """Channels and attackers outside this suite."""
     return [
         "gait, body shape, clothing, voice and text",

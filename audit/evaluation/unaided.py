@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from reid_audit.attacks.anonymisation import identify, read_encoded
 from reid_audit.audit.data import decode
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.results.schema import Unaided
+from reid_audit.metrics.sampling import evenly
 
 Progress = Callable[[str, int, int], None]
 AT_MOST = 8
@@ -31,7 +30,7 @@ def unaided(group: Group, progress: Progress) -> Unaided | None:
     operator = group.operator
     if operator is None or group.anonymizer.source == "identified":
         return None
-    picks = np.unique(np.linspace(0, len(group) - 1, min(AT_MOST, len(group))).astype(int))
+    picks = evenly(len(group), AT_MOST)
     true, seen = _SIZES.get(operator.family, (None, ""))
     right, sizes = 0, []
     for done, pick in enumerate(picks, start=1):

@@ -18,6 +18,7 @@ from reid_audit.audit.data import Pseudonyms
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.run_directory import Store
 from reid_audit.metrics.files import write_text
+from reid_audit.metrics.sampling import evenly
 from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
 
 SHEET = "sheet.html"
@@ -27,8 +28,7 @@ AT_MOST = 12
 
 def picked(group: Group) -> frozenset[int]:
     """The probes of a condition that are shown, evenly picked."""
-    picks = np.linspace(0, len(group) - 1, min(AT_MOST, len(group))).astype(int)
-    return frozenset(picks.tolist())
+    return frozenset(evenly(len(group), AT_MOST).tolist())
 
 
 def sheet_rows(

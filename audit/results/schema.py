@@ -144,7 +144,6 @@ class Controls(Record):
     solid_fill: Estimate = Estimate()
     context_only: Estimate = Estimate()
     known_weak: Estimate = Estimate()
-    label_permutation: Estimate = Estimate()
     disjoint_identity: Estimate = Estimate()
 
 

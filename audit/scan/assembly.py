@@ -82,7 +82,7 @@ def assemble(
             ),
             "method": method_statement(results, config, weights),
             "limitations": limitations(results),
-            "untested": untested(config),
+            "untested": untested(),
         }
     )
 

@@ -18,9 +18,10 @@ from reid_audit.attacks.interface import ClearFaces, Context, Reference
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.linear.wiener import Restorer
 from reid_audit.attacks.operators import parse
-from reid_audit.attacks.recognition.gallery import identity_templates
+from reid_audit.attacks.recognition.similarity import identity_templates
 from reid_audit.attacks.scoring import DIGITS, Floats, Scorer
 from reid_audit.audit.trials.scoring import identification_rows
+from reid_audit.metrics.sampling import evenly
 
 WEAK_BLUR = 0.02
 """Sigma over face width of the positive control: faces stay plain to the eye."""
@@ -107,7 +108,7 @@ def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Contro
     gallery = reference.faces.select(reference.gallery)
     embeddings = embed_clear(reference.faces, context)[list(reference.gallery)]
     rows, templates = leave_one_out_rows(embeddings, gallery, scorer)
-    picks = np.unique(np.linspace(0, len(rows) - 1, min(AT_MOST, len(rows))).astype(int))
+    picks = evenly(len(rows), AT_MOST)
     rows, templates = rows[picks], templates[picks]
     if len(rows) == 0:
         return None

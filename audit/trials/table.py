@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import pandas as pd
 
-from reid_audit.audit.data import Item, Pseudonyms
+from reid_audit.audit.data import Item
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.run_directory import TRIALS, Store
@@ -16,8 +17,34 @@ from reid_audit.audit.trials.units import Outcome
 from reid_audit.metrics.files import atomic
 
 
-def named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:
-    """The outcome with pseudonyms and strata instead of rows of the group."""
+class Names(Protocol):
+    """What people and pictures are called in a table."""
+
+    def person(self, identity: str) -> str: ...
+
+    def image(self, image_id: str) -> str: ...
+
+    def link(self, identity: str) -> str | None: ...
+
+
+class _OwnNames:
+    """Everybody's own name: for tables that stay in memory."""
+
+    def person(self, identity: str) -> str:
+        return identity
+
+    def image(self, image_id: str) -> str:
+        return image_id
+
+    def link(self, identity: str) -> None:
+        return None
+
+
+OWN_NAMES: Names = _OwnNames()
+
+
+def named(outcome: Outcome, group: Group, names: Names) -> Outcome:
+    """The outcome with names and strata instead of rows of the group."""
     if outcome.trials.empty:
         return outcome
     faces = [group.faces[row] for row in outcome.trials.probe]
@@ -25,8 +52,8 @@ def named(outcome: Outcome, group: Group, names: Pseudonyms) -> Outcome:
     return replace(outcome, trials=trials)
 
 
-def with_names(trials: pd.DataFrame, faces: Sequence[Face], names: Pseudonyms) -> pd.DataFrame:
-    """Trials with columns image, identity (both pseudonyms), draw, link and stratum.
+def with_names(trials: pd.DataFrame, faces: Sequence[Face], names: Names) -> pd.DataFrame:
+    """Trials with columns image, identity (both as `names` has them), draw, link and stratum.
 
     draw: the picture's place among its person's by a digest of its id, from which one of them is
     drawn: pseudonyms differ from user to user, figures must not.

@@ -103,6 +103,14 @@ def legend(axes: Axes, columns: int = 2) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(start, 1.0), ncols=columns, borderaxespad=0.3)
 
 
+def drawn(
+    figure: Figure, name: str, title: str, about: str, columns: list[str], rows: list[list[str]]
+) -> Drawing:
+    """A finished figure with its words and the numbers that it shows, one row a line of a table
+    with these `columns`."""
+    return Drawing(name, title, about, inline(figure, name, title, about), columns, rows)
+
+
 def inline(figure: Figure, name: str, title: str, about: str) -> Markup:
     """The figure as an accessible `<svg>` element."""
     stream = StringIO()

@@ -14,7 +14,7 @@ from reid_audit.reports.figures.canvas import (
     SERIES,
     Absent,
     Drawing,
-    inline,
+    drawn,
     legend,
     panel,
 )
@@ -63,11 +63,11 @@ def differences(comparison: Comparison, language: Language, name: str) -> Drawin
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: language.signed(share)))
     axes.set_xlabel(language("compare.figures.differences.x"))
     about = language("compare.figures.differences.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         [language("compare.what"), language("compare.difference")],
         [[label(entry, known), language.points(entry.difference)] for entry in shown],
     )
@@ -113,11 +113,11 @@ def trend(comparison: Comparison, language: Language, name: str) -> Drawing | Ab
     rate_axis(axes, language, "y")
     legend(axes)
     about = language("compare.figures.trend.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         [
             language("compare.what"),
             language("compare.run"),

@@ -15,7 +15,7 @@ from reid_audit.reports.figures.canvas import (
     SERIES,
     Absent,
     Drawing,
-    inline,
+    drawn,
     legend,
     panel,
 )
@@ -91,11 +91,11 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
     rate_axis(axes, language, "y")
     legend(axes)
     about = language("figures.cmc.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "attack", "rank", "rate"),
         table,
     )
@@ -121,11 +121,11 @@ def det(results: Results, condition: Condition, language: Language, name: str) -
     axes.set_ylabel(language("figures.det.y"))
     legend(axes)
     about = language("figures.det.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "attack", "fpir", "fnir"),
         table,
     )
@@ -162,11 +162,11 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
     axes.set_ylabel(language("figures.idd.y"))
     legend(axes)
     about = language("figures.idd.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "series", "radians", "density"),
         table,
     )

@@ -16,7 +16,7 @@ from reid_audit.reports.figures.canvas import (
     SERIES,
     Absent,
     Drawing,
-    inline,
+    drawn,
     legend,
     panel,
 )
@@ -57,11 +57,11 @@ def strength(results: Results, language: Language, name: str) -> Drawing | Absen
     rate_axis(axes, language, "y")
     legend(axes)
     about = language("figures.strength.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "attack", "sigma", "rate", "low", "high"),
         table,
     )
@@ -183,11 +183,11 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
     rate_axis(axes, language, "y")
     legend(axes, columns=2)
     about = language("figures.cost.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "attack", "recognizer", "condition", "seconds", "rate"),
         table,
     )
@@ -228,11 +228,11 @@ def estimator(results: Results, language: Language, name: str) -> Drawing | Abse
     axes.set_ylabel(language("figures.estimator.y"))
     legend(axes)
     about = language("figures.estimator.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "condition", "true_size", "estimated"),
         table,
     )

@@ -16,7 +16,7 @@ from reid_audit.reports.figures.canvas import (
     SERIES,
     Absent,
     Drawing,
-    inline,
+    drawn,
     legend,
     panel,
 )
@@ -103,11 +103,11 @@ def forest(
             axes.axvline(value, color=colour, linestyle=style, linewidth=1.2, label=label, zorder=1)
     legend(axes, columns=3)
     about = language("figures.forest.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "attack", "recognizer", "rate", "low", "high"),
         [[title(a), recognizer(a.recognizer), *rates(rate(a), language)] for a in shown],
     )
@@ -140,11 +140,11 @@ def controls(
         else [label, language.missing(value), "", ""]
         for label, value, _ in rows
     ]
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "control", "rate", "low", "high"),
         table,
     )
@@ -174,11 +174,11 @@ def attrition(results: Results, language: Language, name: str) -> Drawing | Abse
     row_axes(axes, len(stages))
     axes.set_xlabel(language("figures.attrition.x"))
     about = language("figures.attrition.about")
-    return Drawing(
+    return drawn(
+        figure,
         name,
         heading,
         about,
-        inline(figure, name, heading, about),
         columns(language, "stage", "count", "note"),
         [[clean(s.name), language.count(s.count), clean(s.note or "")] for s in stages],
     )

@@ -77,7 +77,7 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             findings=summary.worst_first(results.findings),
             norms=mapped(results, english),
             figures=figures,
-            tables=[_Tables.of(results, c, english) for c in summary.conditions(results)],
+            tables=[_Tables.of(results, c) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
             longest=_LONGEST_LIST,
             absent=_by_reason(figures.absent),
@@ -176,7 +176,7 @@ class _Tables:
     other: list[str]
 
     @classmethod
-    def of(cls, results: Results, condition: Condition, language: Language) -> _Tables:
+    def of(cls, results: Results, condition: Condition) -> _Tables:
         attacks = summary.attacks_on(results, condition)
         held = dict.fromkeys(name for attack in attacks for name in attack.metrics)
         return cls(

@@ -19,8 +19,8 @@ from reid_audit.attacks.direct.student import FALLS, falls
 from reid_audit.attacks.linear.views import View, Views, in_threads
 from reid_audit.attacks.networks.arcface import SCALE, angular_margin
 from reid_audit.attacks.networks.distillation import Network, distill, jitter
-from reid_audit.attacks.recognition.gallery import identity_templates
 from reid_audit.attacks.recognition.recognizers import load_recognizer
+from reid_audit.attacks.recognition.similarity import identity_templates
 from reid_audit.attacks.registry import attack_class
 from reid_audit.attacks.vectors import per_person, unit
 from reid_audit.metrics.errors import TrainingFailed

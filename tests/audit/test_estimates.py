@@ -86,10 +86,10 @@ def test_small_groups_are_suppressed() -> None:
 def test_the_worst_off_are_those_found_most_often() -> None:
     table = trials()[trials().mated].reset_index(drop=True)
     table.loc[0, "better"] = 1  # one of two pictures of P-0
-    worst = _worst_off(table, SETTINGS, most=6)
+    worst = _worst_off(table, most=6)
     assert [row.ira.value for row in worst] == [1, 1, 1, 1, 1, 0.5]
     assert worst[-1].name == "P-0"
-    assert not _worst_off(trials(12, 1), SETTINGS)  # one picture says nothing about a person
+    assert not _worst_off(trials(12, 1))  # one picture says nothing about a person
 
 
 def test_missing_fidelity_says_why() -> None:

@@ -92,7 +92,6 @@ def controls(condition: str, worse: int) -> Controls:
         solid_fill=estimate(0),
         context_only=estimate(1),
         known_weak=estimate(94 - worse // 2),
-        label_permutation=estimate(0),
         disjoint_identity=Estimate(reason="every attacker was trained on background people only"),
     )
 

@@ -34,6 +34,7 @@ from reid_audit.attacks.anonymisation.likelihood import fit
 from reid_audit.attacks.anonymisation.prior import SpectrumPrior, design
 from reid_audit.attacks.anonymisation.spectra import power_of, spectrum
 from reid_audit.attacks.operators import Operator, parse
+from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
 SHARES = {
@@ -69,7 +70,10 @@ def background(table: Path) -> list[Path]:
 
 def read(path: Path) -> np.ndarray:
     """A picture as RGB uint8 `(H, W, 3)`."""
-    return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise InputError(f"{path}: cannot be read as a picture.")
+    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def reframe(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -139,7 +143,9 @@ def oddity(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         turn = rng.uniform(2, 6) * np.exp(-np.hypot(x, y) / reach)
         to_x = x * np.cos(turn) - y * np.sin(turn) + width / 2
         to_y = x * np.sin(turn) + y * np.cos(turn) + height / 2
-        return cv2.remap(picture, np.float32(to_x), np.float32(to_y), cv2.INTER_LINEAR)
+        return np.asarray(
+            cv2.remap(picture, to_x.astype(np.float32), to_y.astype(np.float32), cv2.INTER_LINEAR)
+        )
     if kind == 2:
         edges = cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_16S, ksize=3)
         return np.repeat(np.abs(edges).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)

@@ -27,6 +27,7 @@ from reid_audit.attacks.anonymisation.rings import absolute_rings, scaled_rings
 from reid_audit.attacks.anonymisation.spectra import power_of
 from reid_audit.attacks.anonymisation.widths import CLEAR, FILE, STEP, conditions
 from reid_audit.attacks.operators import parse
+from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_bytes
 
 SEEN = frozenset(
@@ -79,7 +80,10 @@ def sources(lfw: Path, london: Path, people: Path) -> tuple[list[Path], list[Pat
 
 @cache
 def _read(path: Path) -> np.ndarray:
-    return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise InputError(f"{path}: cannot be read as a picture.")
+    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def clear_picture(
@@ -141,7 +145,7 @@ def draw_blur(rng: np.random.Generator) -> tuple[str, float, float, bool]:
         x, y = (2 * int(half) + 1 for half in rng.integers(1, 41, 2))
         return f"gaussian:kx={x},ky={y}", 0.15 * x + 0.35, 0.15 * y + 0.35, False
     sigma = float(rng.uniform(0.6, 13))
-    size = 2 * int(rng.integers(int(2 * sigma), 41 * 1.2)) + 1
+    size = 2 * int(rng.integers(int(2 * sigma), 49)) + 1
     return f"gaussian:k={size},sigma={sigma}", sigma, sigma, True
 
 

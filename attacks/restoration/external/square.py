@@ -36,7 +36,7 @@ def cut(picture: Picture, matrix: np.ndarray, size: int) -> Picture:
     wide = cv2.copyMakeBorder(picture, *(border,) * 4, cv2.BORDER_REFLECT_101)
     moved = matrix.copy()
     moved[:, 2] -= matrix[:, :2] @ [border, border]
-    return warp(wide, moved, size)
+    return warp(np.asarray(wide, np.uint8), moved, size)
 
 
 def paste(picture: Picture, square: Picture, matrix: np.ndarray) -> Picture:
@@ -53,4 +53,4 @@ def paste(picture: Picture, square: Picture, matrix: np.ndarray) -> Picture:
     ramp = np.minimum(np.arange(size) + 1, np.arange(size)[::-1] + 1) / (FEATHER * size)
     mask = np.minimum.outer(ramp, ramp).clip(0, 1).astype(np.float32)
     share = cv2.warpAffine(mask, matrix, (width, height), flags=flags)[..., None]
-    return np.rint(share * back + (1 - share) * picture).astype(np.uint8)
+    return np.asarray(np.rint(share * back + (1 - share) * picture).astype(np.uint8))

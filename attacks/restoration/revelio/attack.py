@@ -41,6 +41,7 @@ from reid_audit.attacks.restoration.revelio.rounds import ROUNDS, Plan, Studio, 
 from reid_audit.attacks.restoration.revelio.stranger import Threshold, choose_threshold
 from reid_audit.attacks.restoration.revelio.tuning import fine_tuned
 from reid_audit.attacks.restoration.revelio.vote import tally
+from reid_audit.metrics.sampling import evenly
 
 DEVELOPMENT = 24
 """People on whom the threshold is chosen, at most."""
@@ -67,7 +68,7 @@ class Retrieval:
     @property
     def nearest(self) -> np.ndarray:
         """`(N,)` minus the lowest distance."""
-        return self.scores.max(axis=1)
+        return np.asarray(self.scores.max(axis=1))
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class Revelio(BaseAttack):
         if len(rows) < FEWEST:
             return None
         faces = self.reference_.faces
-        inside, outside = [], []
+        inside: list[float] = []
+        outside: list[float] = []
         for part in degraded(faces.select(rows), context):
             embeddings = self.studio_.embed(part, self.studio_.sample(part))
             for own in embeddings:
@@ -247,6 +249,5 @@ def development(reference: Reference) -> tuple[list[int], list[list[int]]]:
         several = [own for _, own in sorted(of_person.items()) if len(own) > 1]
         if len(several) >= FEWEST:
             break
-    picks = np.linspace(0, len(several) - 1, min(DEVELOPMENT, len(several))).round().astype(int)
-    chosen = [several[pick] for pick in np.unique(picks)]
+    chosen = [several[pick] for pick in evenly(len(several), DEVELOPMENT)]
     return [own[0] for own in chosen], [own[1:] for own in chosen]

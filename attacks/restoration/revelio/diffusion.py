@@ -144,7 +144,8 @@ class Diffusion:
         """The network's answer to noisy `state (B, 3, S, S)` at times `(B,)`, whole numbers."""
         scaled = times.to(state) * (STEPS / self.process.steps)
         told = torch.cat([state, condition.planes], 1)
-        return self.network(told, scaled, condition.strength).float()
+        answer: Tensor = self.network(told, scaled, condition.strength).float()
+        return answer
 
     def condition(self, observed: Observed, dropped: Tensor | None = None) -> Condition:
         """What the network is told; nothing of the faces that are `dropped (B,)`."""

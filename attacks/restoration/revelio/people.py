@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_audit.attacks.interface import Context
-from reid_audit.attacks.recognition.gallery import identity_templates
+from reid_audit.attacks.recognition.similarity import identity_templates
 from reid_audit.attacks.restoration.revelio.vote import by_person
 from reid_audit.attacks.vectors import unit
 

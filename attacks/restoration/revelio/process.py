@@ -81,4 +81,5 @@ def sample(predict: Predict, start: Tensor, process: Process, sampler: str, step
     for time in scheduler.timesteps:
         answer = predict(scheduler.scale_model_input(state, time), time)
         state = scheduler.step(answer, time, state).prev_sample
-    return state
+    samples: Tensor = state
+    return samples
