@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= demo-audit
 
-.PHONY: demo test check install clean
+.PHONY: demo test test-quick check install clean
 
 demo: $(STAMP)  ## draw people who do not exist, audit them, say where the report is
 	$(BIN)/reid-audit demo -o $(OUT)
 
 test: $(STAMP)  ## the whole test suite, one file a core
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --durations 15
+
+test-quick: $(STAMP)  ## what needs no network, no program and no whole audit: about a minute
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "not slow" --durations 5
 
 check: $(STAMP)  ## lint, format, types, import direction
 	$(BIN)/ruff check .

@@ -12,8 +12,8 @@ from reid_audit.attacks.interface import AnonymizedFaces, AttackOutput, Context,
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.pictures import Picture
 from reid_audit.attacks.recognition.align import crop
-from reid_audit.attacks.recognition.similarity import identity_templates
 from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.recognition.similarity import identity_templates
 
 Floats = NDArray[np.float32]
 DIGITS = 5

@@ -162,8 +162,7 @@ def open_folder(path: Path, marker: str, what: str) -> Iterator[Store]:
         (path / WORK).mkdir(parents=True, exist_ok=True)
     lock = FileLock(path / LOCK)
     try:
-        with writing(path):
-            lock.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except Timeout:
         raise InputError(
             f"{path}: another {what} works on it; wait for its end or name another folder with -o."

@@ -17,6 +17,27 @@ if TYPE_CHECKING:
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+SLOW = (
+    *("audit/test_bench.py", "audit/test_demo.py", "audit/test_scan.py", "audit/test_runner.py"),
+    *("audit/test_trained_scan.py", "audit/test_default_recognizers.py", "audit/test_store.py"),
+    *("audit/test_cli.py", "audit/test_people.py", "audit/test_conditions.py"),
+    *("audit/test_anonymize.py", "audit/test_faces.py", "audit/test_unaided.py"),
+    *("attacks/test_attack_contract.py", "attacks/test_posterior.py", "attacks/test_revelio.py"),
+    *("attacks/test_learned_attacks.py", "attacks/test_trained.py", "attacks/test_external.py"),
+    *("attacks/training/", "attacks/anonymisation/", "attacks/recognition/"),
+    *("reports/test_in_a_browser.py", "test_imports.py", "test_notebooks.py"),
+    *("metrics/test_networks.py", "attacks/operators/test_operator_parity.py"),
+)
+"""Tests that run whole audits, fit or load networks, or start programs; all are marked `slow`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

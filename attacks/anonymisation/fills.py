@@ -145,7 +145,7 @@ def _without_spurs(mask: np.ndarray) -> np.ndarray:
     count, label, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count < 2:
         return opened
-    return (label == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    return np.asarray(label == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8)
 
 
 def _mask(box: Box, shape: str) -> np.ndarray:

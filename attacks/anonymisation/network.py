@@ -11,6 +11,7 @@ from torch import nn
 from torchvision.models import efficientnet_v2_l
 
 from reid_audit.attacks.anonymisation.result import Identification
+from reid_audit.attacks.descent import descend
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.blur import make_gaussian
 
@@ -45,16 +46,14 @@ class KernelSizeNetwork:
         rng = np.random.default_rng(seed)
         optimiser = torch.optim.AdamW(self.module.parameters(), lr=learning_rate)
         self.module.train()
-        losses = []
-        for _ in range(steps):
+
+        def loss(_: int) -> torch.Tensor:
             sizes = 2 * rng.integers(0, LARGEST // 2 + 1, batch) + 1
             pictures = [_blur(clear(rng), int(size), rng) for size in sizes]
             target = torch.tensor(sizes / LARGEST, dtype=torch.float32)
-            loss = (self.module(_batch(pictures))[:, 0] - target).abs().mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses.append(LARGEST * float(loss.detach()))
+            return (self.module(_batch(pictures))[:, 0] - target).abs().mean()
+
+        losses: list[float] = (LARGEST * descend(loss, optimiser, steps)).tolist()
         return losses
 
     @torch.no_grad()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from diffusers.optimization import get_cosine_schedule_with_warmup
+from torch import Tensor
 from torch.nn.functional import normalize
 
+from reid_audit.attacks.descent import descend
 from reid_audit.attacks.interface import Context
 from reid_audit.attacks.networks.arcface import RATE as HEAD_RATE
 from reid_audit.attacks.networks.arcface import margin_loss
@@ -27,6 +29,9 @@ def tune(
 ) -> None:
     """Train `network` in place on `crops[rows]` (uint8), ArcFace over people; the head is dropped.
 
+    Raises:
+        TrainingFailed: the loss is no number any more.
+
     Args:
         classes: `(P, d)` class weights to begin with. labels: `(len(rows),)` who is shown.
     """
@@ -43,18 +48,21 @@ def tune(
     schedule = get_cosine_schedule_with_warmup(optimizer, max(1, steps // 20), steps)
     torch.manual_seed(context.seed)  # dropout and drop-path inside the start network
     network.train()
-    for step in range(steps):
+    permutation = np.arange(len(rows))
+
+    def loss(step: int) -> Tensor:
+        nonlocal permutation
         if step % per_epoch == 0:
             permutation = order.permutation(len(rows))
         chosen = permutation[(step % per_epoch) * BATCH :][:BATCH]
         faces = network.faces(np.stack([jitter(crops[rows[i]], order) for i in chosen]))
         people = torch.from_numpy(labels[chosen]).to(network.device)
         with half_precision(network.device):
-            found = network(faces)
-        loss = margin_loss(found @ normalize(head).T, people)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        context.progress("training the parrot", step + 1, steps)
+            embedded = network(faces)
+        return margin_loss(embedded @ normalize(head).T, people)
+
+    def progress(done: int) -> None:
+        context.progress("training the parrot", done, steps)
+
+    descend(loss, optimizer, steps, schedule, progress)
     network.eval()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
+from reid_audit.attacks.descent import descend
 from reid_audit.attacks.interface import Context
 
 MARGIN = 0.5
@@ -39,12 +40,18 @@ def train_head(
     weights = torch.tensor(start, dtype=torch.float32, requires_grad=True)
     optimizer = torch.optim.Adam([weights], lr=RATE)
     x, y = torch.from_numpy(features), torch.from_numpy(labels)
-    for epoch in range(EPOCHS):
-        for part in np.array_split(order.permutation(len(x)), max(1, len(x) // BATCH)):
-            rows = torch.from_numpy(part)
-            loss = margin_loss(x[rows] @ normalize(weights).T, y[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        context.progress("training the parrot head", epoch + 1, EPOCHS)
+    per_epoch = max(1, len(x) // BATCH)
+    parts: list[np.ndarray] = []
+
+    def loss(step: int) -> Tensor:
+        if step % per_epoch == 0:
+            parts[:] = np.array_split(order.permutation(len(x)), per_epoch)
+        rows = torch.from_numpy(parts[step % per_epoch])
+        return margin_loss(x[rows] @ normalize(weights).T, y[rows])
+
+    def progress(done: int) -> None:
+        if done % per_epoch == 0:
+            context.progress("training the parrot head", done // per_epoch, EPOCHS)
+
+    descend(loss, optimizer, EPOCHS * per_epoch, progress=progress)
     return normalize(weights.detach()).numpy()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from reid_audit.attacks.descent import descend
 from reid_audit.attacks.interface import Context
 from reid_audit.attacks.recognition.interface import Recognizer, equal_batches
 from reid_audit.attacks.vectors import unit
@@ -139,6 +140,9 @@ def distill(
     decay; faces are mirrored and moved a little, each by its own random numbers, so the batch size
     of anything else changes nothing here.
 
+    Raises:
+        TrainingFailed: the loss is no number any more.
+
     Args:
         people: `(N,)` who each row of the crops and of `target` shows.
         epochs: how often each face is seen.
@@ -154,29 +158,42 @@ def distill(
     )
     torch.manual_seed(context.seed)  # dropout and drop-path inside the start network
     network.train()
-    for step in range(steps):
+    faces_now, permutation = np.empty(0), rows
+
+    def loss(step: int) -> Tensor:
+        nonlocal faces_now, permutation
         if step % per_epoch == 0:
-            faces_now = crops(step // per_epoch)
-            permutation = order.permutation(rows)
-            others = permutation[:NEGATIVES]
-            negatives = torch.from_numpy(target[others]).to(network.device)
+            faces_now, permutation = crops(step // per_epoch), order.permutation(rows)
         chosen = permutation[(step % per_epoch) * BATCH :][:BATCH]
         faces = network.faces(np.stack([jitter(faces_now[i], order) for i in chosen]))
         wanted = torch.from_numpy(target[chosen]).to(network.device)
+        others = permutation[:NEGATIVES]
+        negatives = torch.from_numpy(target[others]).to(network.device)
         with half_precision(network.device):
-            found = network(faces)
-        similarity = (found * wanted).sum(dim=1)
+            embedded = network(faces)
         same = torch.from_numpy(people[chosen, None] == people[others]).to(network.device)
-        against = (found @ negatives.T).masked_fill(same, -1.0)
-        logits = torch.cat([similarity[:, None], against], dim=1) / TEMPERATURE
-        own = torch.zeros(len(chosen), dtype=torch.long, device=network.device)
-        loss = (1 - similarity).mean() + CONTRAST * cross_entropy(logits, own)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        context.progress("training the student", step + 1, steps)
+        return contrastive(embedded, wanted, negatives, same)
+
+    def progress(done: int) -> None:
+        context.progress("training the student", done, steps)
+
+    descend(loss, optimizer, steps, schedule, progress)
     network.eval()
+
+
+def contrastive(embedded: Tensor, wanted: Tensor, negatives: Tensor, same: Tensor) -> Tensor:
+    """Mean over faces of (1 - cosine) to the wanted answer, and InfoNCE against other people's.
+
+    Args:
+        embedded, wanted: unit vectors `(B, d)`.
+        negatives: unit vectors `(M, d)`.
+        same: `(B, M)`, where a negative shows the face's own person and so is none.
+    """
+    similarity = (embedded * wanted).sum(dim=1)
+    against = (embedded @ negatives.T).masked_fill(same, -1.0)
+    logits = torch.cat([similarity[:, None], against], dim=1) / TEMPERATURE
+    own = torch.zeros(len(embedded), dtype=torch.long, device=embedded.device)
+    return (1 - similarity).mean() + CONTRAST * cross_entropy(logits, own)
 
 
 def refuse_constant(network: Network, crops: np.ndarray) -> None:

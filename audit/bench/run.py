@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from reid_audit.attacks.anonymisation import identify, read_encoded
 from reid_audit.attacks.networks.checkpoint import Checkpoint
@@ -32,11 +31,11 @@ from reid_audit.audit.probes.faces import FaceFinder
 from reid_audit.audit.probes.material import read_material
 from reid_audit.audit.results.schema import Estimate
 from reid_audit.audit.run_directory import WORK, Store, open_folder, unit_key
-from reid_audit.audit.scan.condition import Audit, make_bench
+from reid_audit.audit.scan.condition import Audit, make_setup
 from reid_audit.audit.trials.controls import clear_ceiling
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import OWN_NAMES, named
-from reid_audit.audit.trials.units import Bench, Outcome, learns, run_attack
+from reid_audit.audit.trials.units import Outcome, Setup, learns, run_attack
 from reid_audit.metrics import stats
 from reid_audit.metrics.files import write_text
 from reid_audit.metrics.leakage import FRAME
@@ -168,18 +167,18 @@ class _Measured:
         group = material.groups[0]
         settings = Settings(self.config.alpha, cell.seed, 1)
         for recognizer in dict.fromkeys(job.recognizer for job in jobs):
-            bench = make_bench(group, recognizer, audit)
-            ceiling = _ceiling(bench, settings)
+            setup = make_setup(group, recognizer, audit)
+            ceiling = _ceiling(setup, settings)
             for job in jobs:
                 if job.recognizer is not recognizer:
                     continue
-                bench = bench.in_world("open" if job.world == "open" else "closed")
+                setup = setup.in_world("open" if job.world == "open" else "closed")
                 if assumed is None and "operator" in attack_class(job.attack).info.needs:
                     why = "the method could not be identified"
-                    outcome = Outcome(job.attack, "skipped", why, pd.DataFrame())
+                    outcome = Outcome(name=job.attack, status="skipped", reason=why)
                 else:
-                    outcome = named(run_attack(job.attack, bench, self.store), group, OWN_NAMES)
-                yield job, _row(cell, assumed, self.config, bench, outcome, ceiling, settings)
+                    outcome = named(run_attack(job.attack, setup, self.store), group, OWN_NAMES)
+                yield job, _row(cell, assumed, self.config, setup, outcome, ceiling, settings)
 
     def _audited(self, cell: Cell, assumed: Operator | None) -> AuditConfig:
         config = self.config
@@ -272,10 +271,10 @@ def _size(operator: Operator) -> tuple[float, str]:
     return float(sum(lengths)), str(operator)
 
 
-def _ceiling(bench: Bench, settings: Settings) -> Estimate:
+def _ceiling(setup: Setup, settings: Settings) -> Estimate:
     """Rank-1 of the clear probes, by picture."""
-    trials = clear_ceiling(bench.original_embeddings, bench.identities, bench.scorer)
-    trials = trials.assign(identity=np.array(bench.identities, object))[bench.known]
+    trials = clear_ceiling(setup.original_embeddings, setup.identities, setup.scorer)
+    trials = trials.assign(identity=np.array(setup.identities, object))[setup.known]
     mated = trials[trials.mated]
     if mated.empty:
         return Estimate(reason="no probe shows a person of the gallery")
@@ -286,25 +285,25 @@ def _row(
     cell: Cell,
     assumed: Operator | None,
     config: BenchConfig,
-    bench: Bench,
+    setup: Setup,
     outcome: Outcome,
     ceiling: Estimate,
     settings: Settings,
 ) -> Row:
-    result = assess(outcome, bench, settings).result
+    result = assess(outcome, setup, settings).result
     drawn, none = cell.drawn, Estimate()
     ira, person = (result.metrics.get(name, none) for name in ("ira_image", "ira"))
-    people = set(bench.identities)
-    held = people & set(bench.scorer.people)
+    people = set(setup.identities)
+    held = people & set(setup.scorer.people)
     ok = result.status == "ok"
     return Row(
         data=Path(config.data).name if config.data else DRAWN,
         people=len(held),
         strangers=len(people - held),
-        probes=len(bench.group),
-        gallery_people=len(bench.scorer.people),
-        gallery_pictures=len(bench.reference.gallery),
-        background_pictures=len(bench.reference.background),
+        probes=len(setup.group),
+        gallery_people=len(setup.scorer.people),
+        gallery_pictures=len(setup.reference.gallery),
+        background_pictures=len(setup.reference.background),
         face_width=round(drawn.face_width, 1),
         pose=drawn.sample.pose,
         defence=cell.setting.method,
@@ -315,7 +314,7 @@ def _row(
         assumed=str(assumed) if assumed is not None else None,
         knowledge=result.knowledge or "",
         attack=outcome.name,
-        recognizer=bench.context.recognizer.name,
+        recognizer=setup.context.recognizer.name,
         status=result.status,
         reason=result.reason,
         ira=ira.value,
@@ -326,7 +325,7 @@ def _row(
         ira_person=person.value,
         ira_person_low=person.low,
         ira_person_high=person.high,
-        chance=1 / len(bench.scorer.people),
+        chance=1 / len(setup.scorer.people),
         ceiling=ceiling.value,
         of_ceiling=ira.value / ceiling.value if ira.value is not None and ceiling.value else None,
         **{

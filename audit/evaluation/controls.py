@@ -16,11 +16,11 @@ from reid_audit.audit.trials.controls import (
     leave_one_out_ceiling,
 )
 from reid_audit.audit.trials.table import with_names
-from reid_audit.audit.trials.units import Bench
+from reid_audit.audit.trials.units import Setup
 
 
 def controls(
-    bench: Bench,
+    setup: Setup,
     assessed: Mapping[tuple[str, World], Assessed],
     names: Pseudonyms,
     settings: Settings,
@@ -42,11 +42,11 @@ def controls(
         key=lambda a: a.result.metrics["ira"].value or 0.0,
         default=None,
     )
-    weak = known_weak(bench.reference, bench.context, bench.scorer)
+    weak = known_weak(setup.reference, setup.context, setup.scorer)
     none = unknown("no attack was scored")
     return schema.Controls(
-        chance=chance(len(bench.scorer.people)),
-        clear_ceiling=_ceiling(bench, names, settings),
+        chance=chance(len(setup.scorer.people)),
+        clear_ceiling=_ceiling(setup, names, settings),
         naive=figure("naive", "ira"),
         solid_fill=strongest.result.metrics["solid_fill"] if strongest else none,
         context_only=strongest.result.metrics["context_only"] if strongest else none,
@@ -71,14 +71,14 @@ def _disjoint(assessed: Mapping[tuple[str, World], Assessed]) -> schema.Estimate
     return max(trained, key=lambda a: a.result.metrics["ira"].value or 0.0).result.metrics["ira"]
 
 
-def _ceiling(bench: Bench, names: Pseudonyms, settings: Settings) -> schema.Estimate:
+def _ceiling(setup: Setup, names: Pseudonyms, settings: Settings) -> schema.Estimate:
     """Rank-1 of the clear originals, else of gallery pictures left out one by one."""
-    if bench.known.all():
-        trials = clear_ceiling(bench.original_embeddings, bench.identities, bench.scorer)
-        return rank_1(with_names(trials, bench.group.faces, names), settings)
-    clear = embed_clear(bench.reference.faces, bench.context)[list(bench.reference.gallery)]
-    gallery = bench.reference.faces.select(bench.reference.gallery)
-    control = leave_one_out_ceiling(clear, gallery, bench.scorer)
+    if setup.known.all():
+        trials = clear_ceiling(setup.original_embeddings, setup.identities, setup.scorer)
+        return rank_1(with_names(trials, setup.group.faces, names), settings)
+    clear = embed_clear(setup.reference.faces, setup.context)[list(setup.reference.gallery)]
+    gallery = setup.reference.faces.select(setup.reference.gallery)
+    control = leave_one_out_ceiling(clear, gallery, setup.scorer)
     if control is None:
         return unknown("no originals, and no person of the gallery has two pictures")
     estimate = _control_rate(control, names, settings)

@@ -17,7 +17,7 @@ from reid_audit.attacks.vectors import unit
 from reid_audit.audit.evaluation.curves import det_curve, idd_curves
 from reid_audit.audit.results import schema
 from reid_audit.audit.trials.perception import Perception
-from reid_audit.audit.trials.units import Bench, Outcome, learns
+from reid_audit.audit.trials.units import Outcome, Setup, learns
 from reid_audit.metrics import stats
 from reid_audit.metrics.distribution import frechet_distance, kernel_distance, small_sample
 from reid_audit.metrics.identification import Ranks, cmc
@@ -100,18 +100,18 @@ class Assessed:
     blind: NDArray[np.float64]
 
 
-def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
+def assess(outcome: Outcome, setup: Setup, settings: Settings) -> Assessed:
     """Everything about one attack on one group."""
     info = attack_class(outcome.name).info
     common: dict[str, Any] = {
         "name": outcome.name,
-        "recognizer": bench.context.recognizer.name,
-        "condition": bench.group.id,
+        "recognizer": setup.context.recognizer.name,
+        "condition": setup.group.id,
         "status": outcome.status,
         "reason": outcome.reason,
         "title": info.title,
         "paper": info.paper,
-        "knowledge": _knowledge(info, bench),
+        "knowledge": _knowledge(info, setup),
     }
     nothing = np.zeros(0)
     if outcome.status != "ok":
@@ -124,14 +124,14 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     common["inferred"] = inferred(attack)
     cost = schema.Cost(
         seconds=round(outcome.seconds, 3),
-        device=bench.context.device,
+        device=setup.context.device,
         parameters=outcome.parameters,
         network_evaluations=outcome.network_evaluations,
     )
     metrics = {
         **_identification(trials, settings),
-        **_fidelity(attack, bench.perception, settings),
-        **_distributions(outcome, bench),
+        **_fidelity(attack, setup.perception, settings),
+        **_distributions(outcome, setup),
     }
     if mated.empty:
         result = schema.AttackResult(**common, metrics=metrics, cost=cost)
@@ -148,7 +148,7 @@ def assess(outcome: Outcome, bench: Bench, settings: Settings) -> Assessed:
     result = schema.AttackResult(
         **common,
         metrics=metrics,
-        curves=_curves(outcome, attack, bench),
+        curves=_curves(outcome, attack, setup),
         strata=_strata(mated, settings),
         worst_off=_worst_off(mated),
         cost=cost,
@@ -168,9 +168,9 @@ def inferred(attack: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(value) for name, value in means.dropna().items()}
 
 
-def _knowledge(info: AttackInfo, bench: Bench) -> str:
-    if learns(info, bench.context.checkpoints):
-        return f"{bench.reference.world} world"
+def _knowledge(info: AttackInfo, setup: Setup) -> str:
+    if learns(info, setup.context.checkpoints):
+        return f"{setup.reference.world} world"
     return "gallery and setting" if "operator" in info.needs else "gallery only"
 
 
@@ -243,14 +243,14 @@ def _people(rows: pd.DataFrame) -> NDArray[Any]:
     return rows.identity.fillna(rows.image).to_numpy()
 
 
-def _distributions(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]:
+def _distributions(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]:
     """Frechet and kernel distance of found embeddings from the originals' own."""
-    figures = _inception(outcome, bench)
-    originals = bench.original_embeddings[bench.known]
-    if outcome.found is None or len(originals) < 2 or len(outcome.found) != len(originals):
+    figures = _inception(outcome, setup)
+    originals = setup.original_embeddings[setup.known]
+    if outcome.embedded is None or len(originals) < 2 or len(outcome.embedded) != len(originals):
         why = unknown("fewer than two originals to compare with")
         return figures | {"frechet_features": why, "kernel_features": why}
-    found, clear = unit(outcome.found), unit(originals)
+    found, clear = unit(outcome.embedded), unit(originals)
     n, dimension = clear.shape
     caveat = SMALL if small_sample(n, dimension) else None
     return figures | {
@@ -263,9 +263,9 @@ def _distributions(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]
     }
 
 
-def _inception(outcome: Outcome, bench: Bench) -> dict[str, schema.Estimate]:
+def _inception(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]:
     """FID and KID of restored faces, where the Inception weights are installed."""
-    if bench.perception.inception is None:
+    if setup.perception.inception is None:
         why = unknown("weights not installed: run `reid-audit weights fetch inception-fid`")
         return {"fid": why, "kid": why}
     if outcome.inception is None or outcome.inception.shape[1] < 2:
@@ -291,16 +291,16 @@ def _cmc(mated: pd.DataFrame) -> schema.Curve:
     return schema.Curve(x=[float(k) for k in range(1, depth + 1)], y=rates)
 
 
-def _curves(outcome: Outcome, attack: pd.DataFrame, bench: Bench) -> dict[str, schema.Curve]:
+def _curves(outcome: Outcome, attack: pd.DataFrame, setup: Setup) -> dict[str, schema.Curve]:
     """What the report draws of an attack."""
     curves = {"cmc": _cmc(attack[attack.mated])}
     if (det := det_curve(attack)) is not None:
         curves["det"] = det
-    originals = bench.original_embeddings[bench.known]
-    if outcome.found is not None and len(outcome.found) == len(originals) > 1:
+    originals = setup.original_embeddings[setup.known]
+    if outcome.embedded is not None and len(outcome.embedded) == len(originals) > 1:
         # A probe of unknown identity is compared with nobody: it gets its own name.
-        shown = [bench.identities[row] or f"\0{row}" for row in np.flatnonzero(bench.known)]
-        curves |= idd_curves(outcome.found, originals, shown)
+        shown = [setup.identities[row] or f"\0{row}" for row in np.flatnonzero(setup.known)]
+        curves |= idd_curves(outcome.embedded, originals, shown)
     return curves
 
 

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.estimates import probe_count
 from reid_audit.audit.evaluation.findings import findings, limitations, untested
-from reid_audit.audit.evaluation.method import method_statement
+from reid_audit.audit.evaluation.method import method_statement, reassess_by
 from reid_audit.audit.evaluation.verdict import decide
 from reid_audit.audit.evaluation.waivers import load_waivers, waive
 from reid_audit.audit.probes.material import Material
 from reid_audit.audit.results import schema
-from reid_audit.audit.run_directory import tool_version
 from reid_audit.audit.scan.condition import Attacked
 
 
@@ -25,12 +24,13 @@ def assemble(
     checks: Sequence[schema.Check],
     attacked: Sequence[Attacked],
     weights: Mapping[str, str],
-    device: str,
+    run: schema.Run,
 ) -> schema.Results:
-    """The results of a run, all but its times.
+    """The results of a run: what was measured, then what follows from it in words.
 
     Args:
         weights: digests of the recognisers by name.
+        run: when and how the run was made.
     """
     verdict = _overall(conditions, config)
     worst = next((c for c in conditions if c.id == verdict.worst_condition), None)
@@ -71,7 +71,8 @@ def assemble(
         conditions=list(conditions),
         checks=list(checks),
         seed=config.seed,
-        run=schema.Run(version=tool_version(), device=device),
+        run=run,
+        reassess_by=reassess_by(datetime.fromisoformat(run.started)) if run.started else None,
     )
     return results.model_copy(
         update={

@@ -27,7 +27,7 @@ from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import named
-from reid_audit.audit.trials.units import Bench, learns, run_attack
+from reid_audit.audit.trials.units import Setup, learns, run_attack
 from reid_audit.reports.pages.picture_sheet import Row
 
 Progress = Callable[[str, int, int], None]
@@ -62,22 +62,22 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
     """Run every attack on one group with one recogniser."""
     config, names = audit.config, audit.material.names
     settings = Settings(config.alpha, config.seed, config.minimum_cell)
-    bench = make_bench(group, recognizer, audit)
+    setup = make_setup(group, recognizer, audit)
     shows = config.evidence == "restricted" and recognizer is audit.recognizers[0]
     if shows:
-        bench = replace(bench, shown=picked(group))
+        setup = replace(setup, shown=picked(group))
     assessed: dict[tuple[str, World], Assessed] = {}
     restored: dict[str, Mapping[int, Picture]] = {}
     trials = []
     for world, name in product(config.worlds, config.attacks):
         info = attack_class(name).info
-        learning = learns(info, bench.context.checkpoints)
+        learning = learns(info, setup.context.checkpoints)
         if not learning and world != config.worlds[0]:
             continue
-        outcome = named(run_attack(name, bench.in_world(world), audit.store), group, names)
+        outcome = named(run_attack(name, setup.in_world(world), audit.store), group, names)
         if outcome.restored:
             restored.setdefault(info.title, outcome.restored)
-        assessed[name, world] = assess(outcome, bench.in_world(world), settings)
+        assessed[name, world] = assess(outcome, setup.in_world(world), settings)
         if outcome.status == "ok":
             columns = {
                 "attack": name,
@@ -88,7 +88,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
             trials.append(outcome.trials.assign(**columns))
     return Attacked(
         recognizer.name,
-        controls(bench, assessed, names, settings),
+        controls(setup, assessed, names, settings),
         tuple(found.result for found in assessed.values()),
         tuple(_evidence(assessed, recognizer.name, group.id)),
         tuple(trials),
@@ -107,7 +107,7 @@ def _evidence(
             yield Evidence(name, recognizer, condition, ira, *trials)
 
 
-def make_bench(group: Group, recognizer: Recognizer, audit: Audit) -> Bench:
+def make_setup(group: Group, recognizer: Recognizer, audit: Audit) -> Setup:
     """Everything that attacks on one group are run and scored with, for one recogniser."""
     material, config = audit.material, audit.config
     faces = clear_faces(material.faces)
@@ -133,7 +133,7 @@ def make_bench(group: Group, recognizer: Recognizer, audit: Audit) -> Bench:
     if known.any():
         rows = [original for original in group.originals if original is not None]
         originals[known] = embed_clear(clear_faces(rows), context)
-    return Bench(
+    return Setup(
         group=group,
         reference=reference,
         context=context,

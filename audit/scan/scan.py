@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from reid_audit.attacks.recognition.recognizers import load_recognizer
-from reid_audit.audit.checkpoints import check
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset
 from reid_audit.audit.data.screening import data_digests
 from reid_audit.audit.evaluation.estimates import probe_count
-from reid_audit.audit.evaluation.method import reassess_by
 from reid_audit.audit.evaluation.unaided import unaided
 from reid_audit.audit.evaluation.verdict import check_assay, decide
 from reid_audit.audit.machine import peak_memory_mib, resolve_device
@@ -33,14 +31,14 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     """Run the audit of `dataset` into an open run directory and return its results.
 
     Everything random follows from `config.seed` and the pictures' ids; work that the store holds
-    from an earlier, interrupted run is not done again.
+    from an earlier, interrupted run is not done again. `checkpoints.check` refuses a configuration
+    before a run directory is opened.
 
     Raises:
         InputError, NothingToAudit: the data cannot be audited as it is.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     device = resolve_device(config.device)
-    check(config)
     material = read_material(dataset, config, store, device, progress)
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     perception = Perception.installed(device)
@@ -58,7 +56,6 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         checks += [_titled(one, group.title) if several else one for one in own_checks]
         attacked += found
     weights = {r.name: r.digest for r in recognizers} if attacked else {}
-    results = assemble(material, config, conditions, checks, attacked, weights, device)
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
         write_sheet(sheet, store)
@@ -76,7 +73,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         peak_memory_mib=round(peak_memory_mib(), 1),
         device=device,
     )
-    return results.model_copy(update={"run": run, "reassess_by": reassess_by(started)})
+    return assemble(material, config, conditions, checks, attacked, weights, run)
 
 
 def _checks(found: Sequence[Attacked], config: AuditConfig) -> list[schema.Check]:

@@ -38,11 +38,11 @@ from reid_audit.metrics.errors import MissingWeights, NotApplicable, TrainingFai
 
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 3
+VERSION = 4
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Setup:
     """What every attack on one group is scored with and against.
 
     identities: of the group's probes; None where the truth is unknown.
@@ -64,24 +64,24 @@ class Bench:
     shown: frozenset[int] = frozenset()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
-    def in_world(self, world: World) -> Bench:
-        """The same bench with another choice of faces to train on."""
+    def in_world(self, world: World) -> Setup:
+        """The same setup with another choice of faces to train on."""
         return replace(self, reference=replace(self.reference, world=world))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
     """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill,
     and a column `estimate`: what an attack inferred about a probe (JSON), None in controls;
-    `found` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
+    `embedded` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
-    pictures of the probes that the bench wants shown, by row."""
+    pictures of the probes that the setup wants shown, by row."""
 
     name: str
     status: str
-    reason: str | None
-    trials: pd.DataFrame
-    found: Floats | None = None
+    reason: str | None = None
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
+    embedded: Floats | None = None
     inception: NDArray[np.float64] | None = None
     seconds: float = 0.0
     network_evaluations: int | None = None
@@ -89,44 +89,44 @@ class Outcome:
     restored: Mapping[int, Picture] = field(default_factory=dict)
 
 
-def run_attack(name: str, bench: Bench, store: Store) -> Outcome:
+def run_attack(name: str, setup: Setup, store: Store) -> Outcome:
     """Fit an attack and run it, with its two controls, over every shard that is not done yet.
 
     A failing attack is reported as failed, never as a private picture; an interrupt passes on.
     """
     try:
-        attack = make_attack(name, bench.options.get(name, {}))
-        missing = _unmet(attack, bench)
+        attack = make_attack(name, setup.options.get(name, {}))
+        missing = _unmet(attack, setup)
         if missing:
-            return Outcome(name, "skipped", missing, pd.DataFrame())
-        return _run(attack, name, bench, store)
+            return Outcome(name=name, status="skipped", reason=missing)
+        return _run(attack, name, setup, store)
     except NotApplicable as error:
-        return Outcome(name, "skipped", str(error), pd.DataFrame())
+        return Outcome(name=name, status="skipped", reason=str(error))
     except (MissingWeights, TrainingFailed) as error:
-        return Outcome(name, "failed", str(error), pd.DataFrame())
+        return Outcome(name=name, status="failed", reason=str(error))
     except Unwritable:
         raise  # a full disk ends the run: every other attack would fail on it too
     except Exception as error:  # in any way; other messages may hold a path or a name
         detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"
-        return Outcome(name, "failed", f"the attack broke: {detail}", pd.DataFrame())
+        return Outcome(name=name, status="failed", reason=f"the attack broke: {detail}")
 
 
-def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
-    group = bench.group
+def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
+    group = setup.group
     done: list[_Shard] = []
     seconds, fitted, parameters = 0.0, False, 0
-    shards = list(group.shards(bench.batch_size))
+    shards = list(group.shards(setup.batch_size))
     for number, indices in enumerate(shards):
-        key = _key(attack, bench, indices)
+        key = _key(attack, setup, indices)
         unit = store.load(key)
         features = store.artifact(key, "features.npz")
         pictures = store.artifact(key, "restored.npz")
         if unit is None:
             started = time.perf_counter()
             if not fitted:
-                attack, fitted = attack.fit(bench.reference, bench.context), True
-            shard = _attack_shard(attack, bench, indices)
-            save_arrays(features, {"found": shard.found, "inception": shard.inception})
+                attack, fitted = attack.fit(setup.reference, setup.context), True
+            shard = _attack_shard(attack, setup, indices)
+            save_arrays(features, {"embedded": shard.embedded, "inception": shard.inception})
             if shard.restored:
                 save_arrays(pictures, {str(row): p for row, p in shard.restored.items()})
             took = time.perf_counter() - started
@@ -141,29 +141,28 @@ def _run(attack: Attack, name: str, bench: Bench, store: Store) -> Outcome:
             with np.load(features) as kept:
                 shard = _Shard(
                     unit.trials,
-                    kept["found"],
+                    kept["embedded"],
                     kept["inception"],
                     unit.facts["evaluations"],
                     _kept_pictures(pictures),
                 )
         done.append(shard)
         seconds += took
-        bench.context.progress(f"{name} on {group.title}", number + 1, len(shards))
+        setup.context.progress(f"{name} on {group.title}", number + 1, len(shards))
     trials = pd.concat([shard.trials for shard in done])
-    found = np.concatenate([shard.found for shard in done])
+    embedded = np.concatenate([shard.embedded for shard in done])
     inception = np.concatenate([shard.inception for shard in done], axis=1)
     return Outcome(
-        name,
-        "ok",
-        None,
+        name=name,
+        status="ok",
         # The order of the probes, whatever the shards.
-        trials.sort_values(["kind", "probe"], kind="stable", ignore_index=True),
-        found if len(found) else None,
-        inception if inception.shape[1] else None,
-        seconds,
-        sum(shard.evaluations for shard in done) or None,
-        parameters or None,
-        {row: picture for shard in done for row, picture in shard.restored.items()},
+        trials=trials.sort_values(["kind", "probe"], kind="stable", ignore_index=True),
+        embedded=embedded if len(embedded) else None,
+        inception=inception if inception.shape[1] else None,
+        seconds=seconds,
+        network_evaluations=sum(shard.evaluations for shard in done) or None,
+        parameters=parameters or None,
+        restored={row: picture for shard in done for row, picture in shard.restored.items()},
     )
 
 
@@ -203,22 +202,22 @@ class _Shard:
     restored pictures that are to be shown, by probe."""
 
     trials: pd.DataFrame
-    found: Floats
+    embedded: Floats
     inception: NDArray[np.float64]
     evaluations: int
     restored: Mapping[int, Picture]
 
 
-def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shard:
+def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shard:
     """One shard under attack and under the two controls."""
     rows = list(indices)
-    probes = bench.group.load(rows)
-    mates = bench.scorer.mates([bench.identities[i] for i in rows])
-    output = attack.run(probes, bench.context)
-    scores, embeddings = bench.scorer.complete(output, probes)
-    known = bench.known[rows]
-    fidelity, inception = _fidelity(output, bench, rows, probes.landmarks)
-    idd = identity_distance(embeddings, bench.original_embeddings[rows], known)
+    probes = setup.group.load(rows)
+    mates = setup.scorer.mates([setup.identities[i] for i in rows])
+    output = attack.run(probes, setup.context)
+    scores, embeddings = setup.scorer.complete(output, probes)
+    known = setup.known[rows]
+    fidelity, inception = _fidelity(output, setup, rows, probes.landmarks)
+    idd = identity_distance(embeddings, setup.original_embeddings[rows], known)
     parts = [
         pd.concat([identification_rows(scores, mates), idd, fidelity], axis=1).assign(
             kind="attack", probe=rows, estimate=_estimates(output, len(rows))
@@ -232,17 +231,17 @@ def _attack_shard(attack: Attack, bench: Bench, indices: Sequence[int]) -> _Shar
         if not some:
             continue
         part = next(variant.batches(len(some)))
-        control, _ = bench.scorer.complete(attack.run(part, bench.context), part)
+        control, _ = setup.scorer.complete(attack.run(part, setup.context), part)
         trials = identification_rows(control, mates[: len(some)])
         parts.append(trials.assign(kind=kind, probe=some))
-    found = embeddings[known] if embeddings is not None else np.zeros((0, 0), np.float32)
+    nothing = np.zeros((0, 0), np.float32)
     shown = zip(rows, output.restored or (), strict=False)
     return _Shard(
         pd.concat(parts, ignore_index=True),
-        found,
+        embeddings[known] if embeddings is not None else nothing,
         inception,
         output.network_evaluations or 0,
-        {row: picture for row, picture in shown if row in bench.shown},
+        {row: picture for row, picture in shown if row in setup.shown},
     )
 
 
@@ -259,14 +258,14 @@ def _estimates(output: AttackOutput, count: int) -> NDArray[np.object_]:
 
 
 def _fidelity(
-    output: AttackOutput, bench: Bench, rows: Sequence[int], landmarks: Floats
+    output: AttackOutput, setup: Setup, rows: Sequence[int], landmarks: Floats
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """PSNR, SSIM and LPIPS of every restored face, and Inception features of both sides."""
     if output.restored is None:
         nothing = pd.DataFrame(np.nan, range(len(rows)), ["psnr", "ssim", "lpips"])
         return nothing, np.zeros((2, 0, FEATURES))
-    restored, originals = output.restored, bench.group.load_originals(rows)
-    perception = bench.perception
+    restored, originals = output.restored, setup.group.load_originals(rows)
+    perception = setup.perception
     trials = fidelity_rows(restored, originals, landmarks).assign(
         lpips=perception.distances(restored, originals, landmarks)
     )
@@ -278,19 +277,19 @@ def _fidelity(
     return trials, np.stack(sides)
 
 
-def _unmet(attack: Attack, bench: Bench) -> str | None:
+def _unmet(attack: Attack, setup: Setup) -> str | None:
     """Why an attack cannot run on this group, or None."""
-    needs = _needs(attack.info, bench.context)
-    if "operator" in needs and bench.group.operator is None:
+    needs = _needs(attack.info, setup.context)
+    if "operator" in needs and setup.group.operator is None:
         hint = (
             f"; train {attack.info.name} on pairs of it (--anonymized or --command)"
             if attack.info.from_pairs
             else ""
         )
         return f"the anonymisation was not identified, so the attacker cannot imitate it{hint}"
-    if "trainable" in needs and bench.context.trainable is None:
+    if "trainable" in needs and setup.context.trainable is None:
         return "no trainable recogniser is at hand; add dlib or timm:ARCHITECTURE:FILE"
-    if "background" in needs and not bench.reference.training:
+    if "background" in needs and not setup.reference.training:
         return "there are no background faces to learn from"
     return None
 
@@ -311,27 +310,27 @@ def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
     return info.needs - spared
 
 
-def _key(attack: Attack, bench: Bench, shard: Sequence[int]) -> str:
-    group, context = bench.group, bench.context
+def _key(attack: Attack, setup: Setup, shard: Sequence[int]) -> str:
+    group, context = setup.group, setup.context
     return unit_key(
         version=VERSION,
         attack=[attack.info.name, attack.info.version],
         recognizer=context.recognizer.digest,
         trainable=context.trainable.digest if context.trainable else None,
         forward=context.forward.key,
-        reference=bench.reference.faces.key,
-        gallery=[(row, bench.reference.faces.identities[row]) for row in bench.reference.gallery],
-        background=list(bench.reference.background),
-        spare=list(bench.reference.spare),
-        world=bench.reference.world,
+        reference=setup.reference.faces.key,
+        gallery=[(row, setup.reference.faces.identities[row]) for row in setup.reference.gallery],
+        background=list(setup.reference.background),
+        spare=list(setup.reference.spare),
+        world=setup.reference.world,
         seed=context.seed,
         options=repr(getattr(attack, "options", None)),
         checkpoints=sorted((name, given.digest) for name, given in context.checkpoints.items()),
         probes=[group.faces[i].key for i in shard],
         regions=[list(group.regions[i]) for i in shard],
         originals=[original.key if (original := group.originals[i]) else None for i in shard],
-        truth=[bench.identities[i] for i in shard],
-        perception=bench.perception.names,
+        truth=[setup.identities[i] for i in shard],
+        perception=setup.perception.names,
     )
 
 

@@ -24,7 +24,7 @@ from reid_audit.audit.probes.faces import clear_faces, make_face
 from reid_audit.audit.results.schema import Anonymizer
 from reid_audit.audit.run_directory import Store, open_run
 from reid_audit.audit.trials.perception import Perception
-from reid_audit.audit.trials.units import Bench, run_attack
+from reid_audit.audit.trials.units import Setup, run_attack
 from reid_audit.metrics.errors import InputError, MissingWeights, TrainingFailed
 
 POINTS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, stand_in: Recognizer) -> Bench:
+def setup(tmp_path: Path, stand_in: Recognizer) -> Setup:
     """Four people of noise, one gallery picture and one probe each."""
     faces = []
     for number in range(8):
@@ -55,13 +55,13 @@ def bench(tmp_path: Path, stand_in: Recognizer) -> Bench:
     names = reference.gallery_identities
     scorer = Scorer.of(stand_in, embed_clear(reference.faces, context), names)
     unknown = np.zeros((4, stand_in.dimension), np.float32), np.zeros(4, bool)
-    return Bench(
+    return Setup(
         group, reference, context, scorer, names, *unknown, 128, Perception(None, None, "cpu")
     )
 
 
-def test_every_probe_has_a_trial_of_every_kind(bench: Bench, store: Store) -> None:
-    outcome = run_attack("naive", bench, store)
+def test_every_probe_has_a_trial_of_every_kind(setup: Setup, store: Store) -> None:
+    outcome = run_attack("naive", setup, store)
     assert outcome.status == "ok" and outcome.reason is None
     assert outcome.trials.groupby("kind").size().to_dict() == {
         "attack": 4,
@@ -71,12 +71,12 @@ def test_every_probe_has_a_trial_of_every_kind(bench: Bench, store: Store) -> No
     assert outcome.trials.psnr.isna().all()  # no original
 
 
-def test_what_an_attack_lacks_is_said(bench: Bench, store: Store) -> None:
-    blind = replace(bench, group=replace(bench.group, operator=None))
+def test_what_an_attack_lacks_is_said(setup: Setup, store: Store) -> None:
+    blind = replace(setup, group=replace(setup.group, operator=None))
     for name, setting, said in (
         ("wiener", blind, "not identified"),
-        ("student", bench, "trainable"),
-        ("ridge", bench.in_world("open"), "background"),
+        ("student", setup, "trainable"),
+        ("ridge", setup.in_world("open"), "background"),
     ):
         outcome = run_attack(name, setting, store)
         assert outcome.status == "skipped" and said in (outcome.reason or "")
@@ -93,7 +93,7 @@ def test_what_an_attack_lacks_is_said(bench: Bench, store: Store) -> None:
     ],
 )
 def test_a_failure_is_reported_without_names(
-    bench: Bench,
+    setup: Setup,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
@@ -104,20 +104,20 @@ def test_a_failure_is_reported_without_names(
         raise error
 
     monkeypatch.setattr(Naive, "run", broken)
-    outcome = run_attack("naive", bench, store)
+    outcome = run_attack("naive", setup, store)
     assert outcome.status == "failed" and told in (outcome.reason or "")
     assert hidden is None or hidden not in (outcome.reason or "")
 
 
 def test_what_an_attack_inferred_stands_with_its_trials(
-    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def inferring(self: Naive, probes: AnonymizedFaces, context: Context) -> AttackOutput:
         told = tuple({"votes": place, "left": float("nan")} for place in range(len(probes)))
         return AttackOutput(scores=np.zeros((len(probes), 4), np.float32), estimates=told)
 
     monkeypatch.setattr(Naive, "run", inferring)
-    trials = run_attack("naive", bench, store).trials
+    trials = run_attack("naive", setup, store).trials
     attacked = trials[trials.kind == "attack"]
     expected = [{"votes": place, "left": None} for place in range(4)]
     assert [json.loads(text) for text in attacked.estimate] == expected
@@ -128,14 +128,14 @@ def test_what_an_attack_inferred_stands_with_its_trials(
     "output", [AttackOutput(), AttackOutput(scores=np.zeros((4, 9), np.float32))]
 )
 def test_an_output_that_cannot_be_scored_is_a_failure(
-    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch, output: AttackOutput
+    setup: Setup, store: Store, monkeypatch: pytest.MonkeyPatch, output: AttackOutput
 ) -> None:
     monkeypatch.setattr(Naive, "run", lambda *_: output)
-    assert run_attack("naive", bench, store).status == "failed"
+    assert run_attack("naive", setup, store).status == "failed"
 
 
 def test_scores_that_are_missing_are_misses(
-    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def half(self: Naive, probes: object, context: Context) -> AttackOutput:
         scores = np.eye(4, dtype=np.float32)[: len(probes)]  # type: ignore[arg-type]
@@ -143,14 +143,14 @@ def test_scores_that_are_missing_are_misses(
         return AttackOutput(scores=scores)
 
     monkeypatch.setattr(Naive, "run", half)
-    trials = run_attack("naive", bench, store).trials
+    trials = run_attack("naive", setup, store).trials
     attacked = trials[trials.kind == "attack"]
     assert attacked.failed.tolist() == [False, True, False, False]
     assert (attacked.better == 0)[~attacked.failed].all()
 
 
-def test_controls_hide_the_face_and_nothing_else(bench: Bench) -> None:
-    probes = bench.group.load(range(2))
+def test_controls_hide_the_face_and_nothing_else(setup: Setup) -> None:
+    probes = setup.group.load(range(2))
     assert not np.any(solid(probes).pictures)
     for before, after, points in zip(
         probes.pictures, without_faces(probes).pictures, probes.landmarks, strict=True

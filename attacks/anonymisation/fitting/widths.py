@@ -26,6 +26,7 @@ from torch import nn
 from reid_audit.attacks.anonymisation.rings import absolute_rings, scaled_rings
 from reid_audit.attacks.anonymisation.spectra import power_of
 from reid_audit.attacks.anonymisation.widths import CLEAR, FILE, STEP, conditions
+from reid_audit.attacks.descent import descend
 from reid_audit.attacks.operators import parse
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_bytes
@@ -211,13 +212,17 @@ def _train_network(
     steps = epochs * (len(x) // BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(x))[: len(x) // BATCH * BATCH].split(BATCH):
-            loss = _laplace(network(x[rows] + noise * torch.randn(BATCH, x.shape[1])), t[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+    per_epoch = len(x) // BATCH
+    order = torch.arange(len(x))
+
+    def loss(step: int) -> torch.Tensor:
+        nonlocal order
+        if step % per_epoch == 0:
+            order = torch.randperm(len(x))
+        rows = order[step % per_epoch * BATCH :][:BATCH]
+        return _laplace(network(x[rows] + noise * torch.randn(BATCH, x.shape[1])), t[rows])
+
+    descend(loss, optimiser, steps, schedule)
     arrays = {"mean": mean, "scale": scale}
     for i, layer in enumerate(linear):
         arrays[f"weight{i}"] = layer.weight.detach().numpy().T

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from reid_audit.attacks.descent import descend
 from reid_audit.attacks.restoration.revelio.diffusion import Diffusion
 from reid_audit.attacks.training.noise import Noise
 from reid_audit.attacks.training.observe import Observed
@@ -36,20 +37,20 @@ def fine_tuned(
         clear: `(B, 3, S, S)` in [0, 1], the person's reference faces.
         observed: the same through the anonymisation.
         name: from which the random numbers follow, beside `seed`.
+
+    Raises:
+        TrainingFailed: the loss is no number any more.
     """
     tuned = copy.copy(base)
     tuned.network = copy.deepcopy(base.network)
     optimizer = torch.optim.AdamW(attention_only(tuned.network), lr=rate, weight_decay=0.0)
     tuned.network.train()
-    with torch.enable_grad():
-        for step in range(steps):
-            places = [(step * BATCH + place) % len(clear) for place in range(BATCH)]
-            noise = Noise.of(
-                seed, [f"{name}/{step}/{place}" for place in range(BATCH)], clear.device
-            )
-            loss = tuned.loss(clear[places], observed.rows(places), noise)["loss"]
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+
+    def loss(step: int) -> Tensor:
+        places = [(step * BATCH + place) % len(clear) for place in range(BATCH)]
+        noise = Noise.of(seed, [f"{name}/{step}/{place}" for place in range(BATCH)], clear.device)
+        return tuned.loss(clear[places], observed.rows(places), noise)["loss"]
+
+    descend(loss, optimizer, steps)
     tuned.network.eval().requires_grad_(False)
     return tuned
