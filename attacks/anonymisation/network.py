@@ -51,7 +51,8 @@ class KernelSizeNetwork:
             sizes = 2 * rng.integers(0, LARGEST // 2 + 1, batch) + 1
             pictures = [_blur(clear(rng), int(size), rng) for size in sizes]
             target = torch.tensor(sizes / LARGEST, dtype=torch.float32)
-            return (self.module(_batch(pictures))[:, 0] - target).abs().mean()
+            error: torch.Tensor = (self.module(_batch(pictures))[:, 0] - target).abs().mean()
+            return error
 
         losses: list[float] = (LARGEST * descend(loss, optimiser, steps)).tolist()
         return losses

@@ -158,21 +158,20 @@ def distill(
     )
     torch.manual_seed(context.seed)  # dropout and drop-path inside the start network
     network.train()
-    faces_now, permutation = np.empty(0), rows
+    faces_now, permutation, negatives = np.empty(0), rows, torch.empty(0)
 
     def loss(step: int) -> Tensor:
-        nonlocal faces_now, permutation
+        nonlocal faces_now, permutation, negatives
         if step % per_epoch == 0:
             faces_now, permutation = crops(step // per_epoch), order.permutation(rows)
+            negatives = torch.from_numpy(target[permutation[:NEGATIVES]]).to(network.device)
         chosen = permutation[(step % per_epoch) * BATCH :][:BATCH]
         faces = network.faces(np.stack([jitter(faces_now[i], order) for i in chosen]))
         wanted = torch.from_numpy(target[chosen]).to(network.device)
-        others = permutation[:NEGATIVES]
-        negatives = torch.from_numpy(target[others]).to(network.device)
         with half_precision(network.device):
             embedded = network(faces)
-        same = torch.from_numpy(people[chosen, None] == people[others]).to(network.device)
-        return contrastive(embedded, wanted, negatives, same)
+        same = torch.from_numpy(people[chosen, None] == people[permutation[:NEGATIVES]])
+        return contrastive(embedded, wanted, negatives, same.to(network.device))
 
     def progress(done: int) -> None:
         context.progress("training the student", done, steps)

@@ -56,7 +56,15 @@ def setup(tmp_path: Path, stand_in: Recognizer) -> Setup:
     scorer = Scorer.of(stand_in, embed_clear(reference.faces, context), names)
     unknown = np.zeros((4, stand_in.dimension), np.float32), np.zeros(4, bool)
     return Setup(
-        group, reference, context, scorer, names, *unknown, 128, Perception(None, None, "cpu")
+        group=group,
+        reference=reference,
+        context=context,
+        scorer=scorer,
+        identities=names,
+        original_embeddings=unknown[0],
+        known=unknown[1],
+        batch_size=128,
+        perception=Perception(None, None, "cpu"),
     )
 
 
