@@ -30,11 +30,15 @@ import cv2
 import numpy as np
 from torchvision.models import mobilenet_v3_small
 
-from reid_audit.attacks.anonymisation import Identification, identify
+from reid_audit.attacks.anonymisation import (
+    Identification,
+    ToolSample,
+    estimate_tools,
+    identify,
+)
 from reid_audit.attacks.anonymisation.fitting.families import draw_spec
 from reid_audit.attacks.anonymisation.fitting.widths import development, first_byte
 from reid_audit.attacks.anonymisation.network import KernelSizeNetwork
-from reid_audit.attacks.anonymisation.pooled import pool
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.attacks.operators.fill import inscribed_ellipse
@@ -204,11 +208,12 @@ def jpeg(data: Path, count: int) -> None:
             operator = parse(f"gaussian:sigma={sigma}{tail}")
             answers = [identify(operator.apply(picture, rng)) for picture in pictures]
             told = [str(a.operator()).endswith(tail) and a.quality == quality for a in answers]
+            tools = estimate_tools([ToolSample(a, (250, 250)) for a in answers])
             kernels = [a.kernel_size for a in answers if a.family == "gaussian"]
             print(
                 f"{operator}: quality found and told {np.mean(told):.1%}, family right "
                 f"{np.mean([a.family == 'gaussian' for a in answers]):.1%}, median kernel "
-                f"{np.median(kernels):.0f}, pooled {pool(answers).consensus.spec}, n {len(told)}",
+                f"{np.median(kernels):.0f}, pooled {tools[0].operator()}, n {len(told)}",
                 flush=True,
             )
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reid_audit.attacks.anonymisation import Identification as Identification
     from reid_audit.attacks.anonymisation import identify as identify
-    from reid_audit.attacks.anonymisation import identify_batch as identify_batch
+    from reid_audit.attacks.anonymisation import identify_pair as identify_pair
     from reid_audit.attacks.direct.degraded_gallery import DegradedGallery as DegradedGallery
     from reid_audit.attacks.direct.fusion import Fusion as Fusion
     from reid_audit.attacks.direct.naive import Naive as Naive
@@ -65,7 +65,7 @@ _ATTACKS = "reid_audit.attacks"
 _HOME = {
     "Identification": f"{_ATTACKS}.anonymisation",
     "identify": f"{_ATTACKS}.anonymisation",
-    "identify_batch": f"{_ATTACKS}.anonymisation",
+    "identify_pair": f"{_ATTACKS}.anonymisation",
     "Naive": f"{_ATTACKS}.direct.naive",
     "DegradedGallery": f"{_ATTACKS}.direct.degraded_gallery",
     "Wiener": f"{_ATTACKS}.linear.wiener",

@@ -8,26 +8,26 @@
 from reid_audit.attacks.anonymisation.encoded import read_encoded
 from reid_audit.attacks.anonymisation.estimate import identify
 from reid_audit.attacks.anonymisation.pair import PairIdentification, identify_pair
-from reid_audit.attacks.anonymisation.pooled import identify_batch
 from reid_audit.attacks.anonymisation.region import Region
 from reid_audit.attacks.anonymisation.result import (
     FAMILIES,
     EncodedInfo,
     Identification,
-    PooledIdentification,
 )
 from reid_audit.attacks.anonymisation.scene import find_regions
+from reid_audit.attacks.anonymisation.tools import ToolEstimate, ToolSample, estimate_tools
 
 __all__ = [
     "FAMILIES",
     "EncodedInfo",
     "Identification",
     "PairIdentification",
-    "PooledIdentification",
     "Region",
+    "ToolEstimate",
+    "ToolSample",
+    "estimate_tools",
     "find_regions",
     "identify",
-    "identify_batch",
     "identify_pair",
     "read_encoded",
 ]

@@ -13,11 +13,13 @@ from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
+from reid_audit.attacks.anonymisation.fills import find_fills
 from reid_audit.attacks.anonymisation.learned import classify
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
 from reid_audit.attacks.anonymisation.region import Region, find_region, whole_part
 from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification, with_codec
+from reid_audit.attacks.anonymisation.scene import find_regions
 from reid_audit.attacks.anonymisation.spectra import Spectrum
 from reid_audit.attacks.anonymisation.structure import block_grid, solid_colour
 from reid_audit.attacks.anonymisation.traces import blocks_under_jpeg, comb_size, line_direction
@@ -39,6 +41,20 @@ NOISY = 0.6
 """Standard deviation in grey levels from which noise was added: rounding alone leaves .29."""
 LARGEST_HALF = 60
 """Half width of the largest kernel that is looked for under noise."""
+LARGE = 1024
+"""Longer side in pixels above which a picture is searched from a map of its detail."""
+PLACES = 12
+"""Places in a large picture that are looked at."""
+PAINTED = 2048
+"""Longer side in pixels to which pictures are thinned out before paint is looked for."""
+PAINT = 0.6
+"""Probability from which a part counts as painted."""
+CLEARER = 0.6
+"""Evidence per border pixel from which a larger part elsewhere is preferred to paint."""
+SHAKEN = 1.2
+"""Standard deviation in grey levels that a codec leaves inside a fill."""
+MOST = 768
+"""Sides in pixels of the middle of a region that its spectrum is read from."""
 OPENCV = 8.0
 """Gain in log posterior from which the kernel is taken to be OpenCV's."""
 
@@ -83,8 +99,15 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     """The answer for the part that was processed, if one stands out and the whole picture has no
     better explanation: blocks and enlarged samples have straight edges too."""
     height, width = picture.shape[:2]
-    found = find_region(picture, was_jpeg=stored is None)
     box = (0, 0, width, height)
+    if max(height, width) > LARGE:
+        regions = find_regions(picture, stored is None, PLACES)
+        found = regions[0] if regions else Region(box)
+    else:
+        found = find_region(picture, was_jpeg=stored is None)
+    paint = _painted(picture, found)
+    if paint is not None:
+        return replace(paint, quality=stored)
     part = _identify_at(picture, found, stored)
     if found.box == box or found.soft or part.family in ("solid", "pixelate"):
         return part
@@ -93,6 +116,34 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     nothing = whole.family in ("none", "unknown", "noise")
     explained = not nothing and whole.confidence > EXPLAINED
     return whole if explained or part.family in ("none", "unknown") else part
+
+
+def _painted(picture: np.ndarray, found: Region) -> Identification | None:
+    """The answer where a part was painted over; None where none was, or where a clearer part that
+    was not painted stands out elsewhere."""
+    reduced = max(1, -(-max(picture.shape[:2]) // PAINTED))
+    fills = find_fills(np.ascontiguousarray(picture[::reduced, ::reduced]), PAINT)
+    if not fills:
+        return None
+    fill = fills[0]
+    x0, y0, x1, y1 = (reduced * v for v in fill.box)
+    box = (x0, y0, min(x1, picture.shape[1]), min(y1, picture.shape[0]))
+    a, b, c, d = found.box
+    apart = min(box[2], c) <= max(box[0], a) or min(box[3], d) <= max(box[1], b)
+    larger = (c - a) * (d - b) > (box[2] - box[0]) * (box[3] - box[1])
+    if found.evidence > CLEARER and apart and larger:
+        return None
+    answer = Identification(
+        box,
+        "solid" if fill.one_colour else "generative",
+        region_shape=fill.shape,
+        parameters={"color": fill.colour},
+        noise=0.0,
+        confidence=round(fill.probability, 4),
+    )
+    if not fill.one_colour:
+        return answer
+    return replace(answer, spec="solid|ellipse" if fill.shape == "ellipse" else "solid")
 
 
 def _identify_at(picture: np.ndarray, place: Region, stored: int | None) -> Identification:
@@ -150,6 +201,11 @@ def _identify_region(
         )
     if min(height, width) < SMALLEST:
         return answer
+    filled = None if cut else _one_colour(region)
+    if filled is not None:
+        return replace(
+            answer, family="solid", parameters={"color": filled}, confidence=0.98, spec="solid"
+        )
     grid = block_grid(region)
     if grid is not None:
         block = max(1, round((grid.block_x * grid.block_y) ** 0.5))
@@ -166,6 +222,11 @@ def _identify_region(
             confidence=grid.share,
             spec=f"pixelate:b={block}",
         )
+    if max(height, width) > MOST:
+        far_x, far_y = (max(0, side - MOST) // 2 // MCU * MCU for side in (width, height))
+        x0, y0 = x0 + far_x, y0 + far_y
+        x1, y1 = min(x1, x0 + MOST), min(y1, y0 + MOST)
+        region, cut = np.ascontiguousarray(picture[y0:y1, x0:x1]), True
     # Units that lie in the region as a whole: what is outside may have been stored before.
     quality = stored or jpeg_quality_of(picture[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
     evidence = measure(region, cut, quality)
@@ -202,6 +263,18 @@ def _identify_region(
         confidence=confidence,
         spec=spec,
     )
+
+
+def _one_colour(region: np.ndarray) -> tuple[int, int, int] | None:
+    """The colour of a region `(H, W, 3)` that was filled and went through a codec, which shakes
+    pixels near its border."""
+    height, width = region.shape[:2]
+    in_y, in_x = min(8, height // 4), min(8, width // 4)
+    inside = region[in_y : height - in_y, in_x : width - in_x].reshape(-1, 3).astype(np.float32)
+    if not len(inside) or inside.std(axis=0).max() > SHAKEN:
+        return None
+    red, green, blue = (int(v) for v in np.median(inside, axis=0))
+    return red, green, blue
 
 
 Description = tuple[dict[str, Any], str | None]

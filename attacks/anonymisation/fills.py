@@ -1,135 +1,172 @@
 """Parts painted over with one colour, or with a drawing, from the pixels.
 
 Paint is flat: neighbouring pixels are equal, through a codec nearly so, which photographs are only
-in patches without a shape. A flat patch counts as paint when it fills a box or an ellipse, stands
-out from what is around all along its rim, and does not cross the whole picture, as captions,
-frames, gaps between pictures and letterbox bars do.
+in patches without a shape. Flat patches that fill a box or an ellipse, with whatever is drawn on
+them, are candidates; how flat, even, clear and sharp they are decides (`fills.json`, fitted by
+`fitting.fills` on development people). What crosses the whole picture, as captions, frames, gaps
+between pictures and letterbox bars do, hides no face.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
 import cv2
 import numpy as np
 
-Box = tuple[int, int, int, int]
+from reid_audit.attacks.anonymisation.ellipse import Box
 
 SMALLEST = 8
 """Sides in pixels of the least part that is looked at."""
-LEAST_SHARE = 8e-4
-"""Of the picture's area."""
-FLAT = (0, 2, 6)
-"""Ranges in grey levels of 3 x 3 pixels that count as flat: in a lossless file, and through
-codecs."""
-NEAR = (1, 10, 22)
-"""Distances from the patch's colour, in grey levels, at which pixels still belong to it."""
-EVEN = (0, 3, 8)
-"""Median distances in grey levels of a patch's pixels from its colour."""
-FULL = (0.97, 0.9, 0.86)
-"""Share of a box, or overlap with an ellipse, that the patch with its holes must reach."""
+LEAST = 8e-4
+"""Least area, in that of the picture."""
+PASSES = ((0, 1), (1, 8), (3, 16))
+"""Ranges in grey levels of 3 x 3 pixels of luma that count as flat, and the distances from the
+patch's colour up to which pixels belong to it: in a lossless file, and through codecs."""
+TINT = 3.0
+"""Colours may be so many times as far off as luma: codecs blur them over 16 pixels."""
+JOINED, SPUR = 9, 7
+"""Pixels of the gaps between flat patches of one colour that are closed, lines drawn across, and
+of the arms that are cut off: beside a fill there may be pixels of its colour."""
+FULL = 0.85
+"""Share of a box, or overlap with an ellipse, that a patch with its holes must reach."""
 STANDS_OUT = 20
-"""Difference in grey levels between the colour and what lies outside the rim."""
-AROUND = 0.8
-"""Share of the rim along which it must stand out."""
-SMOOTH = 0.6
-"""Share of a photograph's rim that may be that clear by chance; a patch of a few blocks."""
-ONE_COLOUR = 0.94
-"""Share of its pixels from which a part is filled with one colour: less is a drawing."""
-DRAWN = 0.4
-"""Least share of the main colour in a drawing."""
-SIDE = 2000
-"""Longer side in pixels to which pictures are reduced for the search."""
+"""Difference in grey levels by which what lies outside a rim is another colour."""
+INSIDE, OUTSIDE = 2, 3
+"""Pixels from the rim at which the paint, and what is around, are read."""
+MOST = 40
+"""Patches that are looked at in each pass, the largest."""
 
 
 @dataclass(frozen=True)
 class Fill:
-    """box: x0, y0, x1, y1; shape: `box` or `ellipse`; colour: the main one; share: of the part that
-    has it; clear: share of the rim that stands out."""
+    """box: x0, y0, x1, y1; shape: `box` or `ellipse`; colour: the main one; one_colour: whether
+    there is no other, else it is a drawing; probability: that it is painted at all."""
 
     box: Box
     shape: str
     colour: tuple[int, int, int]
-    share: float
-    clear: float
-
-    @property
-    def one_colour(self) -> bool:
-        """Whether nothing but one colour is painted."""
-        return self.share >= ONE_COLOUR
-
-    @property
-    def area(self) -> int:
-        """Pixels of the box."""
-        x0, y0, x1, y1 = self.box
-        return (x1 - x0) * (y1 - y0)
+    one_colour: bool
+    probability: float
 
 
-def find_fills(picture: np.ndarray) -> tuple[Fill, ...]:
-    """Painted parts of a picture `(H, W, 3)` uint8, the largest first; they do not overlap."""
-    height, width = picture.shape[:2]
-    fills: list[Fill] = []
-    for flat, near, even, full in zip(FLAT, NEAR, EVEN, FULL, strict=True):
-        least = max(SMALLEST**2, round(LEAST_SHARE * height * width))
-        for box in _flat_parts(picture, flat, least):
-            fill = _fill_at(picture, box, near, even, full)
-            if fill is not None and not any(_touch(fill.box, kept.box) for kept in fills):
-                fills.append(fill)
-    return tuple(sorted(fills, key=lambda fill: -fill.area))
+@dataclass(frozen=True)
+class Patch:
+    """A candidate: `features` `(F,)` of how it looks."""
+
+    box: Box
+    shape: str
+    colour: tuple[int, int, int]
+    features: np.ndarray
 
 
-def _flat_parts(picture: np.ndarray, flat: int, least: int) -> list[tuple[Box, np.ndarray]]:
-    """Boxes around connected flat pixels, and which pixels those are `(h, w)` bool."""
+def find_fills(picture: np.ndarray, least: float = 0.5) -> tuple[Fill, ...]:
+    """Painted parts of a picture `(H, W, 3)` uint8 with at least this probability, the likeliest
+    and largest first; they do not overlap."""
+    patches = find_patches(picture)
+    fills = []
+    for patch in patches:
+        nothing, solid, drawn = _probabilities(patch.features)
+        if 1 - nothing >= least:
+            one = bool(solid >= drawn)
+            fills.append(Fill(patch.box, patch.shape, patch.colour, one, float(1 - nothing)))
+    kept: list[Fill] = []
+    for fill in sorted(fills, key=lambda fill: -fill.probability * _area(fill.box) ** 0.5):
+        if not any(_touch(fill.box, other.box) for other in kept):
+            kept.append(fill)
+    return tuple(kept)
+
+
+def find_patches(picture: np.ndarray) -> list[Patch]:
+    """Flat parts of a picture `(H, W, 3)` uint8 that have a shape."""
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     cross = np.ones((3, 3), np.uint8)
-    span = (cv2.dilate(picture, cross) - cv2.erode(picture, cross)).max(axis=2)
-    inside = (span <= flat).astype(np.uint8)
-    count, label, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=4)
-    parts = []
-    for index in range(1, count):
-        x, y, w, h, area = stats[index].tolist()
-        if min(w, h) >= SMALLEST - 4 and area >= least / 3:
-            parts.append(((x, y, x + w, y + h), label[y : y + h, x : x + w] == index))
-    return parts
+    span = cv2.dilate(luma, cross) - cv2.erode(luma, cross)
+    area = max(SMALLEST**2 / 2, LEAST * luma.size)
+    patches: list[Patch] = []
+    for level, (flat, near) in enumerate(PASSES):
+        label, stats = cv2.connectedComponentsWithStats(
+            (span <= flat).astype(np.uint8), connectivity=4
+        )[1:3]
+        order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST]
+        seen: set[Box] = set()
+        for index in order[stats[order, cv2.CC_STAT_AREA] >= area / 3].tolist():
+            x, y, w, h, _ = stats[index].tolist()
+            core = label[y : y + h, x : x + w] == index
+            patch = _patch(picture, span, (x, y, x + w, y + h), core, level, near)
+            if patch is not None and patch.box not in seen and _area(patch.box) >= area:
+                seen.add(patch.box)
+                patches.append(patch)
+    return patches
 
 
-def _fill_at(
-    picture: np.ndarray, part: tuple[Box, np.ndarray], near: int, even: int, full: float
-) -> Fill | None:
-    """The fill that a flat part belongs to, None where it is none."""
-    (x0, y0, x1, y1), flat = part
+def _patch(
+    picture: np.ndarray, span: np.ndarray, core_box: Box, core: np.ndarray, level: int, near: int
+) -> Patch | None:
+    """What a flat core belongs to, None where that has no shape, no rim or crosses the picture."""
     height, width = picture.shape[:2]
-    colour = np.median(picture[y0:y1, x0:x1][flat], axis=0).astype(np.int16)
-    if np.abs(picture[y0:y1, x0:x1][flat] - colour).mean() > even:
-        return None
-    # What stands on the same colour, without the flat part's own rim: a blurred or coded border.
-    pad = 12
+    x0, y0, x1, y1 = core_box
+    flat = picture[y0:y1, x0:x1][core].astype(np.int16)
+    colour = np.median(flat, axis=0).astype(np.int16)
+    pad = max(16, (x1 - x0) // 2, (y1 - y0) // 2)
     left, top = max(0, x0 - pad), max(0, y0 - pad)
-    window = picture[top : y1 + pad, left : x1 + pad].astype(np.int16)
-    same = (np.abs(window - colour).max(axis=2) <= near).astype(np.uint8)
-    label = cv2.connectedComponents(same, connectivity=4)[1]
-    at = np.flatnonzero(flat.ravel())
-    row, column = np.unravel_index(at[len(at) // 2], flat.shape)
-    own = (label == label[row + y0 - top, column + x0 - left]).astype(np.uint8)
-    if not same[row + y0 - top, column + x0 - left]:
+    window = picture[top : y1 + pad, left : x1 + pad].astype(np.int16) - colour
+    tint = np.abs(window).max(axis=2) <= TINT * near
+    own = (tint & (np.abs(window @ np.array([77, 150, 29])) <= 256 * near)).astype(np.uint8)
+    joined = cv2.morphologyEx(own, cv2.MORPH_CLOSE, np.ones((JOINED, JOINED), np.uint8))
+    label = cv2.connectedComponents(joined, connectivity=4)[1]
+    at = np.bincount(label[y0 - top : y1 - top, x0 - left : x1 - left][core])
+    at[0] = 0
+    if not at.any():
         return None
-    solid = _without_spurs(_filled(own))
-    y, x = np.nonzero(solid)
+    solid = _without_spurs(_filled((label == int(np.argmax(at))).astype(np.uint8)))
+    y, x = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
     if not len(y):
         return None
-    box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
-    shape = _shape(solid, box, full)
-    if shape is None:
-        return None
-    a, b, c, d = box
-    share = float((own > 0)[b:d, a:c][_mask(box, shape)].mean())
+    a, b, c, d = int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+    part = solid[b:d, a:c] > 0
     box = (a + left, b + top, c + left, d + top)
-    clear = _stands_out(picture, box, shape, colour)
-    a, b, c, d = box
-    crosses = (a == 0 and c == width) or (b == 0 and d == height)
-    small = min(c - a, d - b) < SMALLEST
-    if crosses or small or clear < AROUND or share < DRAWN:
+    crosses = (box[0] == 0 and box[2] == width) or (box[1] == 0 and box[3] == height)
+    if crosses or min(c - a, d - b) < SMALLEST:
         return None
-    return Fill(box, shape, (int(colour[0]), int(colour[1]), int(colour[2])), share, clear)
+    shape, full = _shape(part)
+    if full < FULL:
+        return None
+    rim = _rim(picture, box, shape, colour)
+    if rim is None:
+        return None
+    clear, sharp, contrast = rim
+    mask = _mask(d - b, c - a, shape)
+    inner = cv2.erode(np.pad(mask, 1).astype(np.uint8), np.ones((7, 7)))[1:-1, 1:-1] > 0
+    inner = inner if inner.any() else mask
+    spans = span[box[1] : box[3], box[0] : box[2]][inner]
+    owned = own[b:d, a:c][inner] > 0
+    values = window[b:d, a:c][inner][owned]
+    spread = float(values.std(axis=0).mean()) if len(values) else 99.0
+    features = np.array(
+        [
+            np.log((c - a) * (d - b) / (height * width)),
+            np.log(min(c - a, d - b)),
+            (spans == 0).mean(),
+            (spans <= 3).mean(),
+            (spans > 24).mean(),
+            owned.mean(),
+            np.log(spread + 0.2),
+            np.log(contrast + 1),
+            clear,
+            sharp,
+            full,
+            float(shape == "ellipse"),
+            float(level == 1),
+            float(level == 2),
+            float(box[0] == 0 or box[1] == 0 or box[2] == width or box[3] == height),
+            abs(np.log((c - a) / (d - b))),
+        ]
+    )
+    return Patch(box, shape, (int(colour[0]), int(colour[1]), int(colour[2])), features)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
@@ -139,19 +176,18 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 
 
 def _without_spurs(mask: np.ndarray) -> np.ndarray:
-    """The largest part of a mask `(H, W)` uint8 that is left without thin arms: beside a fill there
-    may be pixels of its colour."""
-    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    """The largest part of a mask `(H, W)` uint8 that is left without thin arms."""
+    padded = cv2.copyMakeBorder(mask, *[SPUR] * 4, cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((SPUR, SPUR), np.uint8))
+    opened = np.ascontiguousarray(opened[SPUR:-SPUR, SPUR:-SPUR])
     count, label, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count < 2:
         return opened
     return np.asarray(label == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8)
 
 
-def _mask(box: Box, shape: str) -> np.ndarray:
-    """Which pixels of a box `(h, w)` a shape holds."""
-    x0, y0, x1, y1 = box
-    height, width = y1 - y0, x1 - x0
+def _mask(height: int, width: int, shape: str) -> np.ndarray:
+    """Which pixels `(height, width)` of its box a shape holds."""
     if shape == "box":
         return np.ones((height, width), bool)
     y = (np.arange(height) + 0.5) / height * 2 - 1
@@ -159,35 +195,68 @@ def _mask(box: Box, shape: str) -> np.ndarray:
     return y[:, None] ** 2 + x[None] ** 2 <= 1
 
 
-def _shape(mask: np.ndarray, box: Box, full: float) -> str | None:
-    x0, y0, x1, y1 = box
-    part = mask[y0:y1, x0:x1] > 0
-    if part.mean() >= full:
-        return "box"
-    ellipse = _mask(box, "ellipse")
-    overlap = (part & ellipse).sum() / max((part | ellipse).sum(), 1)
-    return "ellipse" if overlap >= full else None
+def _shape(part: np.ndarray) -> tuple[str, float]:
+    """The shape that a mask `(h, w)` fills better, and how well."""
+    ellipse = _mask(*part.shape, "ellipse")
+    overlap = (part & ellipse).sum() / (part | ellipse).sum()
+    share = part.mean()
+    return ("ellipse", float(overlap)) if overlap > share else ("box", float(share))
 
 
-def _stands_out(picture: np.ndarray, box: Box, shape: str, colour: np.ndarray) -> float:
-    """Share of the rim, where it is not the picture's own, beyond which the colour is another."""
+def _rim(
+    picture: np.ndarray, box: Box, shape: str, colour: np.ndarray
+) -> tuple[float, float, float] | None:
+    """Share of the rim, where it is not the picture's own, beyond which the colour is another;
+    share where it changes within few pixels; median contrast. None where there is hardly a rim."""
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = box
     if shape == "box":
-        x, y = np.arange(x0, x1), np.arange(y0, y1)
-        outer = 3
-        rows = [np.full_like(x, y0 - outer), np.full_like(x, y1 - 1 + outer), y, y]
-        columns = [x, x, np.full_like(y, x0 - outer), np.full_like(y, x1 - 1 + outer)]
-        row, column = np.concatenate(rows), np.concatenate(columns)
+        x, y = np.arange(x0 + INSIDE, x1 - INSIDE), np.arange(y0 + INSIDE, y1 - INSIDE)
+        row = np.concatenate([np.full_like(x, y0), np.full_like(x, y1 - 1), y, y])
+        column = np.concatenate([x, x, np.full_like(y, x0), np.full_like(y, x1 - 1)])
+        down = np.repeat([-1, 1, 0, 0], [len(x), len(x), len(y), len(y)])
+        across = np.repeat([0, 0, -1, 1], [len(x), len(x), len(y), len(y)])
     else:
-        angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-        row = np.rint((y0 + y1 - 1) / 2 + ((y1 - y0) / 2 + 3) * np.sin(angle)).astype(int)
-        column = np.rint((x0 + x1 - 1) / 2 + ((x1 - x0) / 2 + 3) * np.cos(angle)).astype(int)
-    seen = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        angle = np.linspace(0, 2 * np.pi, 256, endpoint=False)
+        down, across = np.sin(angle), np.cos(angle)
+        row = (y0 + y1 - 1) / 2 + (y1 - y0 - 1) / 2 * down
+        column = (x0 + x1 - 1) / 2 + (x1 - x0 - 1) / 2 * across
+
+    def at(distance: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.rint(row + distance * down).astype(int)
+        x = np.rint(column + distance * across).astype(int)
+        seen = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        gap = np.abs(picture[y.clip(0, height - 1), x.clip(0, width - 1)] - colour).max(axis=1)
+        return gap, seen
+
+    (inner, _), (outer, seen) = at(-INSIDE), at(OUTSIDE)
     if seen.sum() < 2 * SMALLEST:
-        return 0.0
-    beyond = picture[row[seen], column[seen]].astype(np.int16)
-    return float((np.abs(beyond - colour).max(axis=1) > STANDS_OUT).mean())
+        return None
+    inner, outer = inner[seen], outer[seen]
+    contrast = float(np.median(outer))
+    sharp = float(((outer > 0.5 * contrast) & (inner < 0.3 * outer)).mean())
+    return float((outer > STANDS_OUT).mean()), sharp, contrast
+
+
+def _probabilities(features: np.ndarray) -> np.ndarray:
+    """Of nothing, a fill of one colour, and a drawing `(3,)`."""
+    mean, scale, weight, bias = _model()
+    logits = ((features - mean) / scale).clip(-5, 5) @ weight + bias
+    odds = np.exp(logits - logits.max())
+    return np.asarray(odds / odds.sum())
+
+
+@cache
+def _model() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    stored = json.loads(resources.files(__package__).joinpath("fills.json").read_text())
+    mean, scale, weight, bias = (
+        np.array(stored[name]) for name in ("mean", "scale", "weight", "bias")
+    )
+    return mean, scale, weight, bias
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _touch(a: Box, b: Box) -> bool:

@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.estimate import identify
-from reid_audit.attacks.anonymisation.fills import ONE_COLOUR
 from reid_audit.attacks.anonymisation.region import Region, whole_part
 from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification, with_codec
 from reid_audit.attacks.anonymisation.structure import block_grid
@@ -36,6 +35,8 @@ SETTLED = 0.5
 """Residual in grey levels, rounding's, from which no further family is tried."""
 SIMPLER = 1.03
 """Residual, in the least one's, up to which an earlier family is taken."""
+ONE_COLOUR = 0.94
+"""Share of its pixels from which a part is filled with one colour."""
 FLAT = 3.0
 """Standard deviation in grey levels of a part filled with one colour, through a codec."""
 WHITE = 0.55

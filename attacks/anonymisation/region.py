@@ -16,7 +16,7 @@ import numpy as np
 
 from reid_audit.attacks.anonymisation.blocks import elliptic_blocks
 from reid_audit.attacks.anonymisation.compression import jpeg_quality_of
-from reid_audit.attacks.anonymisation.ellipse import Sides, find_ellipse, to_rim
+from reid_audit.attacks.anonymisation.ellipse import Box, Sides, find_ellipse, to_rim
 from reid_audit.attacks.anonymisation.fading import with_fading
 from reid_audit.attacks.anonymisation.lattice import (
     Changed,
@@ -88,6 +88,9 @@ def find_region(picture: np.ndarray, was_jpeg: bool = True) -> Region:
     changed = find_changed(ratio, sharp.box if blocky else None)
     if changed is None:
         return sharp
+    # A neighbour in a collage and a picture within bars lie off the lattice too.
+    if _crosses(changed.box, whole.box) or (sharp.evidence and _apart(changed.box, sharp.box)):
+        return sharp
     # Blocks of equal pixels show the sides of a box better than a lattice of eight pixels.
     if blocky and sharp.shape == changed.shape == "box":
         return sharp
@@ -95,6 +98,16 @@ def find_region(picture: np.ndarray, was_jpeg: bool = True) -> Region:
     if score(ratio, sharp.box) > least * changed.score:
         return sharp
     return _within(_changed_region(picture, quality, ratio, changed, sides), whole)
+
+
+def _crosses(box: Box, whole: Box) -> bool:
+    """Whether a box reaches across the whole picture, either way, within a block of a JPEG."""
+    across = box[0] <= JPEG and box[2] >= whole[2] - JPEG
+    return across != (box[1] <= JPEG and box[3] >= whole[3] - JPEG)
+
+
+def _apart(a: Box, b: Box) -> bool:
+    return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 def _within(region: Region, whole: Region) -> Region:
@@ -358,5 +371,7 @@ def _plausible_boxes(
     visible = np.stack([a > 0, b < width, c > 0, d < height])
     weakest = np.where(visible, sides / lengths, np.inf).min(axis=0)
     length = (visible * lengths).sum(axis=0)
-    good = (length > 0) & (weakest > ACCEPTED)
+    # What crosses the picture is a caption, a bar or a neighbour in a collage.
+    crosses = ~(visible[0] | visible[1]) | ~(visible[2] | visible[3])
+    good = (length > 0) & (weakest > ACCEPTED) & ~crosses
     return np.stack([a, c, b, d], axis=1)[good], length[good], weakest[good]

@@ -99,21 +99,3 @@ def with_codec(found: Identification) -> Identification:
     if found.spec is None or found.quality is None or found.family in ("none", "solid"):
         return found
     return replace(found, spec=f"{found.spec}|jpeg:q={found.quality}")
-
-
-@dataclass(frozen=True)
-class PooledIdentification:
-    """One answer for a batch that came from one tool.
-
-    consensus: the pooled identification, its region that of the first picture of the largest
-    cluster; members: one per picture; clusters: indices of the pictures that agree with each
-    other, the largest first; consistent: whether there is a single cluster.
-    """
-
-    consensus: Identification
-    members: tuple[Identification, ...]
-    clusters: tuple[tuple[int, ...], ...]
-
-    @property
-    def consistent(self) -> bool:
-        return len(self.clusters) == 1

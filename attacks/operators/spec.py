@@ -25,20 +25,21 @@ from reid_audit.attacks.operators.pillow import PillowBox, PillowGaussian
 from reid_audit.attacks.operators.pixelate import Downscale, Grid, Pixelate
 from reid_audit.attacks.operators.ranged import Ranged
 from reid_audit.attacks.operators.reduced import ReducedGaussian
+from reid_audit.attacks.operators.relative import Relative
 from reid_audit.metrics.errors import InputError
 
 GRAMMAR = "NAME:key=value,key=value|NAME:..., e.g. gaussian:k=81 or pixelate:b=16|jpeg:q=75"
 
 
-def _around(mask: type[Masked]) -> Callable[..., Masked]:
-    """A factory of the mask alone; `parse` puts what stands before it inside."""
+def _around(kind: type[Masked] | type[Relative]) -> Callable[..., Operator]:
+    """A factory of the mask or proportion alone; `parse` puts what stands before it inside."""
 
-    def make(**settings: Any) -> Masked:
-        return mask(Untouched(), **settings)
+    def make(**settings: Any) -> Operator:
+        return kind(Untouched(), **settings)
 
-    own = list(inspect.signature(mask, eval_str=True).parameters.values())[1:]
+    own = list(inspect.signature(kind, eval_str=True).parameters.values())[1:]
     make.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
-    make.__doc__ = mask.__doc__
+    make.__doc__ = kind.__doc__
     return make
 
 
@@ -47,9 +48,11 @@ _CLASSES: tuple[type[Operator], ...] = (
     FfmpegGaussian, ReducedGaussian, Pixelate, Grid, Downscale, Solid, ImageNetBlur, DefaceBlur,
     DefaceMosaic, DefaceSolid, Noise, DpPix, DpSnow, KSame, Rotate, Permute, Jpeg, WebP,
 )  # fmt: skip
+_AROUND = (Ellipse, Mask, Relative)
+"""Operators that change how what stands before them works."""
 _BUILT_IN: dict[str, Callable[..., Operator]] = {
     "gaussian": make_gaussian,
-    **{mask.name: _around(mask) for mask in (Ellipse, Mask)},
+    **{around.name: _around(around) for around in _AROUND},
     **{operator.name: operator for operator in _CLASSES},
 }
 
@@ -77,6 +80,11 @@ def parse(spec: str) -> Operator:
     >>> str(parse("box:k=21..41|ellipse:soft=.1"))
     'box:k=21..41|ellipse:soft=0.1'
 
+    After `relative`, lengths are those for a region of `side` pixels and grow with the region.
+
+    >>> parse("box:k=51|relative:side=100").on(60, 60).k
+    31
+
     Raises:
         InputError: not in the grammar, an unknown name or key (the nearest is named), or an
             impossible value.
@@ -84,7 +92,7 @@ def parse(spec: str) -> Operator:
     steps: list[Operator] = []
     for text in spec.split("|"):
         step = _parse_step(text.strip())
-        if isinstance(step, Masked):
+        if isinstance(step, _AROUND):
             require(bool(steps), f"{spec!r}: {step.name} needs a step before it; write {GRAMMAR}.")
             steps = [replace(step, inner=_in_turn(steps))]
         else:
@@ -125,7 +133,8 @@ def _parse_step(step: str) -> Operator:
         raise InputError(f"{step!r}: {name} also needs {', '.join(missing)}.")
     if low == high:
         return factory(**low)
-    require(name not in (Ellipse.name, Mask.name), f"{step!r}: {name} takes no range.")
+    wraps = name in [around.name for around in _AROUND]
+    require(not wraps, f"{step!r}: {name} takes no range.")
     return Ranged(factory, factory(**low), factory(**high))
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from reid_audit.attacks.anonymisation import identify, read_encoded
+from reid_audit.attacks.anonymisation import (
+    ToolSample,
+    estimate_tools,
+    identify,
+    read_encoded,
+)
 from reid_audit.attacks.networks.checkpoint import Checkpoint
-from reid_audit.attacks.operators import Chain, Operator, parse
-from reid_audit.attacks.operators.blur import Gaussian
+from reid_audit.attacks.operators import Operator
 from reid_audit.attacks.operators.leakage import blur_sigma, limit
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.recognition.recognizers import load_recognizer
@@ -47,9 +50,6 @@ ROWS = "rows"
 VERSION = 1
 ASKED = 40
 """Probes from which an attacker estimates the method."""
-SCATTER = 1.35
-"""Ratio of the 95th to the 5th percentile of estimated sigmas from which pictures are taken to
-differ: one setting's estimates scatter less."""
 
 
 @dataclass(frozen=True)
@@ -226,49 +226,19 @@ def _assumed(cell: Cell, dataset: Dataset, progress: Progress) -> Operator | Non
         return cell.operator
     if cell.belief != ESTIMATED:
         return plan.in_pixels(cell.belief, cell.drawn.face_width)
-    found = []
+    samples = []
     chosen = dataset.probes[:: max(1, len(dataset.probes) // ASKED)][:ASKED]
     for done, probe in enumerate(chosen, start=1):
-        found.append(identify(decode(probe.path), read_encoded(probe.path)).operator())
+        picture = decode(probe.path)
+        answer = identify(picture, read_encoded(probe.path))
+        samples.append(ToolSample(answer, (picture.shape[0], picture.shape[1])))
         progress("identifying the method", done, len(chosen))
-    return consensus([operator for operator in found if operator is not None])
+    return estimated(samples)
 
 
-def consensus(operators: Sequence[Operator]) -> Operator | None:
-    """One method for pictures that were identified one by one: the middle one of the commonest
-    family. Gaussians that scatter more than estimates do are taken for drawn anew for every
-    picture, from the range that nine tenths of them lie in.
-
-    >>> from reid_audit.attacks.operators import parse
-    >>> str(consensus([parse(f"gaussian:sigma={s}") for s in (4, 4.1, 4.2)]))
-    'gaussian:k=25'
-    >>> str(consensus([parse(f"gaussian:sigma={s}|jpeg:q=75") for s in (3, 4.5, 6)]))
-    'gaussian:k=19..37,sigma=3.15..5.85|jpeg:q=75'
-    """
-    if not operators:
-        return None
-    family = Counter(operator.family for operator in operators).most_common(1)[0][0]
-    alike = sorted((o for o in operators if o.family == family), key=_size)
-    middle = alike[len(alike) // 2]
-    if family != "gaussian":
-        return middle
-    blurs = [o.steps[0] if isinstance(o, Chain) else o for o in alike]
-    sigmas = [b.sigma for b in blurs if isinstance(b, Gaussian)]
-    if len(sigmas) < len(blurs):
-        return middle
-    low, high = np.quantile(sigmas, [0.05, 0.95])
-    if high / low <= SCATTER:
-        return middle
-    rest = [str(step) for step in middle.steps[1:]] if isinstance(middle, Chain) else []
-    return parse("|".join([f"gaussian:sigma={low:.4g}..{high:.4g}", *rest]))
-
-
-def _size(operator: Operator) -> tuple[float, str]:
-    """Order by strength: the lengths of the step that gives the family."""
-    steps = operator.steps if isinstance(operator, Chain) else (operator,)
-    main = next((step for step in steps if step.family == operator.family), operator)
-    lengths = [v for v in main.parameters.values() if isinstance(v, int | float)]
-    return float(sum(lengths)), str(operator)
+def estimated(samples: Sequence[ToolSample]) -> Operator | None:
+    """The operator of the tool that made most pictures, as a scan estimates it."""
+    return estimate_tools(samples)[0].operator() if samples else None
 
 
 def _ceiling(setup: Setup, settings: Settings) -> Estimate:

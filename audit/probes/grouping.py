@@ -11,8 +11,14 @@ from typing import Literal
 
 import numpy as np
 
-from reid_audit.attacks.anonymisation import Identification, identify, read_encoded
-from reid_audit.attacks.operators import Chain, Operator, parse
+from reid_audit.attacks.anonymisation import (
+    Identification,
+    ToolSample,
+    estimate_tools,
+    identify,
+    read_encoded,
+)
+from reid_audit.attacks.operators import Operator, parse
 from reid_audit.attacks.operators.leakage import blur_sigma, limit
 from reid_audit.attacks.recognition.detect import Detector
 from reid_audit.audit.data import Box, Item, decode
@@ -23,10 +29,6 @@ from reid_audit.audit.results.schema import Anonymizer
 from reid_audit.metrics.errors import InputError
 
 Progress = Callable[[str, int, int], None]
-
-SAME_SETTING = 1.4
-"""Identified lengths within this ratio count as one setting of one tool: estimates from single
-pictures scatter, and every attacker is given the group's median."""
 
 UNKNOWN: Literal["unknown"] = "unknown"
 """Stated as the method: nobody knows it, so that nothing is guessed from the pixels either."""
@@ -177,19 +179,26 @@ def group_probes(
 ) -> list[Group]:
     """Probes by anonymisation, the largest group first.
 
-    faces: by image id, the probe's face and its original's; probes without are left out.
+    Told settings are kept apart however close; of the probes that were identified, one estimate
+    over all of them decides which tools there are. faces: by image id, the probe's face and its
+    original's; probes without are left out.
     """
-    by_tool: dict[str, list[Probe]] = defaultdict(list)
-    for probe in probes:
-        if probe.item.image_id in faces:
-            by_tool[_tool(probe)].append(probe)
-    groups = []
-    clusters = sorted(
-        _merge(by_tool).values(), key=lambda members: (-len(members), _tool(members[0]))
-    )
-    for number, members in enumerate(clusters, start=1):
-        groups.append(_group(f"c{number}", members, faces))
-    return groups
+    told: dict[str, list[Probe]] = defaultdict(list)
+    identified: list[Probe] = []
+    for probe in sorted(probes, key=lambda probe: probe.item.image_id):
+        if probe.item.image_id not in faces:
+            continue
+        if probe.source == "identified" and probe.identification is not None:
+            identified.append(probe)
+        else:
+            told[_tool(probe)].append(probe)
+    clusters = [(members[0], members) for members in told.values()]
+    clusters += _by_tool(identified, faces)
+    clusters.sort(key=lambda cluster: (-len(cluster[1]), _tool(cluster[0])))
+    return [
+        _group(f"c{number}", typical, members, faces)
+        for number, (typical, members) in enumerate(clusters, start=1)
+    ]
 
 
 def _tool(probe: Probe) -> str:
@@ -200,55 +209,43 @@ def _tool(probe: Probe) -> str:
     return f"{family} on {where}"
 
 
-def _merge(by_tool: dict[str, list[Probe]]) -> dict[str, list[Probe]]:
-    """Join identified operators that differ only in the estimate of one setting."""
-    merged: dict[str, list[Probe]] = {}
-    for tool, members in sorted(by_tool.items(), key=lambda pair: (-len(pair[1]), pair[0])):
-        home = next((name for name, kept in merged.items() if _alike(kept[0], members[0])), tool)
-        merged.setdefault(home, []).extend(members)
-    return merged
-
-
-def _alike(a: Probe, b: Probe) -> bool:
-    if "identified" not in (a.source, b.source) or (a.region is None) != (b.region is None):
-        return False
-    if a.operator is None or b.operator is None:
-        return a.operator is None and b.operator is None
-    if a.operator.family != b.operator.family:
-        return False
-    first, second = _lengths(a.operator), _lengths(b.operator)
-    return all(
-        max(first[name], second[name]) <= SAME_SETTING * min(first[name], second[name])
-        for name in first.keys() & second.keys()
-    )
-
-
-def _lengths(operator: Operator) -> dict[str, float]:
-    """What decides how much detail an operator leaves, by name. Kernel sizes follow from sigmas,
-    and phases, codecs and colours say nothing about strength."""
-    steps = operator.steps if isinstance(operator, Chain) else (operator,)
-    return {
-        name: float(value)
-        for step in steps
-        if step.family == operator.family
-        for name, value in step.parameters.items()
-        if isinstance(value, int | float) and value > 0 and not name.startswith(("phase", "kernel"))
-    }
+def _by_tool(
+    probes: Sequence[Probe], faces: Mapping[str, tuple[Face, Face | None]]
+) -> list[tuple[Probe, list[Probe]]]:
+    """Identified probes by the tool that made them, after a probe that shows the tool's setting."""
+    if not probes:
+        return []
+    samples = []
+    for probe in probes:
+        assert probe.identification is not None
+        box = probe.region if probe.region is not None else (0, 0, *probe.shape[::-1])
+        width = faces[probe.item.image_id][0].width
+        answer = replace(probe.identification, region=box)
+        samples.append(ToolSample(answer, probe.shape, width))
+    clusters = []
+    for tool in estimate_tools(samples):
+        members = [probes[index] for index in tool.members]
+        typical = replace(members[0], operator=tool.operator(), identification=tool.typical)
+        clusters.append((typical, members))
+    return clusters
 
 
 def _group(
-    name: str, members: Sequence[Probe], faces: Mapping[str, tuple[Face, Face | None]]
+    name: str,
+    typical: Probe,
+    members: Sequence[Probe],
+    faces: Mapping[str, tuple[Face, Face | None]],
 ) -> Group:
     ordered = sorted(members, key=lambda probe: probe.item.image_id)
     pairs = [faces[probe.item.image_id] for probe in ordered]
-    typical = _central(ordered)
     whole = sum(probe.region is None for probe in ordered) * 2 > len(ordered)
     regions: list[Box] = [
         probe.region if probe.region is not None else (0, 0, probe.shape[1], probe.shape[0])
         for probe in ordered
     ]
     width = float(np.median([face.width for face, _ in pairs]))
-    anonymizer = describe(typical, width, whole)
+    x0, y0, x1, y1 = np.median(regions, axis=0)
+    anonymizer = describe(typical, width, whole, (round(y1 - y0), round(x1 - x0)))
     operator = typical.operator
     return Group(
         name,
@@ -262,27 +259,18 @@ def _group(
     )
 
 
-def _central(members: Sequence[Probe]) -> Probe:
-    """The member whose operator is the median of the group's estimates."""
-    known = [probe for probe in members if probe.operator is not None]
-    if not known:
-        return members[0]
+def describe(
+    probe: Probe, face_width: float, whole: bool, shape: tuple[int, int] | None = None
+) -> Anonymizer:
+    """The anonymisation of a group, with what physics leaves of a face of `face_width` pixels.
 
-    def size(probe: Probe) -> tuple[float, str]:
-        assert probe.operator is not None
-        return sum(_lengths(probe.operator).values()), str(probe.operator)
-
-    return sorted(known, key=size)[len(known) // 2]
-
-
-def describe(probe: Probe, face_width: float, whole: bool) -> Anonymizer:
-    """The anonymisation of a group, with what physics leaves of a face of `face_width` pixels."""
+    `shape` (H, W) of the group's median region: settings that grow with it are stated for that.
+    """
     operator, found = probe.operator, probe.identification
     family = operator.family if operator is not None else found.family if found else "unknown"
     parameters = dict(operator.parameters if operator is not None else {})
     # Lengths that follow from the processed box, on that box.
-    box = probe.region or (0, 0, probe.shape[1], probe.shape[0])
-    layer = None if operator is None else operator.pinned(box[3] - box[1], box[2] - box[0])
+    layer = None if operator is None else operator.pinned(*(shape or probe.shape))
     left = limit(layer, face_width) if layer is not None else None
     why = "is stated to be unknown" if probe.source == "configured" else "could not be identified"
     fits = (

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import yaml
 
+from reid_audit.attacks.anonymisation import Identification, ToolSample
 from reid_audit.attacks.networks.distillation import POSES
-from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators import Chain, parse
 from reid_audit.audit.bench import plan
 from reid_audit.audit.bench.config import Sample, presets, resolve
-from reid_audit.audit.bench.run import consensus, run_bench
+from reid_audit.audit.bench.run import estimated, run_bench
 from reid_audit.audit.bench.sample import Probe, draw
 from reid_audit.audit.bench.table import Row, by_belief, leaders, read_rows
 from reid_audit.audit.data import Dataset, Item
@@ -226,27 +227,39 @@ def test_an_estimated_method_is_used(data: Path, plumbing: None, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("specs", "expected"),
     [
         ([], None),
-        (["solid", "box:k=9", "box:k=11", "box:k=13"], "box:k=11"),
+        (["solid", *["box:k=9", "box:k=11", "box:k=13"] * 2], "box:k=11"),
         (
-            ["gaussian:sigma=4", "gaussian:sigma=4.4", "gaussian:sigma=4.2"],
-            "gaussian:k=25,sigma=4.2",
+            [f"gaussian:sigma={s}|jpeg:q=75" for s in (4, 4.4, 4.2)],
+            "gaussian:k=25,sigma=4.197|jpeg:q=75",
         ),
-        ([f"gaussian:sigma={s}|jpeg:q=75" for s in (3, 4.5, 6)], "gaussian:k=19..37,sigma=3.15"),
-        (["gaussian:sigma=3|jpeg:q=60", "solid"], "gaussian:k=17,sigma=3|jpeg:q=60"),
+        ([f"gaussian:sigma={s}|jpeg:q=75" for s in np.linspace(3, 7, 16)], "gaussian:k=19..43,"),
     ],
 )
-def test_pictures_agree_on_a_method(found: list[str], expected: str | None) -> None:
-    operator = consensus([parse(spec) for spec in found])
+def test_pictures_agree_on_a_method(specs: list[str], expected: str | None) -> None:
+    samples = []
+    for spec in specs:
+        operator = parse(spec)
+        step = operator.steps[0] if isinstance(operator, Chain) else operator
+        lengths = dict(step.parameters)
+        if step.family == "box":
+            lengths = {"box_x": lengths["k"], "box_y": lengths["k"]}
+        quality = 75 if "jpeg" in spec else None
+        answer = Identification(
+            (0, 0, 96, 96), step.family, parameters=lengths, quality=quality, confidence=0.9,
+            spec=str(step),
+        )  # fmt: skip
+        samples.append(ToolSample(answer, (96, 96)))
+    operator = estimated(samples)
     assert operator is None if expected is None else str(operator).startswith(expected)
 
 
 def test_a_method_that_cannot_be_identified_is_said(
     data: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reid_audit.audit.bench.run.consensus", lambda found: None)
+    monkeypatch.setattr("reid_audit.audit.bench.run.estimated", lambda samples: None)
     rows = measure(
         tmp_path,
         data,

@@ -34,7 +34,10 @@ def probe(
     found = None
     if source == "identified":
         family = parse(spec).family if spec else "unknown"
-        found = Identification((0, 0, 96, 96), family, spec=spec, confidence=0.9)
+        parameters = parse(spec).parameters if spec else {}
+        found = Identification(
+            (0, 0, 96, 96), family, parameters=parameters, spec=spec, confidence=0.9
+        )
     operator = parse(spec) if spec else None
     item = Item(name, "ada", "probe", Path(f"{name}.png"))
     return Probe(item, (96, 96), operator, source, region, found, POINTS, "originals")
@@ -55,16 +58,16 @@ def test_told_settings_are_kept_apart_however_close() -> None:
 
 
 def test_estimates_of_one_setting_are_joined_and_others_are_not() -> None:
-    found = grouped(
-        probe("a", "gaussian:sigma=3", "identified"),
-        probe("b", "gaussian:sigma=3.3", "identified"),
-        probe("c", "gaussian:sigma=6", "identified"),
-        probe("d", "pixelate:b=3", "identified"),
-        probe("e", None, "identified"),
-        probe("f", None, "identified"),
-        probe("g", "gaussian:sigma=3", "identified", BOX),
-    )
-    assert sorted(found) == [["a", "b"], ["c"], ["d"], ["e", "f"], ["g"]]
+    def several(letter: str, *args: str | None) -> list[Probe]:
+        return [probe(f"{letter}{i}", *args, "identified") for i in range(6)]  # type: ignore[arg-type]
+
+    first, second = several("a", "gaussian:sigma=3"), several("b", "gaussian:sigma=3.3")
+    third, unknown = several("c", "gaussian:sigma=8"), several("d", None)
+    told = grouped(*first, *second, *third, *unknown)
+    # What says nothing of its own belongs to the tool that made most.
+    names = [[p.item.image_id for p in m] for m in (first + second + unknown, third)]
+    assert told == names
+    assert len(grouped(*first, probe("z", "pixelate:b=3", "identified"))) == 1
 
 
 def test_the_largest_group_is_first_and_order_changes_nothing() -> None:
@@ -87,7 +90,7 @@ def test_a_condition_says_what_physics_leaves() -> None:
 class Nothing:
     """A detector that sees nobody."""
 
-    def detect(self, pictures: list[np.ndarray]) -> list[list[Detection]]:
+    def detect(self, pictures: list[np.ndarray], smallest: float = 0.0) -> list[list[Detection]]:
         return [[] for _ in pictures]
 
 

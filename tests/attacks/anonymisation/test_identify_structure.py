@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reid_audit.attacks.anonymisation import identify, identify_batch, read_encoded
+from reid_audit.attacks.anonymisation import ToolSample, estimate_tools, identify, read_encoded
 from reid_audit.attacks.anonymisation.estimate import _box
 from reid_audit.attacks.anonymisation.evidence import measure
 from reid_audit.metrics.errors import InputError
@@ -73,10 +73,10 @@ def test_opencv_blurs(kernel: int) -> None:
 def test_two_tools_in_a_batch_are_told_apart() -> None:
     blurred = [cv2.GaussianBlur(texture(s), (31, 31), 0) for s in range(3)]
     boxed = [cv2.blur(texture(s), (31, 31)) for s in range(2)]
-    pooled = identify_batch(blurred + boxed)
-    assert pooled.clusters == ((0, 1, 2), (3, 4))
-    assert not pooled.consistent
-    assert pooled.consensus.family == "gaussian"
+    samples = [ToolSample(identify(p), (p.shape[0], p.shape[1])) for p in blurred + boxed]
+    tools = estimate_tools(samples)
+    assert [tool.members for tool in tools] == [(0, 1, 2), (3, 4)]
+    assert [tool.family for tool in tools] == ["gaussian", "box"]
 
 
 def test_header_facts(tmp_path) -> None:

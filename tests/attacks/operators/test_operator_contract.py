@@ -61,6 +61,7 @@ SPECS = [
     "jpeg:q=75,sub=444",
     "webp:q=60",
     "gaussian:k=21|ellipse:soft=0.2",
+    "gaussian:sigma=4|relative:side=50",
     "downscale:f=3|jpeg:q=50|noise:sigma=5",
     "gaussian:sigma=4..9",
     "pixelate:b=4..12|jpeg:q=40..90",

@@ -1,0 +1,80 @@
+"""A tool whose setting grows with what it acts on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, setting_text
+
+
+@dataclass(frozen=True)
+class Relative(Operator):
+    """What stands before it, with lengths in proportion to its region.
+
+    They are meant for a region of `side` pixels, the geometric mean of its sides. In the grammar:
+    `box:k=51|relative:side=100` is a mean filter half as wide as its region.
+    """
+
+    name: ClassVar[str] = "relative"
+
+    inner: Operator
+    side: float
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.side < math.inf, f"relative: side must be above 0 pixels, not {self.side:g}."
+        )
+
+    def on(self, height: int, width: int) -> Operator:
+        """The setting that a region of this size gets."""
+        return self.inner.scaled(math.sqrt(height * width) / self.side)
+
+    def pinned(self, height: int, width: int) -> Operator:
+        return self.on(height, width).pinned(height, width)
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        return self.inner.family
+
+    @property
+    def nature(self) -> Nature:  # type: ignore[override]
+        return self.inner.nature
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]
+        return self.inner.random
+
+    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        return self.on(*picture.shape[:2]).apply(picture, rng)
+
+    def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        x0, y0, x1, y1 = box
+        return self.on(y1 - y0, x1 - x0).apply_in(picture, box, rng)
+
+    def transfer(self, height: int, width: int) -> np.ndarray | None:
+        return self.on(height, width).transfer(height, width)
+
+    def noise(self, height: int, width: int) -> np.ndarray | float:
+        return self.on(height, width).noise(height, width)
+
+    def samples(self, height: int, width: int) -> tuple[int, int] | None:
+        return self.on(height, width).samples(height, width)
+
+    def scaled(self, factor: float) -> Relative:  # type: ignore[override]
+        """Itself: the region grows with the picture."""
+        return self
+
+    def strengthened(self, factor: float) -> Relative:
+        return Relative(self.inner.strengthened(factor), self.side)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.inner.parameters | {"side": self.side}
+
+    def __str__(self) -> str:
+        return f"{self.inner}|{self.name}:side={setting_text(self.side)}"

@@ -1,0 +1,64 @@
+"""Paint over a part of a picture: fills, bars and drawings, through codecs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from reid_audit.attacks.anonymisation import identify
+from reid_audit.attacks.anonymisation.fills import find_fills
+from reid_audit.attacks.operators import parse
+
+BOX = (70, 60, 166, 180)
+BAR = (80, 96, 176, 122)
+
+
+def scenery(seed: int) -> np.ndarray:
+    """Detail at every scale, `(250, 250, 3)`, like a photograph's."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((250, 250, 3), 125.0)
+    for step in (64, 32, 16, 8, 4, 2):
+        size = (250 // step + 2, 250 // step + 2)
+        cloud = rng.normal(0, 1, (*size, 1)) + rng.normal(0, 0.3, (*size, 3))
+        whole = cv2.resize(cloud, (size[1] * step, size[0] * step), interpolation=cv2.INTER_CUBIC)
+        picture += 3 * step**0.5 * whole[:250, :250]
+    return (picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8)
+
+
+def near(a: tuple[int, ...], b: tuple[int, ...], pixels: int) -> bool:
+    return bool(np.abs(np.subtract(a, b)).max() <= pixels)
+
+
+@pytest.mark.parametrize("codec", ["none", "jpeg:q=95", "jpeg:q=75", "jpeg:q=40", "webp:q=80"])
+@pytest.mark.parametrize("box", [BOX, BAR])
+def test_a_fill_is_a_fill_through_codecs(codec: str, box: tuple[int, int, int, int]) -> None:
+    picture = scenery(1)
+    picture[box[1] : box[3], box[0] : box[2]] = (12, 10, 8)
+    picture = parse(codec).apply(picture, np.random.default_rng(0))
+    answer = identify(picture)
+    assert answer.family == "solid" and near(answer.region, box, 4)
+    assert np.abs(np.subtract(answer.parameters["color"], (12, 10, 8))).max() <= 3
+
+
+def test_a_drawing_on_a_face_is_no_blur() -> None:
+    picture = scenery(2)
+    cv2.circle(picture, (120, 125), 70, (255, 205, 40), -1, cv2.LINE_AA)
+    for x in (98, 142):
+        cv2.circle(picture, (x, 108), 9, (60, 40, 0), -1, cv2.LINE_AA)
+    cv2.ellipse(picture, (120, 130), (28, 28), 0, 20, 160, (60, 40, 0), 3, cv2.LINE_AA)
+    answer = identify(parse("jpeg:q=85").apply(picture, np.random.default_rng(0)))
+    assert answer.family in ("generative", "solid") and answer.region_shape == "ellipse"
+    assert near(answer.region, (50, 55, 191, 196), 4)
+
+
+def test_bars_frames_and_captions_hide_nothing() -> None:
+    picture = scenery(3)
+    barred = np.vstack(
+        [np.zeros((30, 250, 3), np.uint8), picture, np.zeros((30, 250, 3), np.uint8)]
+    )
+    framed = cv2.copyMakeBorder(picture, *[12] * 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    captioned = picture.copy()
+    captioned[220:] = (20, 30, 90)
+    for other in (picture, barred, framed, captioned):
+        assert find_fills(other) == ()

@@ -1,0 +1,119 @@
+"""One tool, one rule: what many single estimates say together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reid_audit.attacks.anonymisation import Identification, ToolSample, estimate_tools
+from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.metrics.errors import InputError
+
+PICTURE = (800, 1200)
+SIDES = (34, 48, 66, 90, 120, 160)
+
+
+def sample(
+    family: str, length: float, side: int = 100, confidence: float = 0.95, **more: float
+) -> ToolSample:
+    """A part of `side` pixels whose setting was read as `length`."""
+    parameters: dict[str, float] = {}
+    spec: str | None = family
+    if family == "gaussian":
+        parameters = {"sigma_x": length, "sigma_y": length, **more}
+        spec = f"gaussian:sigma={length:.4g}"
+    elif family == "box":
+        parameters = {"box_x": round(length), "box_y": round(length)}
+        spec = f"box:k={round(length) | 1}"
+    elif family == "unknown":
+        spec = None
+    region = (40, 40, 40 + side, 40 + side) if side else (0, 0, PICTURE[1], PICTURE[0])
+    answer = Identification(region, family, parameters=parameters, spec=spec, confidence=confidence)
+    return ToolSample(answer, PICTURE, side / 1.1 if side else None)
+
+
+def scattered(values: Sequence[float], seed: int = 0, spread: float = 0.05) -> list[float]:
+    rng = np.random.default_rng(seed)
+    return [float(v) for v in np.array(values) * np.exp(rng.normal(0, spread, len(values)))]
+
+
+def test_a_fixed_length_is_fixed_whatever_the_faces() -> None:
+    lengths = scattered([15] * 12)
+    tools = estimate_tools(
+        [sample("box", v, side) for v, side in zip(lengths, SIDES * 2, strict=True)]
+    )
+    assert len(tools) == 1 and tools[0].rule == "pixels" and len(tools[0].members) == 12
+    assert tools[0].length == pytest.approx(15, abs=1)
+    assert str(tools[0].operator()) == "box:k=15"
+
+
+def test_a_length_that_grows_with_the_region_is_one_tool() -> None:
+    sides = SIDES * 2
+    lengths = scattered([side / 2 for side in sides])
+    tools = estimate_tools([sample("box", v, s) for v, s in zip(lengths, sides, strict=True)])
+    assert len(tools) == 1 and tools[0].rule in ("region", "face")
+    operator = tools[0].operator()
+    assert operator is not None
+    for side in sides:  # every face gets its own setting
+        sharp = np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        expected = parse(f"box:k={2 * round((side / 2 - 1) / 2) + 1}").transfer(side, side)
+        assert expected is not None
+        made = operator.transfer(side, side)
+        assert made is not None and np.abs(made - expected).mean() < 0.02
+        assert (
+            apply_to_box(operator, sharp, (0, 0, side, side), np.random.default_rng(0)).std() < 30
+        )
+
+
+def test_one_misread_picture_is_no_tool_but_several_alike_are() -> None:
+    blurred = [sample("gaussian", v) for v in scattered([8] * 20)]
+    assert len(estimate_tools([*blurred, sample("box", 21)])) == 1
+    assert len(estimate_tools([*blurred, sample("unknown", 0)])) == 1
+    clear = [sample("none", 0, 0, confidence=0.99) for _ in range(5)]
+    slipped = estimate_tools([*blurred, *clear])
+    assert [tool.family for tool in slipped] == ["gaussian", "none"]
+    assert slipped[1].members == tuple(range(20, 25))
+
+
+def test_a_pair_settles_what_one_picture_is() -> None:
+    blurred = [replace(sample("gaussian", 9.0), settled=True) for _ in range(5)]
+    clear = replace(sample("none", 0, confidence=1.0), settled=True)
+    tools = estimate_tools([*blurred, clear, *blurred])
+    assert [(t.family, len(t.members)) for t in tools] == [("gaussian", 10), ("none", 1)]
+
+
+def test_two_settings_in_one_folder_are_told_apart() -> None:
+    lengths = scattered([4] * 10 + [9] * 10)
+    tools = estimate_tools([sample("gaussian", v) for v in lengths])
+    assert [tool.members for tool in tools] == [tuple(range(10)), tuple(range(10, 20))]
+    assert sorted(tool.length or 0 for tool in tools) == pytest.approx([4, 9], rel=0.05)
+
+
+def test_a_setting_drawn_for_every_picture_is_a_range() -> None:
+    lengths = np.linspace(3, 9, 24).tolist()
+    tools = estimate_tools([sample("gaussian", v) for v in scattered(lengths, spread=0.02)])
+    assert len(tools) == 1 and tools[0].rule == "drawn"
+    assert ".." in str(tools[0].operator())
+
+
+def test_surer_pictures_count_more() -> None:
+    spreads = {12.2: 0.9, 12.5: 0.01, 12.9: 0.9}
+    tools = estimate_tools(
+        [sample("gaussian", v, sigma_x_sd=s, sigma_y_sd=s) for v, s in spreads.items()]
+    )
+    assert tools[0].length == pytest.approx(12.5, abs=0.15)
+
+
+def test_the_order_of_pictures_changes_nothing() -> None:
+    samples = [sample("gaussian", v) for v in scattered([5] * 6 + [12] * 4)]
+    forth, back = estimate_tools(samples), estimate_tools(samples[::-1])
+    assert [t.length for t in forth] == pytest.approx([t.length for t in back])
+
+
+def test_no_picture_is_an_error() -> None:
+    with pytest.raises(InputError, match="no pictures"):
+        estimate_tools([])
