@@ -37,6 +37,9 @@ STANDS_OUT = 20
 """Difference in grey levels by which what lies outside a rim is another colour."""
 INSIDE, OUTSIDE = 2, 3
 """Pixels from the rim at which the paint, and what is around, are read."""
+SHARP, FLAT = 0.25, 0.4
+"""Least share of the rim that is sharp, and of the inside that is flat: pictures unlike any that
+the decision was fitted to are judged by these alone."""
 MOST = 40
 """Patches that are looked at in each pass, the largest."""
 
@@ -144,6 +147,8 @@ def _patch(
     inner = inner if inner.any() else mask
     spans = span[box[1] : box[3], box[0] : box[2]][inner]
     owned = own[b:d, a:c][inner] > 0
+    if sharp < SHARP or (spans <= 3).mean() < FLAT:
+        return None
     values = window[b:d, a:c][inner][owned]
     spread = float(values.std(axis=0).mean()) if len(values) else 99.0
     features = np.array(
