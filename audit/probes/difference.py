@@ -1,0 +1,169 @@
+"""Where an anonymised picture differs from its original by more than coding explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.audit.data import Box
+
+Picture = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+SMOOTH = 1.5
+"""Sigma in pixels over which differences are averaged."""
+BLOCK = 8
+"""Side in pixels of the blocks that the noise of coding is read from."""
+TEXTURED = 4.0
+"""Standard deviation in grey levels from which a block is not flat: codecs change flat ones less."""
+QUIET = 0.25
+"""The share of the textured blocks that is taken to be untouched: faces fill less than the rest."""
+LOUDEST = 6.0
+"""Grey levels of noise (root mean square) that coding is trusted to explain: JPEG under quality 60
+leaves more, and there a blurred face would pass for a coded one."""
+NOISE, DETAIL, AT_LEAST = 3.0, 0.25, 1.0
+"""A pixel is changed from `NOISE` times the noise plus up to `DETAIL` of the detail around it, where
+codecs ring; and from `AT_LEAST` grey levels."""
+RINGING = 8.0
+"""Grey levels of noise at which the whole of `DETAIL` is added, and so on in proportion."""
+JOIN = 5
+"""Pixels between two changed places that still belong to one region."""
+SMALLEST = 10
+"""Sides in pixels below which a changed place is noise."""
+RECTANGULAR = 0.9
+"""Share of its box that a region fills if it is a box: an ellipse fills .785."""
+EDGE, REACHED = 0.15, 7
+"""Share of a line's pixels that are changed where a region begins, and the pixels by which
+smoothing at most enlarges one."""
+WHOLE = 0.9
+"""Share of the picture from which a changed place is the whole of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """One changed place: its box, its pixels `(H, W)` inside the box, its convex hull likewise, and
+    by how many grey levels (root mean square) it was changed."""
+
+    box: Box
+    pixels: Mask
+    hull: Mask
+    strength: float
+
+    @property
+    def rectangular(self) -> bool:
+        """Whether it fills its box."""
+        return bool(self.hull.mean() >= RECTANGULAR)
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """An anonymised picture and its original, both grey `(H, W)` float32 and lying alike.
+
+    noise: what coding changes in pixels that nobody touched, in grey levels (root mean square).
+    """
+
+    picture: Floats
+    original: Floats
+    noise: float
+
+    @classmethod
+    def between(
+        cls, picture: Picture, original: Picture, stated: Sequence[Box] = ()
+    ) -> Difference:
+        """Compare RGB pictures `(H, W, 3)` of one size. `stated`: where a record says that the
+        picture was processed; the noise of coding is read from the rest."""
+        grey, clear = (
+            cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32) for p in (picture, original)
+        )
+        kept = np.ones(grey.shape, bool)
+        for x0, y0, x1, y1 in stated:
+            kept[y0:y1, x0:x1] = False
+        return cls(grey, clear, coding_noise(grey - clear, clear, kept))
+
+    @cached_property
+    def changed(self) -> Mask:
+        """Pixels `(H, W)` that were changed."""
+        error = _root(cv2.GaussianBlur((self.picture - self.original) ** 2, (0, 0), SMOOTH))
+        fine = self.original - cv2.GaussianBlur(self.original, (0, 0), 2.0)
+        detail = _root(cv2.GaussianBlur(fine**2, (0, 0), 2 * SMOOTH))
+        ringing = DETAIL * min(1.0, self.noise / RINGING)
+        return np.asarray(error > np.maximum(AT_LEAST, NOISE * self.noise + ringing * detail))
+
+    @cached_property
+    def places(self) -> tuple[Change, ...]:
+        """The changed places, the largest first; small ones are noise and left out."""
+        mask = self.changed.astype(np.uint8)
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (JOIN, JOIN))
+        joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
+        joined = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        found = []
+        for label in np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1:
+            x, y, width, height, _area = (int(v) for v in stats[label])
+            if min(width, height) < SMALLEST:
+                continue
+            part = slice(y, y + height), slice(x, x + width)
+            pixels = labels[part] == label
+            error = (self.picture[part] - self.original[part])[pixels]
+            strength = float(np.sqrt((error**2).mean()))
+            found.append(
+                Change((x, y, x + width, y + height), pixels, convex_hull(pixels), strength)
+            )
+        return tuple(found)
+
+    def tightened(self, box: Box) -> Box:
+        """A changed place's box without the pixels around it that only its smoothing reached."""
+        x0, y0, x1, y1 = box
+        error = np.abs(self.picture[y0:y1, x0:x1] - self.original[y0:y1, x0:x1])
+        raw = error > max(AT_LEAST, NOISE * self.noise)
+        columns, rows = (np.flatnonzero(raw.mean(axis=axis) >= EDGE) for axis in (0, 1))
+        if not len(columns) or not len(rows):
+            return box
+        left, right = min(columns[0], REACHED), min(x1 - x0 - 1 - columns[-1], REACHED)
+        top, bottom = min(rows[0], REACHED), min(y1 - y0 - 1 - rows[-1], REACHED)
+        return x0 + int(left), y0 + int(top), x1 - int(right), y1 - int(bottom)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the picture was changed as a whole."""
+        height, width = self.picture.shape
+        return any(place.hull.sum() >= WHOLE * height * width for place in self.places)
+
+
+def coding_noise(error: Floats, original: Floats, kept: Mask) -> float:
+    """Root mean square in grey levels of the quieter part of the differences `error` `(H, W)`, in
+    blocks inside `kept` that are not flat; at most `LOUDEST`, and 0 where nothing was kept."""
+    height, width = (side // BLOCK * BLOCK for side in error.shape)
+    if not height or not width:
+        return 0.0
+
+    def blocks(values: NDArray) -> NDArray:
+        cut = values[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+        return np.asarray(cut.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK))
+
+    usable = blocks(kept).all(axis=1)
+    rough = usable & (blocks(original).std(axis=1) > TEXTURED)
+    if not usable.any():
+        return 0.0
+    power = (blocks(error) ** 2).mean(axis=1)
+    quiet = power[rough if rough.any() else usable]
+    return float(min(LOUDEST, np.sqrt(np.quantile(quiet, QUIET))))
+
+
+def convex_hull(pixels: Mask) -> Mask:
+    """The convex hull of a mask `(H, W)` that is not empty: tools process boxes and ellipses, and
+    smooth parts inside them hardly change."""
+    points = np.column_stack(np.nonzero(pixels)[::-1]).astype(np.int32)
+    filled = np.zeros(pixels.shape, np.uint8)
+    cv2.fillConvexPoly(filled, cv2.convexHull(points), 1)
+    return filled.astype(bool)
+
+
+def _root(values: NDArray) -> Floats:
+    return np.asarray(np.sqrt(np.maximum(values, 0)), np.float32)

@@ -1,0 +1,204 @@
+"""Which of a picture's faces were covered, which in part, and which were missed.
+
+A face is judged by what an attacker needs of it: both eyes and the mouth, each by how much of its
+detail was changed, and the whole face by what share of it lies inside the changed place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.attacks.recognition.align import face_width
+from reid_audit.audit.data import Box
+from reid_audit.audit.probes.difference import (
+    NOISE,
+    RECTANGULAR,
+    Change,
+    Difference,
+    convex_hull,
+)
+
+Landmarks = NDArray[np.float32]
+State = Literal["covered", "partial", "missed", "unmatched"]
+
+FEATURE = 0.16
+"""Radius of an eye's or the mouth's window, in face widths."""
+DETAIL = 0.08
+"""Sigma of the blur that the detail of a feature is measured against, in face widths."""
+CODED, LEAST, MOST = 4.0, 0.1, 0.6
+"""A feature is changed from `CODED` times what coding would change, as a share of its detail, within
+these limits: coded features were changed by at most .3 of it and blurred ones by .7 and more."""
+ACROSS, ALONG = 0.42, 0.5
+"""Half axes of the face from brows to below the mouth, in face widths: what must be covered."""
+UNTOUCHED = 0.1
+"""Share of the face that may be untouched before it is covered in part only."""
+STRONG = 5.0
+"""Grey levels by which a place without a face must have been changed to be counted."""
+REACH = 1.6
+"""Face widths from a face's middle within which a changed place is taken to be its own."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a face was processed. shape: `box` or `ellipse`; source: sidecar, configured,
+    difference or pixels."""
+
+    box: Box
+    shape: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What became of one face: `untouched` is the share of it outside the changed place, `features`
+    how many of both eyes and the mouth were changed, `box` the changed place."""
+
+    state: State
+    untouched: float
+    features: int
+    region: Region | None
+
+
+def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverage]:
+    """What became of faces with `landmarks (5, 2)` in pixels of the compared pictures."""
+    shape = difference.picture.shape
+    judged = []
+    for row, landmarks in enumerate(faces):
+        others = [face for place, face in enumerate(faces) if place != row]
+        pixels, region = _own_place(difference, landmarks, others)
+        inside, (left, top) = face_mask(landmarks, shape)
+        if pixels is None or not inside.any():
+            share = 0.0
+        else:
+            height, width = inside.shape
+            there = pixels[top : top + height, left : left + width]
+            share = float((there & inside).sum() / inside.sum())
+        features = sum(_changed(difference, landmarks, centre) for centre in features_of(landmarks))
+        state: State
+        if features == 0:
+            state, region = "missed", None
+        elif features == 3 and share >= 1 - UNTOUCHED:
+            state = "covered"
+        else:
+            state = "partial"
+        judged.append(Coverage(state, 1 - share, features, region))
+    return judged
+
+
+def features_of(landmarks: Landmarks) -> tuple[NDArray[np.float32], ...]:
+    """Both eyes and the middle of the mouth."""
+    return landmarks[0], landmarks[1], np.asarray(landmarks[3:].mean(axis=0), np.float32)
+
+
+def face_mask(
+    landmarks: Landmarks, shape: tuple[int, ...]
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """The face from brows to below the mouth as a mask, and the left and upper end at which the
+    mask lies in a picture of `shape`."""
+    width = float(face_width(landmarks))
+    middle = landmarks.mean(axis=0)
+    down = landmarks[3:].mean(axis=0) - landmarks[:2].mean(axis=0)
+    down = down / max(float(np.hypot(*down)), 1e-6)
+    x0, y0 = np.maximum(np.floor(middle - width), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(middle + width), shape[1::-1]).astype(int)
+    if x0 >= x1 or y0 >= y1:
+        return np.zeros((0, 0), bool), (0, 0)
+    ys, xs = np.mgrid[y0:y1, x0:x1]
+    along = (xs - middle[0]) * down[0] + (ys - middle[1]) * down[1]
+    across = (xs - middle[0]) * down[1] - (ys - middle[1]) * down[0]
+    inside = (across / (ACROSS * width)) ** 2 + (along / (ALONG * width)) ** 2 < 1
+    return inside, (int(x0), int(y0))
+
+
+def places_without_face(difference: Difference, faces: Sequence[Landmarks]) -> list[Change]:
+    """Changed places that lie on no face: badges, plates, screens."""
+    return [
+        place
+        for place in difference.places
+        if place.strength >= STRONG + NOISE * difference.noise
+        and not any(_touches(place, landmarks, difference.picture.shape) for landmarks in faces)
+    ]
+
+
+def _own_place(
+    difference: Difference, landmarks: Landmarks, others: Sequence[Landmarks]
+) -> tuple[NDArray[np.bool_] | None, Region | None]:
+    """The changed place on a face: a convex mask of the picture's size, and the region."""
+    shape = difference.picture.shape
+    places = [place for place in difference.places if _touches(place, landmarks, shape)]
+    if not places:
+        return None, None
+    mine = np.zeros(shape, bool)
+    for place in places:
+        x0, y0, x1, y1 = place.box
+        shared = [face for face in others if _touches(place, face, shape)]
+        pixels = place.pixels
+        if place.rectangular or not shared:
+            pixels = place.hull
+        else:
+            pixels = pixels & _nearest(place.box, landmarks, shared)
+        mine[y0:y1, x0:x1] |= pixels
+    if not mine.any():
+        return None, None
+    x, y, width, height = cv2.boundingRect(mine.astype(np.uint8))
+    whole = convex_hull(mine[y : y + height, x : x + width])
+    mine[y : y + height, x : x + width] = whole
+    kind = "box" if whole.mean() >= RECTANGULAR else "ellipse"
+    box = difference.tightened((x, y, x + width, y + height))
+    return mine, Region(box, kind, "difference")
+
+
+def _nearest(box: Box, landmarks: Landmarks, others: Sequence[Landmarks]) -> NDArray[np.bool_]:
+    """Pixels of `box` that are nearer to this face than to the others, in widths of each."""
+    ys, xs = np.mgrid[box[1] : box[3], box[0] : box[2]]
+
+    def away(face: Landmarks) -> NDArray[np.float64]:
+        middle, width = face.mean(axis=0), float(face_width(face))
+        return np.asarray(np.hypot(xs - middle[0], ys - middle[1]) / width)
+
+    own = away(landmarks)
+    near = own <= REACH
+    for face in others:
+        near &= own <= away(face)
+    return np.asarray(near)
+
+
+def _touches(place: Change, landmarks: Landmarks, shape: tuple[int, ...]) -> bool:
+    """Whether a changed place lies on the face itself."""
+    inside, (left, top) = face_mask(landmarks, shape)
+    height, width = inside.shape
+    x0, y0, x1, y1 = place.box
+    a, b = max(x0, left), max(y0, top)
+    c, d = min(x1, left + width), min(y1, top + height)
+    if a >= c or b >= d:
+        return False
+    there = place.hull[b - y0 : d - y0, a - x0 : c - x0]
+    return bool((there & inside[b - top : d - top, a - left : c - left]).any())
+
+
+def _changed(difference: Difference, landmarks: Landmarks, centre: NDArray[np.float32]) -> bool:
+    """Whether the detail about `centre` was changed by more than coding would."""
+    width = float(face_width(landmarks))
+    radius, sigma = max(2.0, FEATURE * width), max(1.0, DETAIL * width)
+    reach = int(np.ceil(radius + 3 * sigma))
+    height, wide = difference.picture.shape
+    x, y = (round(float(v)) for v in centre)
+    x0, y0, x1, y1 = max(0, x - reach), max(0, y - reach), min(wide, x + reach), min(height, y + reach)
+    if x0 >= x1 or y0 >= y1:
+        return False
+    clear = difference.original[y0:y1, x0:x1]
+    error = difference.picture[y0:y1, x0:x1] - clear
+    detail = clear - cv2.GaussianBlur(clear, (0, 0), sigma)
+    ys, xs = np.mgrid[y0:y1, x0:x1]
+    near = (xs - centre[0]) ** 2 + (ys - centre[1]) ** 2 <= radius**2
+    if not near.any():
+        return False
+    there = max(1.0, float(np.sqrt((detail[near] ** 2).mean())))
+    limit = float(np.clip(CODED * difference.noise / there, LEAST, MOST))
+    return float(np.sqrt((error[near] ** 2).mean())) / there > limit
