@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal
 
 from reid_audit.attacks.residue import Residue, Severity
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
-from reid_audit.audit.results.schema import Condition, Data, Estimate, Finding, Results
+from reid_audit.audit.results.schema import Condition, Data, Estimate, Faces, Finding, Results
 from reid_audit.metrics.leakage import Leakage
 from reid_audit.metrics.stats import identities_needed
 
@@ -22,9 +23,12 @@ among 4,034 at 6.7, 25 % at 5.5 and 9 % at 4.2; what is left at 3.0 was not meas
 benchmarks/lfw.md)."""
 
 
-def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Finding]:
-    """Findings of a run, gravest first; passes are listed too."""
-    found: list[Finding | None] = []
+def findings(
+    results: Results, leaks: Leaks, config: AuditConfig, pairs: Mapping[str, int] | None = None
+) -> list[Finding]:
+    """Findings of a run, gravest first and what became of the faces before all; passes are listed
+    too. `pairs`: how many pictures and originals are the same, turned or different."""
+    found: list[Finding | None] = [*_coverage(results.data.faces), _originals(pairs or {})]
     found += [_reidentification(condition, results) for condition in results.conditions]
     found += [_effective_resolution(condition) for condition in results.conditions]
     found += _residues(leaks)
@@ -34,7 +38,98 @@ def findings(results: Results, leaks: Leaks, config: AuditConfig) -> list[Findin
     order = ("fail", "warn", "manual", "pass")
     gravity = ("critical", "high", "medium", "low", "info")
     kept = [finding for finding in found if finding is not None]
-    return sorted(kept, key=lambda f: (order.index(f.status), gravity.index(f.severity)))
+
+    def rank(finding: Finding) -> tuple[int, bool, int]:
+        uncovered = finding.id.startswith("coverage.")
+        return order.index(finding.status), not uncovered, gravity.index(finding.severity)
+
+    return sorted(kept, key=rank)
+
+
+AT_MOST = 12
+"""Faces named in one sentence; all of them stand in `data.faces.open`."""
+
+
+def _coverage(faces: Faces) -> list[Finding | None]:
+    """Faces that were not covered, where the originals tell."""
+    judged = faces.covered + faces.partial + faces.missed
+    if not judged:
+        return []
+    if not faces.missed and not faces.partial:
+        return [
+            Finding(
+                id="coverage.missed-faces",
+                severity="info",
+                status="pass",
+                title="Every face that was found is covered",
+                evidence=f"{judged} faces of the originals, from {faces.smallest or 0:g} pixels of "
+                "width on.",
+                recommendation="Look through a sample for faces that no detector finds.",
+                values={"count": "0", "faces": str(judged)},
+            )
+        ]
+    return [
+        _uncovered(faces, "missed", judged) if faces.missed else None,
+        _uncovered(faces, "partial", judged) if faces.partial else None,
+    ]
+
+
+def _uncovered(faces: Faces, state: str, judged: int) -> Finding:
+    which = [face for face in faces.open if face.state == state]
+    count, missed = len(which), state == "missed"
+    places = "; ".join(
+        f"{face.image} at {face.box[0]},{face.box[1]} ({face.width:.0f} px wide)"
+        for face in which[:AT_MOST]
+    )
+    more = f"; and {count - AT_MOST} more" if count > AT_MOST else ""
+    what = "untouched" if missed else "covered in part: an eye, the mouth or over a tenth is clear"
+    plural = "faces" if count > 1 else "face"
+    are = "are" if count > 1 else "is"
+    return Finding(
+        id="coverage.missed-faces" if missed else "coverage.partial-faces",
+        severity="high",
+        status="fail" if missed else "warn",
+        title=f"{count} {plural} {'left clear' if missed else 'covered in part only'}",
+        evidence=f"{count} of {judged} faces of the originals {are} {what}: {places}{more}.",
+        recommendation="Anonymise these faces too, with a detector that finds them or by hand; "
+        "reid-audit inspect names the files.",
+        values={"count": str(count), "faces": str(judged)},
+    )
+
+
+def _originals(pairs: Mapping[str, int]) -> Finding | None:
+    """Originals that show another picture, or lie turned."""
+    different, turned = pairs.get("different", 0), pairs.get("turned", 0)
+    if not different and not turned:
+        return None
+    told = []
+    if turned:
+        told.append(
+            f"{turned} {'pictures lie' if turned > 1 else 'picture lies'} turned or mirrored "
+            "against the original and were laid as it lies"
+        )
+    if different:
+        told.append(
+            f"{different} {'originals show' if different > 1 else 'original shows'} another "
+            "picture and were left out"
+        )
+    return Finding(
+        id="originals.different",
+        severity="medium",
+        status="warn",
+        title="Originals that do not lie as, or do not show, the anonymised picture",
+        evidence=f"{'; '.join(told)}, by what lies outside the processed regions.",
+        recommendation=(
+            "Give each picture the original it was made from."
+            if different
+            else "Have the tool keep or apply the orientation tag."
+        ),
+        values={
+            "count": str(different + turned),
+            "different": str(different),
+            "turned": str(turned),
+        },
+    )
 
 
 def _reidentification(condition: Condition, results: Results) -> Finding:

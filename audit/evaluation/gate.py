@@ -77,6 +77,8 @@ _NAMES: Mapping[str, Callable[[Results], Value]] = {
     "upper_bound": lambda r: r.verdict.upper_bound,
     "ceiling": lambda r: r.controls.clear_ceiling.value,
     "effective_resolution": lambda r: r.anonymizer.effective_resolution,
+    "missed_faces": lambda r: float(r.data.faces.missed),
+    "partial_faces": lambda r: float(r.data.faces.partial),
     "failed_findings": lambda r: float(
         sum(f.status == "fail" and f.waiver is None for f in r.findings)
     ),

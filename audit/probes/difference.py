@@ -21,15 +21,15 @@ SMOOTH = 1.5
 BLOCK = 8
 """Side in pixels of the blocks that the noise of coding is read from."""
 TEXTURED = 4.0
-"""Standard deviation in grey levels from which a block is not flat: codecs change flat ones less."""
+"""Standard deviation in grey levels from which a block is not flat, where codecs change less."""
 QUIET = 0.25
 """The share of the textured blocks that is taken to be untouched: faces fill less than the rest."""
 LOUDEST = 6.0
-"""Grey levels of noise (root mean square) that coding is trusted to explain: JPEG under quality 60
-leaves more, and there a blurred face would pass for a coded one."""
+"""Grey levels of noise (root mean square) that coding is trusted to explain: JPEG under quality
+60 leaves more, and there a blurred face would pass for a coded one."""
 NOISE, DETAIL, AT_LEAST = 3.0, 0.25, 1.0
-"""A pixel is changed from `NOISE` times the noise plus up to `DETAIL` of the detail around it, where
-codecs ring; and from `AT_LEAST` grey levels."""
+"""A pixel is changed from `NOISE` times the noise plus up to `DETAIL` of the detail around it,
+where codecs ring; and from `AT_LEAST` grey levels."""
 RINGING = 8.0
 """Grey levels of noise at which the whole of `DETAIL` is added, and so on in proportion."""
 JOIN = 5
@@ -73,9 +73,7 @@ class Difference:
     noise: float
 
     @classmethod
-    def between(
-        cls, picture: Picture, original: Picture, stated: Sequence[Box] = ()
-    ) -> Difference:
+    def between(cls, picture: Picture, original: Picture, stated: Sequence[Box] = ()) -> Difference:
         """Compare RGB pictures `(H, W, 3)` of one size. `stated`: where a record says that the
         picture was processed; the noise of coding is read from the rest."""
         grey, clear = (

@@ -35,6 +35,7 @@ from reid_audit.attacks.recognition.detect import (
 )
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
 from reid_audit.audit.data import Box, Item, decode
+from reid_audit.audit.probes.pairs import UPRIGHT, Turn
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
@@ -57,6 +58,7 @@ class Face:
     landmarks: `(5, 2)` in pixels of the upright picture.
     window: x0, y0, x1, y1 of the part of the picture that attacks see.
     source: where the landmarks come from: detected, manifest, originals, anonymised or typical.
+    turn: what lays the file's picture as landmarks and window see it.
     """
 
     item: Item
@@ -64,11 +66,12 @@ class Face:
     landmarks: Landmarks
     window: Box
     source: str
+    turn: Turn = UPRIGHT
 
     def load(self) -> NDArray[np.uint8]:
         """The window `(H, W, 3)` uint8."""
         x0, y0, x1, y1 = self.window
-        return np.ascontiguousarray(decode(self.item.path)[y0:y1, x0:x1])
+        return np.ascontiguousarray(self.turn.apply(decode(self.item.path))[y0:y1, x0:x1])
 
     @property
     def local_landmarks(self) -> Landmarks:
@@ -82,7 +85,12 @@ class Face:
 
 
 def make_face(
-    item: Item, digest: str, landmarks: Landmarks, shape: Sequence[int], source: str
+    item: Item,
+    digest: str,
+    landmarks: Landmarks,
+    shape: Sequence[int],
+    source: str,
+    turn: Turn = UPRIGHT,
 ) -> Face:
     """A face from where it stands in a picture of `shape`; its window depends on its role."""
     window = reference_window(landmarks, shape)
@@ -90,7 +98,7 @@ def make_face(
         side = max(PROBE_WINDOW * float(face_width(landmarks)), 2 * WHOLE)
         window = window_around(landmarks, shape, side)
     place = hashlib.sha256(np.round(landmarks, 2).astype("<f4").tobytes()).hexdigest()
-    return Face(item, f"{digest[:24]}-{place[:8]}", landmarks, window, source)
+    return Face(item, f"{digest[:24]}-{place[:8]}", landmarks, window, source, turn)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from reid_audit.attacks.anonymisation import (
-    Identification,
-    ToolSample,
-    estimate_tools,
-    identify,
-    read_encoded,
-)
+from reid_audit.attacks.anonymisation import Identification, ToolSample, estimate_tools
 from reid_audit.attacks.operators import Operator, parse
 from reid_audit.attacks.operators.leakage import blur_sigma, limit
-from reid_audit.attacks.recognition.detect import Detector
-from reid_audit.audit.data import Box, Item, decode
+from reid_audit.audit.data import Box, Item
 from reid_audit.audit.probes.condition import Group
-from reid_audit.audit.probes.faces import Face, Found, Landmarks, detect_picture, make_face, overlap
+from reid_audit.audit.probes.faces import Face, Landmarks, make_face
+from reid_audit.audit.probes.pairs import UPRIGHT, Turn
+from reid_audit.audit.probes.scenes import Scene, SceneFace
 from reid_audit.audit.probes.tools import fitting, in_words, stated
 from reid_audit.audit.results.schema import Anonymizer
-from reid_audit.metrics.errors import InputError
-
-Progress = Callable[[str, int, int], None]
 
 UNKNOWN: Literal["unknown"] = "unknown"
 """Stated as the method: nobody knows it, so that nothing is guessed from the pixels either."""
@@ -51,7 +42,12 @@ IN_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """One probe with what is known about it. `region` None means the whole picture."""
+    """One face to be attacked, with what is known about it.
+
+    shape: height and width of its picture, lying as landmarks and region see it: turned by `turn`.
+    region: None means the whole picture. original: height and width of its original, None without
+    one; padded: whether that differs in size by a border rather than by scale.
+    """
 
     item: Item
     shape: tuple[int, int]
@@ -61,98 +57,104 @@ class Probe:
     identification: Identification | None
     landmarks: Landmarks | None
     landmark_source: str
+    turn: Turn = UPRIGHT
+    original: tuple[int, int] | None = None
+    padded: bool = False
 
 
-def examine_probe(
-    item: Item,
-    original: Found | None,
-    detector: Detector,
+def probes_of(
+    scene: Scene,
+    items: Sequence[Item],
     method: Operator | Literal["unknown"] | None,
-    region: str | None,
-) -> Probe:
-    """What was done to one probe, and where its face stands, as far as this picture alone tells.
+    original: tuple[int, int] | None,
+) -> list[Probe]:
+    """The faces of a picture that are attacked: those that were covered, or may have been.
 
-    The operator comes from the configuration, the sidecar or the pixels; the face from the
-    original, the manifest, or the anonymised picture, in that order.
+    Args:
+        items: of this picture. method: how it was processed, where the configuration says.
+        original: height and width of its original's file, None without a usable one.
     """
-    picture = decode(item.path)
-    height, width = picture.shape[:2]
-    found: Identification | None = None
-    operator: Operator | None
+    probes = []
+    for number, face in enumerate(scene.faces):
+        if not attacked(face, scene):
+            continue
+        item = items[face.item] if face.item is not None else _bystander(items[0], number)
+        operator, source = _operator(items[0], method, face.identification)
+        box = face.region.box if face.region is not None else None
+        probes.append(
+            Probe(
+                item,
+                scene.shape,
+                operator,
+                source,
+                box,
+                face.identification,
+                face.landmarks,
+                face.source,
+                scene.turn,
+                original if scene.told else None,
+                scene.pair.padded if scene.pair is not None else False,
+            )
+        )
+    named = {face.item for face in scene.faces}
+    if not scene.told or scene.whole:
+        # Nobody was seen there, but somebody is named.
+        for place, item in enumerate(items):
+            if place not in named:
+                operator, source = _operator(item, method, None)
+                probes.append(
+                    Probe(item, scene.shape, operator, source, None, None, None, "none", scene.turn)
+                )
+    return probes
+
+
+def attacked(face: SceneFace, scene: Scene) -> bool:
+    """Whether a face is a probe: one that stayed clear is not, nor a stranger's that nobody is
+    known to have touched."""
+    if face.state == "unmatched":
+        return face.item is not None or face.region is not None
+    return face.state in ("covered", "partial")
+
+
+def _bystander(item: Item, number: int) -> Item:
+    """A face of the picture whom no label names."""
+    return replace(
+        item,
+        image_id=f"{item.image_id}#{number + 1}",
+        identity=None,
+        face_box=None,
+        stratum=None,
+    )
+
+
+def _operator(
+    item: Item, method: Operator | Literal["unknown"] | None, told: Identification | None
+) -> tuple[Operator | None, str]:
+    """What was done, from the configuration, the record or the pixels, in that order."""
     if isinstance(method, str):
-        operator, source = None, "configured"
-    elif method is not None:
-        operator, source = method, "configured"
-    elif item.spec is not None:
-        operator, source = parse(item.spec), "sidecar"
-    else:
-        found = identify(picture, read_encoded(item.path))
-        operator, source = found.operator(), "identified"
-    box = _region(item, found, region, (height, width))
-    landmarks, place = _face(item, original, picture, detector)
-    return Probe(item, (height, width), operator, source, box, found, landmarks, place)
+        return None, "configured"
+    if method is not None:
+        return method, "configured"
+    if item.spec is not None:
+        return parse(item.spec), "sidecar"
+    return (told.operator() if told is not None else None), "identified"
 
 
-def _region(
-    item: Item, found: Identification | None, configured: str | None, shape: tuple[int, int]
-) -> Box | None:
-    if configured == "image":
-        return None
-    if configured and configured.startswith("box:"):
-        return _parse_box(configured.removeprefix("box:"))
-    if item.regions:
-        box = item.regions[0]
-        if item.face_box is not None:
-            box = max(item.regions, key=lambda r: overlap(r, item.face_box or r))
-    elif found is not None:
-        box = found.region
-    else:
-        return None
-    x0, y0, x1, y1 = box
-    return None if (x0, y0) == (0, 0) and (y1, x1) == shape else box
-
-
-def _parse_box(text: str) -> Box:
-    numbers = re.findall(r"-?\d+", text)
-    if len(numbers) != 4:
-        raise InputError(f"--region box:{text}: give four whole numbers, box:x0,y0,x1,y1.")
-    x0, y0, x1, y1 = map(int, numbers)
-    return x0, y0, x1, y1
-
-
-def _face(
-    item: Item, original: Found | None, picture: np.ndarray, detector: Detector
-) -> tuple[Landmarks | None, str]:
-    box = item.face_box or (item.regions[0] if len(item.regions) == 1 else None)
-    height, width = picture.shape[:2]
-    if original is not None and original.detections:
-        landmarks = original.labelled(item.face_box or _inside(box, (height, width)))
-        if landmarks is not None:
-            scale = np.array([width / original.shape[1], height / original.shape[0]])
-            return np.asarray((landmarks + 0.5) * scale - 0.5, np.float32), "originals"
-    if item.face_box is not None:
-        return detect_picture(picture, detector).labelled(item.face_box), "manifest"
-    seen = detect_picture(picture, detector)
-    if seen.detections:
-        return seen.labelled(_inside(box, (height, width))), "anonymised"
-    if (inside := _inside(box, (height, width))) is not None:
-        return seen.labelled(inside), "region"
-    return None, "none"
-
-
-def _inside(box: Box | None, shape: tuple[int, int]) -> Box | None:
-    """The box, unless it is the whole picture and hence says nothing about the face."""
-    return None if box is None or box == (0, 0, shape[1], shape[0]) else box
+def _sides(box: Box) -> tuple[int, int]:
+    return box[2] - box[0], box[3] - box[1]
 
 
 def place_faces(
-    probes: Sequence[Probe], digests: Mapping[Path, str], gallery: Sequence[Face]
+    probes: Sequence[Probe], sizes: Mapping[Path, tuple[int, int]], gallery: Sequence[Face]
 ) -> tuple[list[Probe], Counter[str]]:
     """Give probes without a visible face the place that faces have in the gallery's pictures, as
-    an attacker would who knows that both were cropped alike. Returns where each came from."""
+    an attacker would who knows that both were cropped alike. Returns where each came from.
+
+    sizes: width and height of the gallery's files.
+    """
     sources: Counter[str] = Counter()
     placed = []
-    typical = _typical(gallery)
+    typical = _typical(gallery, sizes)
     for probe in probes:
         if probe.landmarks is None and typical is not None:
             height, width = probe.shape
@@ -163,14 +165,11 @@ def place_faces(
     return placed, sources
 
 
-def _typical(gallery: Sequence[Face]) -> Landmarks | None:
+def _typical(gallery: Sequence[Face], sizes: Mapping[Path, tuple[int, int]]) -> Landmarks | None:
     """Median landmarks of gallery faces as fractions of their pictures' size."""
     if not gallery:
         return None
-    shares = []
-    for face in gallery[:: max(1, len(gallery) // 100)]:
-        height, width = decode(face.item.path).shape[:2]
-        shares.append(face.landmarks / [width, height])
+    shares = [face.landmarks / sizes[face.item.path] for face in gallery]
     return np.asarray(np.median(shares, axis=0), np.float32)
 
 
@@ -185,15 +184,18 @@ def group_probes(
     """
     told: dict[str, list[Probe]] = defaultdict(list)
     identified: list[Probe] = []
+    unasked: list[Probe] = []
     for probe in sorted(probes, key=lambda probe: probe.item.image_id):
         if probe.item.image_id not in faces:
             continue
         if probe.source == "identified" and probe.identification is not None:
             identified.append(probe)
+        elif probe.source == "identified":
+            unasked.append(probe)
         else:
             told[_tool(probe)].append(probe)
     clusters = [(members[0], members) for members in told.values()]
-    clusters += _by_tool(identified, faces)
+    clusters += _with_unasked(_by_tool(identified, faces), unasked)
     clusters.sort(key=lambda cluster: (-len(cluster[1]), _tool(cluster[0])))
     return [
         _group(f"c{number}", typical, members, faces)
@@ -227,6 +229,20 @@ def _by_tool(
         members = [probes[index] for index in tool.members]
         typical = replace(members[0], operator=tool.operator(), identification=tool.typical)
         clusters.append((typical, members))
+    return clusters
+
+
+def _with_unasked(
+    clusters: list[tuple[Probe, list[Probe]]], unasked: Sequence[Probe]
+) -> list[tuple[Probe, list[Probe]]]:
+    """Probes that were too small or too many to be asked went through what most others did."""
+    for whole in (False, True):
+        silent = [probe for probe in unasked if (probe.region is None) == whole]
+        homes = [members for _, members in clusters if (members[0].region is None) == whole]
+        if silent and homes:
+            max(homes, key=len).extend(silent)
+        elif silent:
+            clusters = [*clusters, (silent[0], silent)]
     return clusters
 
 
@@ -309,11 +325,23 @@ def probe_face(probe: Probe, digests: Mapping[Path, str]) -> tuple[Face, Face | 
     if probe.landmarks is None:
         return None
     item = probe.item
-    face = make_face(item, digests[item.path], probe.landmarks, probe.shape, probe.landmark_source)
-    if item.original is None:
+    face = make_face(
+        item,
+        digests[item.path],
+        probe.landmarks,
+        probe.shape,
+        probe.landmark_source,
+        probe.turn,
+    )
+    if item.original is None or probe.original is None:
         return face, None
     clear = replace(item, path=item.original)
-    shape = decode(item.original).shape[:2]
-    scale = np.array([shape[1] / probe.shape[1], shape[0] / probe.shape[0]])
+    height, width = probe.original
+    scale = (
+        np.ones(2) if probe.padded else np.array([width / probe.shape[1], height / probe.shape[0]])
+    )
     points = np.asarray((probe.landmarks + 0.5) * scale - 0.5, np.float32)
-    return face, make_face(clear, digests[item.original], points, shape, probe.landmark_source)
+    original = make_face(
+        clear, digests[item.original], points, probe.original, probe.landmark_source
+    )
+    return face, original

@@ -32,8 +32,9 @@ FEATURE = 0.16
 DETAIL = 0.08
 """Sigma of the blur that the detail of a feature is measured against, in face widths."""
 CODED, LEAST, MOST = 4.0, 0.1, 0.6
-"""A feature is changed from `CODED` times what coding would change, as a share of its detail, within
-these limits: coded features were changed by at most .3 of it and blurred ones by .7 and more."""
+"""A feature is changed from `CODED` times what coding would change, as a share of its detail,
+within these limits: coded features were changed by at most .3 of it, blurred ones by .7 and
+more."""
 ACROSS, ALONG = 0.42, 0.5
 """Half axes of the face from brows to below the mouth, in face widths: what must be covered."""
 UNTOUCHED = 0.1
@@ -189,7 +190,12 @@ def _changed(difference: Difference, landmarks: Landmarks, centre: NDArray[np.fl
     reach = int(np.ceil(radius + 3 * sigma))
     height, wide = difference.picture.shape
     x, y = (round(float(v)) for v in centre)
-    x0, y0, x1, y1 = max(0, x - reach), max(0, y - reach), min(wide, x + reach), min(height, y + reach)
+    x0, y0, x1, y1 = (
+        max(0, x - reach),
+        max(0, y - reach),
+        min(wide, x + reach),
+        min(height, y + reach),
+    )
     if x0 >= x1 or y0 >= y1:
         return False
     clear = difference.original[y0:y1, x0:x1]

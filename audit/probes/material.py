@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reid_audit.attacks.operators import parse
-from reid_audit.attacks.recognition.detect import Detector
 from reid_audit.attacks.residue import inspect
 from reid_audit.audit.config import AuditConfig
-from reid_audit.audit.data import Dataset, Pseudonyms, run_key, user_secret
+from reid_audit.audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.data.screening import FileFacts, clean, data_digests, scan_files
 from reid_audit.audit.probes.condition import Group
-from reid_audit.audit.probes.faces import Face, FaceFinder, make_face
+from reid_audit.audit.probes.faces import Face, FaceFinder, Found, make_face
 from reid_audit.audit.probes.grouping import (
     UNKNOWN,
-    examine_probe,
+    Probe,
     group_probes,
     place_faces,
     probe_face,
+    probes_of,
 )
+from reid_audit.audit.probes.scenes import Scene, Task, examine_all, needs_sight
 from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store
 
@@ -34,6 +35,7 @@ class Material:
     """Everything that was read from the user's files.
 
     faces: reference faces, each once; gallery, background, spare: rows of `faces`.
+    scenes: every anonymised picture's faces, by its path.
     """
 
     dataset: Dataset
@@ -48,6 +50,9 @@ class Material:
     frame_sources: Mapping[str, int]
     failed: int
     leaks: Leaks
+    scenes: Mapping[Path, Scene]
+
+    smallest_face: float
 
     @property
     def gallery_people(self) -> frozenset[str]:
@@ -77,20 +82,16 @@ def read_material(
     finder = FaceFinder(cache_folder(config, store) / "faces", workers, device)
     faces, rows, missed = reference_faces(dataset, facts, finder, progress)
     digests = {path: fact.sha256 for path, fact in facts.items()}
-    originals = finder.find(
-        _by_digest((p.original for p in dataset.probes if p.original), facts),
-        progress,
-        "finding faces in originals",
-    )
-    detector = Detector(device)
     stated = config.method
     method = UNKNOWN if stated == UNKNOWN else parse(stated) if stated else None
-    probes = []
-    for done, item in enumerate(dataset.probes, start=1):
-        original = originals.get(facts[item.original].sha256) if item.original else None
-        probes.append(examine_probe(item, original, detector, method, config.region))
-        progress("examining probes", done, len(dataset.probes))
-    probes, sources = place_faces(probes, digests, [faces[row] for row in rows["gallery"]])
+    scenes = read_scenes(dataset, facts, finder, config, store, progress)
+    found: list[Probe] = []
+    for path, items in pictures(dataset.probes).items():
+        original = next((item.original for item in items if item.original), None)
+        size = facts[original].size[::-1] if original is not None else None
+        found += probes_of(scenes[path], items, method, size)
+    gallery = [faces[row] for row in rows["gallery"]]
+    probes, sources = place_faces(found, {p: f.size for p, f in facts.items()}, gallery)
     placed = {
         probe.item.image_id: pair
         for probe in probes
@@ -103,7 +104,7 @@ def read_material(
             count=len(faces),
             note=f"{missed} without a face found",
         ),
-        schema.Stage(name="probes with a place for the face", count=len(placed)),
+        schema.Stage(name="covered faces to be looked up", count=len(placed)),
     ]
     secret = user_secret()
     key = run_key("".join(data_digests(dataset, facts).values()), secret)
@@ -119,9 +120,80 @@ def read_material(
         Pseudonyms(key, secret),
         tuple(stages),
         dict(sorted(sources.items())),
-        len(dataset.probes) - len(placed),
+        sum(
+            not _seen(item, scenes[item.path], items, placed)
+            for items in pictures(dataset.probes).values()
+            for item in items
+        ),
         leaks,
+        scenes,
+        finder.smallest,
     )
+
+
+def _seen(item: Item, scene: Scene, items: Sequence[Item], placed: Mapping[str, object]) -> bool:
+    """Whether a face of the picture is known to be the item's, attacked or missed."""
+    return item.image_id in placed or any(
+        face.item is not None and items[face.item] is item for face in scene.faces
+    )
+
+
+def pictures(probes: Iterable[Item]) -> dict[Path, tuple[Item, ...]]:
+    """Probes by the picture that shows them."""
+    by_path: dict[Path, list[Item]] = {}
+    for item in probes:
+        by_path.setdefault(item.path, []).append(item)
+    return {path: tuple(items) for path, items in by_path.items()}
+
+
+def read_scenes(
+    dataset: Dataset,
+    facts: Mapping[Path, FileFacts],
+    finder: FaceFinder,
+    config: AuditConfig,
+    store: Store,
+    progress: Progress,
+) -> dict[Path, Scene]:
+    """Every anonymised picture's faces: those of its original, else those seen in itself."""
+    shown = pictures(dataset.probes)
+    originals = {
+        path: next((item.original for item in items if item.original), None)
+        for path, items in shown.items()
+    }
+    paired = _by_digest((path for path in originals.values() if path is not None), facts)
+    clear = finder.find(paired, progress, "finding faces in originals")
+
+    def tasks(seen: Mapping[str, Found], paths: Iterable[Path]) -> list[Task]:
+        made = []
+        for path in paths:
+            digest, original = facts[path].sha256, originals[path]
+            beside = facts[original].sha256 if original is not None else ""
+            made.append(
+                Task(
+                    f"{digest}-{beside}",
+                    path,
+                    original,
+                    shown[path],
+                    clear.get(beside),
+                    seen.get(digest),
+                    config.method,
+                    config.region,
+                )
+            )
+        return made
+
+    def look(paths: Iterable[Path]) -> dict[str, Found]:
+        return finder.find(_by_digest(paths, facts), progress, "finding faces in probes")
+
+    cache = cache_folder(config, store) / "scenes"
+    workers = config.workers or os.cpu_count() or 1
+    first = tasks(look(path for path in shown if originals[path] is None), shown)
+    scenes = dict(zip(shown, examine_all(first, cache, workers, progress), strict=True))
+    again = [task.path for task in first if needs_sight(scenes[task.path], task)]
+    if again:
+        second = tasks(look(again), again)
+        scenes |= dict(zip(again, examine_all(second, cache, workers, progress), strict=True))
+    return scenes
 
 
 def cache_folder(config: AuditConfig, store: Store) -> Path:

@@ -1,14 +1,15 @@
 """From one anonymised picture to its faces: what lies where, what became of each, who it is.
 
-Every picture is decoded once. Where there is an original, its faces are the ones to account for, and
-the difference to it says where the picture was processed. Without one, the record, else the pixels
-say where, and what is seen in the anonymised picture is all there is.
+Every picture is decoded once. Where there is an original, its faces are the ones to account for,
+and the difference to it says where the picture was processed. Without one, the record, else the
+pixels say where, and what is seen in the anonymised picture is all there is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +22,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attacks.anonymisation import Identification, identify, read_encoded
+from reid_audit.attacks.anonymisation import (
+    Identification,
+    identify,
+    identify_pair,
+    read_encoded,
+)
+from reid_audit.attacks.anonymisation import Region as Place
+from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.audit.probes.difference import Difference
@@ -34,6 +42,8 @@ from reid_audit.audit.probes.inventory import (
     places_without_face,
 )
 from reid_audit.audit.probes.pairs import UPRIGHT, Pair, Turn, compare, placed
+from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.files import write_text
 
 Picture = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
@@ -46,11 +56,9 @@ NAMED = 0.3
 LOOKED_AT = 6
 """Regions of a picture whose operator is estimated, the largest first: the others went through the
 same tool."""
-AROUND, UNIT = 0.4, 16
-"""Surroundings that are searched with a region, in its sides, and the pixels that a JPEG's blocks
+AROUND, UNIT = 0.5, 16
+"""Surroundings that are looked at with a region, in its sides, and the pixels that a JPEG's blocks
 are counted in."""
-SAME_REGION = 0.6
-"""Overlap from which the pixels' own region is the changed one, seen more sharply."""
 LARGE_ENOUGH = 24
 """Sides in pixels of a region from which its pixels tell an operator."""
 ENOUGH_FOR_PROCESSES = 24
@@ -82,10 +90,9 @@ class SceneFace:
     @property
     def box(self) -> Box:
         """About the face from brows to chin, in pixels."""
-        middle, half = self.landmarks.mean(axis=0), self.width / 2
-        x0, y0 = middle - [half, 1.3 * half]
-        x1, y1 = middle + [half, 1.3 * half]
-        return round(float(x0)), round(float(y0)), round(float(x1)), round(float(y1))
+        (x, y), half = self.landmarks.mean(axis=0).tolist(), self.width / 2
+        long = 1.3 * half
+        return round(x - half), round(y - long), round(x + half), round(y + long)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +123,12 @@ class Scene:
 class Task:
     """What a picture's examination depends on.
 
-    items: of this one picture. clear, seen: faces found in its original and in itself; None where
-    not looked for. method: how it was processed, where the configuration says. whole: whether the
-    configuration says that it was processed as a whole.
+    content: digests of its file and its original's. items: of this one picture. clear, seen: faces
+    found in its original and in itself; None where not looked for. method, region: how and where
+    it was processed, where the configuration says.
     """
 
+    content: str
     path: Path
     original: Path | None
     items: tuple[Item, ...]
@@ -167,8 +175,8 @@ def _beside_original(
     clear = placed(original, shape, pair.padded)
     del original
     names = _Named.of(task, pair.turn, shape)
-    faces = names.assign(task.clear, frame)
     stated = _stated(task, pair.turn, shape)
+    faces = names.assign(task.clear, frame, [region.box for region in stated])
     everything: Box = (0, 0, width, height)
     difference = Difference.between(
         picture, clear, [everything] if whole else [region.box for region in stated]
@@ -186,7 +194,9 @@ def _beside_original(
         region = None if whole else _stated_on(face.landmarks, stated) or told.region
         found.append(_with_coverage(face, told, region))
     encoded = read_encoded(task.path)
-    identified = _identified(task, found, whole, lambda region: _look(picture, encoded, region))
+    identified = _identified(
+        task, found, whole, lambda region: _look(picture, clear, encoded, region)
+    )
     spare = places_without_face(difference, [face.landmarks for face in faces])
     return Scene(shape, pair, identified, whole, tuple(place.box for place in spare))
 
@@ -225,7 +235,8 @@ def _alone(task: Task, picture: Picture, whole: bool) -> Scene:
             stated = [Region(_box(told.region), told.region_shape, "pixels")]
     names = _Named.of(task, UPRIGHT, shape)
     faces = []
-    for face in names.assign(task.seen, (1.0, 1.0), [region.box for region in stated]):
+    boxes = [region.box for region in stated]
+    for face in names.assign(task.seen, (1.0, 1.0), boxes, alone=True):
         region = None if whole else _stated_on(face.landmarks, stated)
         faces.append(replace(face, region=region, identification=told))
     return Scene(shape, None, tuple(faces), whole)
@@ -259,15 +270,17 @@ class _Named:
         self,
         found: Found | None,
         frame: tuple[float, float],
-        regions: Sequence[Box] | None = None,
+        regions: Sequence[Box] = (),
+        alone: bool = False,
     ) -> list[SceneFace]:
         """Every face of the picture: those that were found, scaled by `frame` (x, y), and those
-        that an item names. Without an original, `regions` are taken to lie on faces too."""
+        that an item names, for want of a found one where a record says `regions`. `alone`, without
+        an original, every region is taken to lie on a face."""
         here = _scaled(found, frame) if found is not None else None
         detections = here.detections if here is not None else ()
         owner: dict[int, int] = {}
         faces: list[SceneFace] = []
-        source: Source = "originals" if regions is None else "anonymised"
+        source: Source = "anonymised" if alone else "originals"
         for place, box in enumerate(self.boxes):
             if box is None:
                 continue
@@ -280,8 +293,8 @@ class _Named:
         for place, box in enumerate(self.boxes):
             if box is not None:
                 continue
-            hidden = [r for r in regions or () if not _holds_any(r, faces)]
-            row = self._prominent(here, owner, hidden)
+            hidden = [region for region in regions if not _holds_any(region, faces)]
+            row = self._prominent(here, owner, hidden if alone else ())
             if row is not None:
                 owner[row] = place
             elif hidden:
@@ -290,7 +303,7 @@ class _Named:
         for row, detection in enumerate(detections):
             if row in owner or detection.score >= SURE:
                 faces.append(_seen(detection.landmarks, source, owner.get(row)))
-        for region in regions or ():
+        for region in regions if alone else ():
             if not _holds_any(region, faces):
                 faces.append(_seen(_typical(region), "region", None))
         return sorted(faces, key=lambda face: (face.item is None, face.item or 0, face.box))
@@ -388,8 +401,7 @@ def _identified(
     whole: bool,
     look: Callable[[Region | None], Identification],
 ) -> tuple[SceneFace, ...]:
-    """Faces with what was done to them, where nothing else says it, and their regions as the pixels
-    show them."""
+    """Faces with what was done to them, where nothing else says it."""
     if task.method is not None or not _asks(task.items):
         return tuple(faces)
     hidden = [face for face in faces if face.state in ("covered", "partial")]
@@ -404,9 +416,7 @@ def _identified(
         region: look(region) for region in largest if min(_sides(region.box)) >= LARGE_ENOUGH
     }
     return tuple(
-        replace(face, **_sharpened(face.region, told_of[face.region]))
-        if face.region in told_of
-        else face
+        replace(face, identification=told_of[face.region]) if face.region in told_of else face
         for face in faces
     )
 
@@ -415,15 +425,11 @@ def _sides(box: Box) -> tuple[int, int]:
     return box[2] - box[0], box[3] - box[1]
 
 
-def _sharpened(region: Region, told: Identification) -> dict[str, Any]:
-    """The region's own box or ellipse as the pixels show it, and what was done there."""
-    if overlap(told.region, region.box) >= SAME_REGION and told.family not in ("none", "unknown"):
-        region = Region(_box(told.region), told.region_shape, region.source)
-    return {"region": region, "identification": told}
-
-
-def _look(picture: Picture, encoded: Any, region: Region | None) -> Identification:
-    """What was done to a region: the part around it is searched like a picture of its own."""
+def _look(
+    picture: Picture, clear: Picture, encoded: EncodedInfo | None, region: Region | None
+) -> Identification:
+    """What was done to a region, settled by doing it to the original; on a picture that was
+    processed as a whole, what its pixels tell."""
     if region is None:
         return identify(picture, encoded)
     height, width = picture.shape[:2]
@@ -431,12 +437,9 @@ def _look(picture: Picture, encoded: Any, region: Region | None) -> Identificati
     far_x, far_y = (max(UNIT, round(AROUND * side)) for side in _sides(region.box))
     left, top = max(0, (x0 - far_x) // UNIT * UNIT), max(0, (y0 - far_y) // UNIT * UNIT)
     right, below = min(width, x1 + far_x), min(height, y1 + far_y)
-    part = np.ascontiguousarray(picture[top:below, left:right])
-    told = identify(part, encoded)
-    moved = np.add(told.region, (left, top, left, top))
-    if overlap(moved, region.box) >= SAME_REGION:
-        return replace(told, region=_box(moved))
-    return identify(picture, encoded, region.box)
+    before, after = (np.ascontiguousarray(p[top:below, left:right]) for p in (clear, picture))
+    place = Place((x0 - left, y0 - top, x1 - left, y1 - top), region.shape)
+    return replace(identify_pair(before, after, place, encoded).settled, region=region.box)
 
 
 def _box(values: Sequence[Any] | NDArray[Any]) -> Box:
@@ -450,10 +453,6 @@ def parse_box(text: str) -> Box:
     Raises:
         InputError: not four whole numbers.
     """
-    import re
-
-    from reid_audit.metrics.errors import InputError
-
     numbers = re.findall(r"-?\d+", text)
     if len(numbers) != 4:
         raise InputError(f"--region box:{text}: give four whole numbers, box:x0,y0,x1,y1.")
@@ -464,31 +463,26 @@ def parse_box(text: str) -> Box:
 
 
 def examine_all(
-    tasks: Mapping[str, Task], cache: Path | None, workers: int, progress: Progress
-) -> dict[str, Scene]:
-    """Scenes by the tasks' keys, in other processes when there are many; what the cache holds under
-    a key is not done again."""
-    keys = {name: scene_key(name, task) for name, task in tasks.items()}
-    scenes = {
-        name: scene for name in tasks if (scene := _recall(cache, keys[name])) is not None
-    }
-    missing = [name for name in tasks if name not in scenes]
-    for done, (name, scene) in enumerate(_examine(tasks, missing, workers), start=1):
-        scenes[name] = scene
-        _remember(cache, keys[name], scene)
+    tasks: Sequence[Task], cache: Path | None, workers: int, progress: Progress
+) -> list[Scene]:
+    """The tasks' scenes, in other processes when there are many; what the cache holds is not done
+    again."""
+    keys = [scene_key(task) for task in tasks]
+    scenes = {key: scene for key in keys if (scene := _recall(cache, key)) is not None}
+    missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in scenes}
+    for done, (key, scene) in enumerate(_examine(missing, workers), start=1):
+        scenes[key] = scene
+        _remember(cache, key, scene)
         progress("examining pictures", done, len(missing))
-    return {name: scenes[name] for name in tasks}
+    return [scenes[key] for key in keys]
 
 
-def _examine(
-    tasks: Mapping[str, Task], names: Sequence[str], workers: int
-) -> Iterable[tuple[str, Scene]]:
-    if len(names) < ENOUGH_FOR_PROCESSES or workers < 2:
-        yield from ((name, examine(tasks[name])) for name in names)
+def _examine(tasks: Mapping[str, Task], workers: int) -> Iterable[tuple[str, Scene]]:
+    if len(tasks) < ENOUGH_FOR_PROCESSES or workers < 2:
+        yield from ((key, examine(task)) for key, task in tasks.items())
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
-        scenes = pool.map(examine, [tasks[name] for name in names], chunksize=4)
-        yield from zip(names, scenes, strict=True)
+        yield from zip(tasks, pool.map(examine, tasks.values(), chunksize=4), strict=True)
 
 
 def _one_thread() -> None:
@@ -499,13 +493,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def scene_key(name: str, task: Task) -> str:
-    """Digest of everything a scene depends on; `name` stands for the files' content."""
+def scene_key(task: Task) -> str:
+    """Digest of everything a scene depends on."""
     items = [
-        [item.face_box, item.regions, item.spec is not None, item.face_width]
-        for item in task.items
+        [item.face_box, item.regions, item.spec is not None, item.face_width] for item in task.items
     ]
-    told = [name, items, _rows(task.clear), _rows(task.seen), task.method, task.region]
+    told = [task.content, items, _rows(task.clear), _rows(task.seen), task.method, task.region]
     text = json.dumps([code_version(), told])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -540,10 +533,7 @@ def _recall(cache: Path | None, key: str) -> Scene | None:
 def _remember(cache: Path | None, key: str, scene: Scene) -> None:
     if cache is None:
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    temporary = cache / f"{key}.partial"
-    temporary.write_text(json.dumps(asdict(scene), default=_plain))
-    temporary.replace(cache / f"{key}.json")
+    write_text(cache / f"{key}.json", json.dumps(asdict(scene), default=_plain))
 
 
 def _plain(value: Any) -> Any:

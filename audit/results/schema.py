@@ -100,7 +100,53 @@ class OriginalsCount(Record):
     """Originals without a picture to audit."""
 
 
+class FaceBand(Record):
+    """Faces of one range of widths in pixels of the anonymised pictures."""
+
+    name: str
+    found: int = 0
+    covered: int = 0
+    partial: int = 0
+    missed: int = 0
+    without_original: int = 0
+
+
+class OpenFace(Record):
+    """A face that was not covered, or in part only, in a picture under pseudonym."""
+
+    image: str
+    state: Literal["missed", "partial"]
+    box: tuple[int, int, int, int]
+    """About the face, x0, y0, x1, y1 in pixels of the anonymised picture as its original lies."""
+    width: float
+    """Of the face, in pixels."""
+    untouched: float
+    """Share of the face that nothing was done to."""
+
+
+class Faces(Record):
+    """Every face of the anonymised pictures, by what became of it. `found` is the sum of the
+    others."""
+
+    found: int = 0
+    covered: int = 0
+    partial: int = 0
+    missed: int = 0
+    without_original: int = 0
+    """In pictures without an original, which alone could tell."""
+    different_original: int = 0
+    """In pictures whose original shows another picture."""
+    regions_without_face: int = 0
+    """Processed places beside the faces: badges, plates; nothing is attacked there."""
+    smallest: float | None = None
+    """Width in pixels of the smallest faces that were looked for."""
+    by_size: list[FaceBand] = Field(default_factory=list)
+    open: list[OpenFace] = Field(default_factory=list)
+    """Those missed, then those covered in part, the largest first."""
+
+
 class Data(Record):
+    faces: Faces = Faces()
     gallery: Count
     probes: ProbeCount
     background: Count

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
 from reid_audit.audit.evaluation.estimates import probe_count
 from reid_audit.audit.evaluation.findings import findings, limitations, untested
 from reid_audit.audit.evaluation.method import method_statement, reassess_by
 from reid_audit.audit.evaluation.verdict import decide
 from reid_audit.audit.evaluation.waivers import load_waivers, waive
-from reid_audit.audit.probes.material import Material
+from reid_audit.audit.probes.material import Material, pictures
 from reid_audit.audit.results import schema
 from reid_audit.audit.scan.condition import Attacked
 
@@ -36,6 +37,12 @@ def assemble(
     worst = next((c for c in conditions if c.id == verdict.worst_condition), None)
     worst = worst or (conditions[0] if conditions else None)
     data = schema.Data(
+        faces=count_faces(
+            material.scenes,
+            pictures(material.dataset.probes),
+            material.names,
+            material.smallest_face,
+        ),
         gallery=_count(material, material.gallery),
         probes=probe_count(
             [p.identity for p in material.dataset.probes], material.gallery_people, material.failed
@@ -57,7 +64,7 @@ def assemble(
     )
     recognizer = verdict.worst_recognizer
     results = schema.Results(
-        verdict=verdict,
+        verdict=with_coverage(verdict, data.faces),
         data=data,
         anonymizer=worst.anonymizer if worst else schema.Anonymizer(family="unknown"),
         controls=(
@@ -77,7 +84,7 @@ def assemble(
     return results.model_copy(
         update={
             "findings": waive(
-                findings(results, material.leaks, config),
+                findings(results, material.leaks, config, _pairs(material)),
                 load_waivers(config.waivers),
                 datetime.now(UTC).date(),
             ),
@@ -99,6 +106,11 @@ def _originals(material: Material) -> schema.OriginalsCount | None:
         unmatched=len(material.dataset.unmatched),
         unpaired=len(told.unpaired),
     )
+
+
+def _pairs(material: Material) -> Counter[str]:
+    """How anonymised pictures and their originals belong together, by picture."""
+    return Counter(scene.pair.relation for scene in material.scenes.values() if scene.pair)
 
 
 def _scored(

@@ -42,10 +42,8 @@ def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
         return Found(picture.shape[:2], (face,))
 
     monkeypatch.setattr("reid_audit.audit.probes.faces._worker", [])
-    monkeypatch.setattr("reid_audit.audit.probes.material.Detector", NoDetector)
     monkeypatch.setattr("reid_audit.audit.probes.faces.Detector", NoDetector)
     monkeypatch.setattr("reid_audit.audit.probes.faces.detect_picture", found)
-    monkeypatch.setattr("reid_audit.audit.probes.grouping.detect_picture", found)
     for module in ("reid_audit.audit.scan.scan", "reid_audit.audit.checkpoints"):
         monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: stand_in)
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from reid_audit.attacks.anonymisation import Identification
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.leakage import limit
-from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.data import Item
-from reid_audit.audit.probes.faces import Face, Found, make_face
+from reid_audit.audit.probes.faces import Face, make_face
 from reid_audit.audit.probes.grouping import (
     Probe,
     describe,
-    examine_probe,
     group_probes,
     place_faces,
     probe_face,
 )
-from reid_audit.metrics.errors import InputError
 
 POINTS = np.array([[35, 42], [61, 42], [48, 56], [38, 68], [58, 68]], np.float32)
 BOX = (20, 10, 80, 90)
@@ -87,57 +84,19 @@ def test_a_condition_says_what_physics_leaves() -> None:
     assert unknown.spec is None and unknown.reason and unknown.effective_resolution is None
 
 
-class Nothing:
-    """A detector that sees nobody."""
-
-    def detect(self, pictures: list[np.ndarray], smallest: float = 0.0) -> list[list[Detection]]:
-        return [[] for _ in pictures]
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    Image.fromarray(np.full((96, 80, 3), 120, np.uint8)).save(tmp_path / "p.png")
-    return tmp_path / "p.png"
-
-
-def examined(
-    path: Path, region: str | None, original: Found | None = None, **known: object
-) -> Probe:
-    item = Item("p", "ada", "probe", path, **known)  # type: ignore[arg-type]
-    return examine_probe(item, original, Nothing(), parse("solid"), region)  # type: ignore[arg-type]
-
-
-def test_where_the_region_comes_from(picture: Path) -> None:
-    assert examined(picture, "box:1,2,30,40").region == (1, 2, 30, 40)
-    assert examined(picture, None, regions=(BOX,)).region == BOX
-    assert examined(picture, "image", regions=(BOX,)).region is None
-    assert examined(picture, None, regions=((0, 0, 80, 96),)).region is None
-    two = examined(picture, None, regions=((0, 0, 9, 9), BOX), face_box=BOX)
-    assert two.region == BOX
-    for wrong in ("box:1,2,3", "box:"):
-        with pytest.raises(InputError, match="four whole numbers"):
-            examined(picture, wrong)
-
-
-def test_where_the_face_comes_from(picture: Path) -> None:
-    seen = Detection(np.array([50, 44, 142, 164], np.float32), POINTS * 2, 0.99)
-    double = Found((192, 160), (seen,))
-    from_original = examined(picture, None, double)
-    assert from_original.landmark_source == "originals"
-    np.testing.assert_allclose(from_original.landmarks, POINTS - 0.25, atol=1e-4)
-    assert examined(picture, None, face_box=BOX).landmark_source == "manifest"
-    inside = examined(picture, None, regions=(BOX,))
-    assert inside.landmark_source == "region" and inside.landmarks is not None
-    assert examined(picture, None).landmarks is None
-
-
-def test_faces_nobody_sees_stand_where_the_gallery_has_them(picture: Path) -> None:
-    Image.fromarray(np.zeros((192, 160, 3), np.uint8)).save(picture.with_name("g.png"))
-    item = Item("g", "ada", "gallery", picture.with_name("g.png"))
+def test_faces_nobody_sees_stand_where_the_gallery_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "g.png"
+    item = Item("g", "ada", "gallery", path)
     gallery: list[Face] = [make_face(item, "f" * 64, POINTS * 2, (192, 160), "detected")]
-    hidden = examined(picture, None)
-    (placed,), sources = place_faces([hidden], {}, gallery)
+    hidden = replace(probe("p", "solid"), shape=(96, 80), landmarks=None, landmark_source="none")
+    (placed,), sources = place_faces([hidden], {path: (160, 192)}, gallery)
     assert placed.landmark_source == "typical" and sources == {"typical": 1}
     np.testing.assert_allclose(placed.landmarks, POINTS, atol=1e-4)
     (lost,), sources = place_faces([hidden], {}, [])
-    assert sources == {"none": 1} and probe_face(lost, {picture: "f" * 64}) is None
+    assert sources == {"none": 1} and probe_face(lost, {}) is None
+
+
+def test_a_face_nobody_asked_about_goes_with_what_was_done_to_most() -> None:
+    large = [probe(name, "gaussian:sigma=3", "identified", BOX) for name in "ab"]
+    unasked = replace(large[0], item=replace(large[0].item, image_id="c"), operator=None)
+    assert grouped(*large, replace(unasked, identification=None)) == [["a", "b", "c"]]

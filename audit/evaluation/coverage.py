@@ -1,0 +1,87 @@
+"""The inventory as figures: how many faces there are, and how many were covered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from reid_audit.audit.data import Item, Pseudonyms
+from reid_audit.audit.probes.scenes import Scene, SceneFace
+from reid_audit.audit.results import schema
+
+BANDS: tuple[tuple[float, float], ...] = (
+    (0, 20),
+    (20, 40),
+    (40, 80),
+    (80, 160),
+    (160, float("inf")),
+)
+"""Widths of faces in pixels: MTCNN's usual limit, then doubling."""
+
+
+def count_faces(
+    scenes: Mapping[Path, Scene],
+    items: Mapping[Path, Sequence[Item]],
+    names: Pseudonyms,
+    smallest: float,
+) -> schema.Faces:
+    """The inventory of a run; `smallest`: width in pixels from which faces were looked for."""
+    seen = [(path, scene, face) for path, scene in scenes.items() for face in scene.faces]
+    bands = []
+    for low, high in BANDS:
+        part = [(scene, face) for _, scene, face in seen if low <= face.width < high]
+        counts = _counts(part)
+        counts.pop("different_original")
+        label = f"{low:g} to {high:g}" if high < float("inf") else f"{low:g} and more"
+        if part:
+            bands.append(schema.FaceBand(name=label, **counts))
+    uncovered = [(path, face) for path, _, face in seen if face.state in ("missed", "partial")]
+    uncovered.sort(key=lambda pair: (pair[1].state != "missed", -pair[1].width, str(pair[0])))
+    return schema.Faces(
+        **_counts([(scene, face) for _, scene, face in seen]),
+        regions_without_face=sum(len(scene.without_face) for scene in scenes.values()),
+        smallest=smallest,
+        by_size=bands,
+        open=[
+            schema.OpenFace(
+                image=names.image(items[path][0].image_id),
+                state="missed" if face.state == "missed" else "partial",
+                box=face.box,
+                width=round(face.width, 1),
+                untouched=face.untouched,
+            )
+            for path, face in uncovered
+        ],
+    )
+
+
+def _counts(faces: Iterable[tuple[Scene, SceneFace]]) -> dict[str, int]:
+    counts = dict.fromkeys(
+        ("found", "covered", "partial", "missed", "without_original", "different_original"), 0
+    )
+    for scene, face in faces:
+        counts["found"] += 1
+        if face.state != "unmatched":
+            counts[face.state] += 1
+        elif scene.pair is None:
+            counts["without_original"] += 1
+        else:
+            counts["different_original"] += 1
+    return counts
+
+
+def with_coverage(verdict: schema.Verdict, faces: schema.Faces) -> schema.Verdict:
+    """The verdict in the light of the inventory: pictures with a clear face are not bounded by what
+    became of the others."""
+    uncovered = [
+        f"{count} {'face is' if count == 1 else 'faces are'} {how}"
+        for count, how in ((faces.missed, "clear"), (faces.partial, "covered in part only"))
+        if count
+    ]
+    if not uncovered:
+        return verdict
+    reason = f"{' and '.join(uncovered)} of the {faces.found} in these pictures."
+    if verdict.outcome != "BOUNDED":
+        return verdict.model_copy(update={"reasons": [*verdict.reasons, reason]})
+    changes = {"outcome": "INCONCLUSIVE", "bounded": False, "reasons": [reason, *verdict.reasons]}
+    return verdict.model_copy(update=changes)

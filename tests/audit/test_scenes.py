@@ -1,0 +1,249 @@
+"""From a picture and its original to its faces: which were covered, in part or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from reid_audit.attacks.recognition.detect import Detection
+from reid_audit.audit.data import Item
+from reid_audit.audit.probes.difference import Difference
+from reid_audit.audit.probes.faces import Found
+from reid_audit.audit.probes.grouping import probes_of
+from reid_audit.audit.probes.inventory import coverage
+from reid_audit.audit.probes.pairs import TURNS, Turn, compare, placed
+from reid_audit.audit.probes.scenes import Task, examine, examine_all, parse_box
+from reid_audit.metrics.errors import InputError
+
+Picture = np.ndarray
+POINTS = np.array([[82, 90], [118, 90], [100, 112], [85, 132], [115, 132]], np.float32)
+"""A face about 90 pixels wide about (100, 110)."""
+FACE = (45, 45, 155, 180)
+
+
+def ground(seed: int, height: int = 240, width: int = 420) -> Picture:
+    """Structure at every scale, as photographs have."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), 120.0)
+    for step in (96, 48, 24, 12, 6, 3):
+        size = (height // step + 3, width // step + 3)
+        cloud = rng.normal(0, 1, (*size, 3))
+        whole = cv2.resize(cloud, (size[1] * step, size[0] * step), interpolation=cv2.INTER_CUBIC)
+        picture += 4 * step**0.4 * whole[step : step + height, step : step + width]
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def within(picture: Picture, box: tuple[int, int, int, int], sigma: float = 12) -> Picture:
+    x0, y0, x1, y1 = box
+    picture = picture.copy()
+    picture[y0:y1, x0:x1] = cv2.GaussianBlur(picture[y0:y1, x0:x1], (0, 0), sigma)
+    return picture
+
+
+def coded(picture: Picture, quality: int) -> Picture:
+    _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_turned_picture_is_laid_as_its_original_lies(turn: Turn) -> None:
+    original = ground(1)
+    hidden = within(original, FACE)
+    # Found by turning the anonymised picture back.
+    lying = next(
+        t.apply(hidden) for t in TURNS if np.array_equal(turn.apply(t.apply(hidden)), hidden)
+    )
+    pair = compare(coded(lying, 85), original)
+    assert pair.turn == turn
+    assert pair.relation == ("same" if turn == Turn() else "turned")
+    marked = np.zeros((*lying.shape[:2], 3), np.uint8)
+    marked[10:14, 20:30] = 1
+    ys, xs = np.nonzero(turn.apply(marked)[..., 0])
+    box = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+    assert turn.box((20, 10, 30, 14), (lying.shape[0], lying.shape[1])) == box
+
+
+def test_another_picture_is_told_and_a_scaled_or_wholly_blurred_one_is_not() -> None:
+    original = ground(1)
+    assert compare(within(ground(2), FACE), original).relation == "different"
+    for same in (
+        cv2.resize(within(original, FACE), (210, 120), interpolation=cv2.INTER_AREA),
+        cv2.GaussianBlur(original, (0, 0), 8),
+        np.zeros_like(original),
+    ):
+        assert compare(same, original).relation == "same"
+
+
+def test_a_codecs_border_is_no_change_of_scale() -> None:
+    original = ground(1)
+    grown = cv2.copyMakeBorder(within(original, FACE), 0, 8, 0, 12, cv2.BORDER_REPLICATE)
+    pair = compare(grown, original)
+    assert pair.relation == "same" and pair.padded
+    np.testing.assert_array_equal(placed(original, (248, 432), True)[:240, :420], original)
+
+
+@pytest.mark.parametrize("quality", [None, 92, 75])
+@pytest.mark.parametrize(
+    ("boxes", "state"),
+    [
+        ([FACE], "covered"),
+        ([], "missed"),
+        ([(60, 78, 140, 102)], "partial"),  # a bar over the eyes
+        ([(45, 45, 155, 112)], "partial"),  # the upper half
+        ([(250, 60, 330, 160)], "missed"),  # something else
+        ([(60, 170, 140, 200)], "missed"),  # a badge under the chin
+    ],
+)
+def test_what_became_of_a_face(
+    quality: int | None, boxes: list[tuple[int, int, int, int]], state: str
+) -> None:
+    original = hidden = ground(3)
+    for box in boxes:
+        hidden = within(hidden, box)
+    if quality is not None:
+        hidden = coded(hidden, quality)
+    (told,) = coverage(Difference.between(hidden, original), [POINTS])
+    assert told.state == state
+    if state == "covered":
+        assert told.region is not None and told.region.shape == "box"
+        slack = 0 if quality is None else 4
+        np.testing.assert_allclose(told.region.box, FACE, atol=slack)
+
+
+def test_neighbours_are_told_apart() -> None:
+    """Overlapping ellipses on two faces, a third beside them clear."""
+    original = ground(4)
+    faces = [POINTS, POINTS + np.array([95, 5]), POINTS + np.array([210, 0])]
+    hidden = original.copy()
+    soft = cv2.GaussianBlur(original, (0, 0), 12)
+    for face in faces[:2]:
+        mask = np.zeros(original.shape[:2], np.uint8)
+        x, y = face.mean(axis=0).round().astype(int).tolist()
+        cv2.ellipse(mask, (x, y), (58, 70), 0, 0, 360, 1, -1)
+        hidden = np.where(mask[..., None] == 1, soft, hidden)
+    told = coverage(Difference.between(hidden, original), faces)
+    assert [t.state for t in told] == ["covered", "covered", "missed"]
+    assert all(t.region is not None and t.region.shape == "ellipse" for t in told[:2])
+
+
+# ---- whole pictures --------------------------------------------------------------------------
+
+
+def detected(*points: Picture, shape: tuple[int, int] = (240, 420), score: float = 0.99) -> Found:
+    boxes = [np.r_[p.min(axis=0) - 25, p.max(axis=0) + 25].astype(np.float32) for p in points]
+    faces = (Detection(b, p.astype(np.float32), score) for b, p in zip(boxes, points, strict=True))
+    return Found(shape, tuple(faces))
+
+
+OTHER = POINTS + np.array([200, 10])
+OTHER_FACE = (245, 55, 355, 190)
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    """Two people of whom the left one was hidden; a box beside them that holds nobody too."""
+    original = ground(5)
+    Image.fromarray(original).save(tmp_path / "o.png")
+    hidden = within(within(original, FACE), (180, 200, 230, 230))
+    Image.fromarray(hidden).save(tmp_path / "a.png")
+    item = Item("a", "ada", "probe", tmp_path / "a.png", original=tmp_path / "o.png")
+    return Task("1", item.path, item.original, (item,), detected(POINTS, OTHER), None, "solid")
+
+
+def test_every_face_of_a_picture_is_accounted_for(task: Task) -> None:
+    scene = examine(task)
+    assert [face.state for face in scene.faces] == ["covered", "missed"]
+    assert scene.faces[0].item == 0 and scene.faces[1].item is None
+    assert scene.faces[0].region is not None and scene.faces[0].region.box == FACE
+    assert len(scene.without_face) == 1 and not scene.whole
+    (probe,) = probes_of(scene, task.items, "unknown", (240, 420))
+    assert probe.item.image_id == "a" and probe.region == FACE
+
+
+def test_a_missed_person_is_not_attacked_as_the_covered_bystander(
+    task: Task, tmp_path: Path
+) -> None:
+    """The label means the large face near the middle, which stayed clear."""
+    middle = detected(OTHER - np.array([80, 0]), POINTS - np.array([40, 0]))
+    hidden = within(ground(5), (5, 45, 100, 180))
+    Image.fromarray(hidden).save(tmp_path / "a.png")
+    scene = examine(replace(task, clear=middle))
+    assert {face.item: face.state for face in scene.faces} == {0: "missed", None: "covered"}
+    (probe,) = probes_of(scene, task.items, "unknown", (240, 420))
+    assert probe.item.identity is None and probe.item.image_id == "a#2"
+
+
+def test_rows_of_a_manifest_name_their_faces(task: Task) -> None:
+    boxes = (FACE, OTHER_FACE, (5, 190, 40, 235))
+    rows = tuple(
+        replace(task.items[0], image_id=name, identity=name, face_box=box)
+        for name, box in zip(("ada", "bo", "cy"), boxes, strict=True)
+    )
+    scene = examine(replace(task, items=rows))
+    assert [(face.item, face.state) for face in scene.faces] == [
+        (0, "covered"),
+        (1, "missed"),
+        (2, "missed"),  # nobody was found there, but the row says that somebody is
+    ]
+    assert scene.faces[2].source == "manifest"
+
+
+def test_another_original_tells_nothing(task: Task, tmp_path: Path) -> None:
+    Image.fromarray(ground(9)).save(tmp_path / "o.png")
+    scene = examine(replace(task, seen=detected(OTHER)))
+    assert scene.pair is not None and scene.pair.relation == "different" and not scene.told
+    assert {face.state for face in scene.faces} == {"unmatched"}
+
+
+def test_without_an_original_a_stated_region_is_a_face_and_a_clear_face_is_unmatched(
+    task: Task,
+) -> None:
+    item = replace(task.items[0], original=None, regions=(FACE,), spec="gaussian:sigma=12")
+    alone = replace(task, original=None, items=(item,), clear=None, seen=detected(OTHER))
+    scene = examine(replace(alone, method=None))
+    assert [(face.item, face.source, face.state) for face in scene.faces] == [
+        (0, "region", "unmatched"),
+        (None, "anonymised", "unmatched"),
+    ]
+    (probe,) = probes_of(scene, alone.items, None, None)
+    assert probe.region == FACE and probe.source == "sidecar"
+
+
+def test_doubtful_detections_count_only_where_somebody_is_named(task: Task) -> None:
+    doubtful = detected(POINTS, score=0.75)
+    assert len(examine(replace(task, clear=doubtful)).faces) == 1  # the label's
+    both = Found(doubtful.shape, (*detected(OTHER).detections, *doubtful.detections))
+    named = replace(task.items[0], face_box=OTHER_FACE)
+    assert len(examine(replace(task, clear=both, items=(named,))).faces) == 1
+
+
+def test_what_was_examined_is_found_again_until_something_changes(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = lambda *_: None  # noqa: E731
+    (first,) = examine_all([task], tmp_path / "cache", 1, quiet)
+
+    def broken(task: Task) -> None:
+        raise AssertionError("examined again")
+
+    monkeypatch.setattr("reid_audit.audit.probes.scenes.examine", broken)
+    (again,) = examine_all([task], tmp_path / "cache", 1, quiet)
+    assert again.pair == first.pair and again.without_face == first.without_face
+    assert [(f.state, f.region, f.item) for f in again.faces] == [
+        (f.state, f.region, f.item) for f in first.faces
+    ]
+    np.testing.assert_array_equal(again.faces[0].landmarks, first.faces[0].landmarks)
+    with pytest.raises(AssertionError, match="again"):
+        examine_all([replace(task, content="2")], tmp_path / "cache", 1, quiet)
+
+
+def test_a_box_on_the_command_line() -> None:
+    assert parse_box("1,2,30,40") == (1, 2, 30, 40)
+    for wrong in ("1,2,3", ""):
+        with pytest.raises(InputError, match="four whole numbers"):
+            parse_box(wrong)
