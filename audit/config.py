@@ -85,6 +85,8 @@ class AuditConfig(BaseModel):
     nobody knows it and estimates would mislead: attackers that learnt from pairs remain."""
     region: str | None = None
     """face, image or box:x0,y0,x1,y1: where it was applied; None takes the best source."""
+    smallest_face: float = Field(20.0, ge=12)
+    """Width in pixels of the smallest faces that are looked for."""
     worlds: tuple[Literal["closed", "open"], ...] = Field(("closed",), min_length=1)
     """What trained attackers may learn from: "closed" is background and gallery, "open" is
     background alone. The first is the one that controls are measured with."""

@@ -52,6 +52,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--threshold", type=float, help="Rate above which pictures count as identifiable.")
 @click.option("--method", help="How pictures were anonymised: gaussian:k=81, or unknown.")
 @click.option("--region", help="Where: face, image or box:x0,y0,x1,y1.")
+@click.option("--smallest-face", type=float, help="Pixels of width, 20; at least 12.")
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")
 @click.option("--student-epochs", type=int, help="How often a student sees each face.")

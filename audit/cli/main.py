@@ -11,7 +11,15 @@ import sys
 
 import click
 
-from reid_audit.audit.cli import anonymizing, auditing, benching, installing, reporting, training
+from reid_audit.audit.cli import (
+    anonymizing,
+    auditing,
+    benching,
+    inspecting,
+    installing,
+    reporting,
+    training,
+)
 from reid_audit.audit.cli.door import guarded
 from reid_audit.audit.run_directory import tool_version
 
@@ -25,7 +33,7 @@ def cli() -> None:
     """
 
 
-for module in (auditing, anonymizing, training, benching, reporting, installing):
+for module in (auditing, inspecting, anonymizing, training, benching, reporting, installing):
     for command in module.COMMANDS:
         cli.add_command(command)
 

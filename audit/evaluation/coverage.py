@@ -30,7 +30,7 @@ def count_faces(
     bands = []
     for low, high in BANDS:
         part = [(scene, face) for _, scene, face in seen if low <= face.width < high]
-        counts = _counts(part)
+        counts = tally(part)
         counts.pop("different_original")
         label = f"{low:g} to {high:g}" if high < float("inf") else f"{low:g} and more"
         if part:
@@ -38,7 +38,7 @@ def count_faces(
     uncovered = [(path, face) for path, _, face in seen if face.state in ("missed", "partial")]
     uncovered.sort(key=lambda pair: (pair[1].state != "missed", -pair[1].width, str(pair[0])))
     return schema.Faces(
-        **_counts([(scene, face) for _, scene, face in seen]),
+        **tally([(scene, face) for _, scene, face in seen]),
         regions_without_face=sum(len(scene.without_face) for scene in scenes.values()),
         smallest=smallest,
         by_size=bands,
@@ -55,7 +55,8 @@ def count_faces(
     )
 
 
-def _counts(faces: Iterable[tuple[Scene, SceneFace]]) -> dict[str, int]:
+def tally(faces: Iterable[tuple[Scene, SceneFace]]) -> dict[str, int]:
+    """Faces by what became of them; `found` is the sum of the others."""
     counts = dict.fromkeys(
         ("found", "covered", "partial", "missed", "without_original", "different_original"), 0
     )

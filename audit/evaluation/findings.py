@@ -28,7 +28,11 @@ def findings(
 ) -> list[Finding]:
     """Findings of a run, gravest first and what became of the faces before all; passes are listed
     too. `pairs`: how many pictures and originals are the same, turned or different."""
-    found: list[Finding | None] = [*_coverage(results.data.faces), _originals(pairs or {})]
+    found: list[Finding | None] = [
+        *_coverage(results.data.faces),
+        _originals(pairs or {}),
+        _linkage(results),
+    ]
     found += [_reidentification(condition, results) for condition in results.conditions]
     found += [_effective_resolution(condition) for condition in results.conditions]
     found += _residues(leaks)
@@ -94,6 +98,38 @@ def _uncovered(faces: Faces, state: str, judged: int) -> Finding:
         recommendation="Anonymise these faces too, with a detector that finds them or by hand; "
         "reid-audit inspect names the files.",
         values={"count": str(count), "faces": str(judged)},
+    )
+
+
+def _linkage(results: Results) -> Finding | None:
+    """Whether covered faces are found among the originals' faces more often than painted ones."""
+    scored = [link for link in results.linkage if link.rank_1.value is not None]
+    if not scored:
+        return None
+    best = max(scored, key=lambda link: link.rank_1.value or 0.0)
+    rate, filled, blind = best.rank_1, best.filled.value or 0.0, best.chance.value or 0.0
+    linked = (rate.low or 0.0) > max(filled, blind)
+    return Finding(
+        id="linkage.originals",
+        severity="medium" if linked else "info",
+        status="warn" if linked else "pass",
+        title="Covered faces can be linked to their originals"
+        if linked
+        else "Covered faces were not linked to their originals",
+        evidence=(
+            f"{best.attack} with {best.recognizer} found {rate.value:.1%} of {rate.n} covered "
+            f"faces among the {best.chance.n} faces of the originals (95 % CI {rate.low:.1%} to "
+            f"{rate.high:.1%}); with the face painted over {filled:.1%}, by chance {blind:.1%}. "
+            "This is linkage, not identification: the mate is the same picture, so pose and light "
+            "help as well, and other pictures of the same people would match less often."
+        ),
+        recommendation=(
+            "Give clear reference pictures of the people (--gallery) to measure identification; "
+            "treat whoever holds the originals as able to link."
+            if linked
+            else "None."
+        ),
+        values={"count": str(rate.n)},
     )
 
 

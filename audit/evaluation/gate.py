@@ -65,10 +65,10 @@ def _worst_ira(results: Results) -> float | None:
     return max((rate for rate in rates if rate is not None), default=None)
 
 
-def _faces(results: Results, state: str) -> float | None:
-    """Faces of one state in the inventory; None where the run made none."""
-    count = getattr(getattr(results.data, "faces", None), state, None)
-    return None if count is None else float(count)
+def _linkage(results: Results) -> float | None:
+    """Highest share of covered faces found among the originals."""
+    rates = (link.rank_1.value for link in results.linkage)
+    return max((rate for rate in rates if rate is not None), default=None)
 
 
 _NAMES: Mapping[str, Callable[[Results], Value]] = {
@@ -77,14 +77,13 @@ _NAMES: Mapping[str, Callable[[Results], Value]] = {
     "upper_bound": lambda r: r.verdict.upper_bound,
     "ceiling": lambda r: r.controls.clear_ceiling.value,
     "effective_resolution": lambda r: r.anonymizer.effective_resolution,
+    "linkage": _linkage,
     "missed_faces": lambda r: float(r.data.faces.missed),
     "partial_faces": lambda r: float(r.data.faces.partial),
     "failed_findings": lambda r: float(
         sum(f.status == "fail" and f.waiver is None for f in r.findings)
     ),
     "waived_findings": lambda r: float(sum(f.waiver is not None for f in r.findings)),
-    "missed_faces": lambda r: _faces(r, "missed"),
-    "partial_faces": lambda r: _faces(r, "partial"),
     "failed_attacks": lambda r: float(sum(a.status == "failed" for a in r.attacks)),
 }
 

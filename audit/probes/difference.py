@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -141,7 +142,7 @@ def coding_noise(error: Floats, original: Floats, kept: Mask) -> float:
     if not height or not width:
         return 0.0
 
-    def blocks(values: NDArray) -> NDArray:
+    def blocks(values: NDArray[Any]) -> NDArray[Any]:
         cut = values[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
         return np.asarray(cut.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK))
 
@@ -163,5 +164,5 @@ def convex_hull(pixels: Mask) -> Mask:
     return filled.astype(bool)
 
 
-def _root(values: NDArray) -> Floats:
+def _root(values: NDArray[Any]) -> Floats:
     return np.asarray(np.sqrt(np.maximum(values, 0)), np.float32)

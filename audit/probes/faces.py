@@ -4,7 +4,7 @@ A reference face's window is the square of three face widths about it, cut at th
 it is anonymised after it was cut out. A probe's window is the whole picture: a blur of the whole
 picture is mirrored at the picture's border, and restoring a part of it would spread the mismatch at
 the part's border over the face (on LFW rank-1 fell from .85 to .77). Only pictures so large that
-memory counts are cut, far from the face.
+memory counts are cut, far from the face, and those of which only a region was processed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from reid_audit.metrics.files import write_text
 
 PROBE_WINDOW = 8.0
 """Side of a probe's window in face widths."""
+CUT = 256
+"""Least side in pixels of a probe's window where only a region was processed."""
 WHOLE = 1024
 """Probes' pictures up to this side in pixels are never cut."""
 ENOUGH_FOR_PROCESSES = 200
@@ -91,12 +93,19 @@ def make_face(
     shape: Sequence[int],
     source: str,
     turn: Turn = UPRIGHT,
+    region: Box | None = None,
 ) -> Face:
-    """A face from where it stands in a picture of `shape`; its window depends on its role."""
+    """A face from where it stands in a picture of `shape`; its window depends on its role, and a
+    probe's on whether a `region` or the whole picture was processed."""
     window = reference_window(landmarks, shape)
     if item.role == "probe":
-        side = max(PROBE_WINDOW * float(face_width(landmarks)), 2 * WHOLE)
+        least = 2 * WHOLE if region is None else CUT
+        side = max(PROBE_WINDOW * float(face_width(landmarks)), least)
         window = window_around(landmarks, shape, side)
+    if item.role == "probe" and region is not None:
+        low, high = np.minimum(window[:2], region[:2]), np.maximum(window[2:], region[2:])
+        high = np.minimum(high, shape[1::-1])
+        window = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
     place = hashlib.sha256(np.round(landmarks, 2).astype("<f4").tobytes()).hexdigest()
     return Face(item, f"{digest[:24]}-{place[:8]}", landmarks, window, source, turn)
 

@@ -78,7 +78,7 @@ def probes_of(
     for number, face in enumerate(scene.faces):
         if not attacked(face, scene):
             continue
-        item = items[face.item] if face.item is not None else _bystander(items[0], number)
+        item = face_item(items, face, number)
         operator, source = _operator(items[0], method, face.identification)
         box = face.region.box if face.region is not None else None
         probes.append(
@@ -116,8 +116,11 @@ def attacked(face: SceneFace, scene: Scene) -> bool:
     return face.state in ("covered", "partial")
 
 
-def _bystander(item: Item, number: int) -> Item:
-    """A face of the picture whom no label names."""
+def face_item(items: Sequence[Item], face: SceneFace, number: int) -> Item:
+    """The item that names the `number`-th face of a picture, or one for a face that none names."""
+    if face.item is not None:
+        return items[face.item]
+    item = items[0]
     return replace(
         item,
         image_id=f"{item.image_id}#{number + 1}",
@@ -332,6 +335,7 @@ def probe_face(probe: Probe, digests: Mapping[Path, str]) -> tuple[Face, Face | 
         probe.shape,
         probe.landmark_source,
         probe.turn,
+        probe.region,
     )
     if item.original is None or probe.original is None:
         return face, None
@@ -342,6 +346,11 @@ def probe_face(probe: Probe, digests: Mapping[Path, str]) -> tuple[Face, Face | 
     )
     points = np.asarray((probe.landmarks + 0.5) * scale - 0.5, np.float32)
     original = make_face(
-        clear, digests[item.original], points, probe.original, probe.landmark_source
+        clear,
+        digests[item.original],
+        points,
+        probe.original,
+        probe.landmark_source,
+        region=probe.region if probe.original == probe.shape else None,
     )
     return face, original

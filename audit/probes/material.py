@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from reid_audit.audit.probes.faces import Face, FaceFinder, Found, make_face
 from reid_audit.audit.probes.grouping import (
     UNKNOWN,
     Probe,
+    face_item,
     group_probes,
     place_faces,
     probe_face,
@@ -35,7 +36,8 @@ class Material:
     """Everything that was read from the user's files.
 
     faces: reference faces, each once; gallery, background, spare: rows of `faces`.
-    scenes: every anonymised picture's faces, by its path.
+    scenes: every anonymised picture's faces, by its path. original_faces: all faces of the
+    originals, under the ids of their probes.
     """
 
     dataset: Dataset
@@ -53,6 +55,7 @@ class Material:
     scenes: Mapping[Path, Scene]
 
     smallest_face: float
+    original_faces: tuple[Face, ...]
 
     @property
     def gallery_people(self) -> frozenset[str]:
@@ -79,12 +82,15 @@ def read_material(
         )
     )
     workers = config.workers or os.cpu_count() or 1
-    finder = FaceFinder(cache_folder(config, store) / "faces", workers, device)
+    finder = FaceFinder(
+        cache_folder(config, store) / "faces", workers, device, config.smallest_face
+    )
     faces, rows, missed = reference_faces(dataset, facts, finder, progress)
     digests = {path: fact.sha256 for path, fact in facts.items()}
     stated = config.method
     method = UNKNOWN if stated == UNKNOWN else parse(stated) if stated else None
-    scenes = read_scenes(dataset, facts, finder, config, store, progress)
+    how = How(config.method, config.region, cache_folder(config, store) / "scenes", workers)
+    scenes = read_scenes(dataset, facts, finder, how, progress)
     found: list[Probe] = []
     for path, items in pictures(dataset.probes).items():
         original = next((item.original for item in items if item.original), None)
@@ -128,7 +134,25 @@ def read_material(
         leaks,
         scenes,
         finder.smallest,
+        tuple(original_faces(dataset, facts, scenes)),
     )
+
+
+def original_faces(
+    dataset: Dataset, facts: Mapping[Path, FileFacts], scenes: Mapping[Path, Scene]
+) -> Iterator[Face]:
+    """Every face of the originals that belong to their pictures, covered or not."""
+    for path, items in pictures(dataset.probes).items():
+        scene = scenes[path]
+        original = next((item.original for item in items if item.original), None)
+        if original is None or not scene.told:
+            continue
+        shape = facts[original].size[::-1]
+        for number, face in enumerate(scene.faces):
+            item = face_item(items, face, number)
+            points = scene.in_original(face.landmarks, shape)
+            clear = replace(item, path=original, role="gallery")
+            yield make_face(clear, facts[original].sha256, points, shape, face.source)
 
 
 def _seen(item: Item, scene: Scene, items: Sequence[Item], placed: Mapping[str, object]) -> bool:
@@ -146,12 +170,22 @@ def pictures(probes: Iterable[Item]) -> dict[Path, tuple[Item, ...]]:
     return {path: tuple(items) for path, items in by_path.items()}
 
 
+@dataclass(frozen=True)
+class How:
+    """How pictures are examined. method, region: as the configuration states them; cache: folder
+    for what was found, or None; workers: processes."""
+
+    method: str | None
+    region: str | None
+    cache: Path | None
+    workers: int
+
+
 def read_scenes(
     dataset: Dataset,
     facts: Mapping[Path, FileFacts],
     finder: FaceFinder,
-    config: AuditConfig,
-    store: Store,
+    how: How,
     progress: Progress,
 ) -> dict[Path, Scene]:
     """Every anonymised picture's faces: those of its original, else those seen in itself."""
@@ -176,8 +210,8 @@ def read_scenes(
                     shown[path],
                     clear.get(beside),
                     seen.get(digest),
-                    config.method,
-                    config.region,
+                    how.method,
+                    how.region,
                 )
             )
         return made
@@ -185,14 +219,14 @@ def read_scenes(
     def look(paths: Iterable[Path]) -> dict[str, Found]:
         return finder.find(_by_digest(paths, facts), progress, "finding faces in probes")
 
-    cache = cache_folder(config, store) / "scenes"
-    workers = config.workers or os.cpu_count() or 1
     first = tasks(look(path for path in shown if originals[path] is None), shown)
-    scenes = dict(zip(shown, examine_all(first, cache, workers, progress), strict=True))
+    scenes = dict(zip(shown, examine_all(first, how.cache, how.workers, progress), strict=True))
     again = [task.path for task in first if needs_sight(scenes[task.path], task)]
     if again:
         second = tasks(look(again), again)
-        scenes |= dict(zip(again, examine_all(second, cache, workers, progress), strict=True))
+        scenes |= dict(
+            zip(again, examine_all(second, how.cache, how.workers, progress), strict=True)
+        )
     return scenes
 
 

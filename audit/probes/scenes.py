@@ -113,6 +113,13 @@ class Scene:
     def turn(self) -> Turn:
         return self.pair.turn if self.pair is not None else UPRIGHT
 
+    def in_original(self, landmarks: Landmarks, shape: tuple[int, int]) -> Landmarks:
+        """Points `(5, 2)` in pixels of the original's file, of height and width `shape`."""
+        if self.pair is not None and self.pair.padded:
+            return landmarks
+        scale = np.array([shape[1] / self.shape[1], shape[0] / self.shape[0]])
+        return np.asarray((landmarks + 0.5) * scale - 0.5, np.float32)
+
     @property
     def told(self) -> bool:
         """Whether an original tells what became of the faces."""

@@ -266,6 +266,20 @@ class AttackResult(Record):
     cost: Cost = Cost()
 
 
+class Linkage(Record):
+    """Whether covered faces were found among all faces of the originals by one attack: no
+    identification, since the mate is the same picture. Intervals count faces of one picture as a
+    cluster; `n_identities` are pictures."""
+
+    attack: str
+    recognizer: str
+    condition: str
+    rank_1: Estimate
+    filled: Estimate
+    """The same attack on the same faces painted over."""
+    chance: Estimate
+
+
 class Waiver(Record):
     """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
 
@@ -328,6 +342,8 @@ class Results(Record):
     """Of the worst attack's condition and recogniser; all of them stand in `conditions`."""
     attacks: list[AttackResult]
     findings: list[Finding]
+    linkage: list[Linkage] = Field(default_factory=list)
+    """Empty where originals or unlabelled faces are missing."""
     conditions: list[Condition] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)

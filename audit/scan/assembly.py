@@ -24,6 +24,7 @@ def assemble(
     conditions: Sequence[schema.Condition],
     checks: Sequence[schema.Check],
     attacked: Sequence[Attacked],
+    links: Sequence[schema.Linkage],
     weights: Mapping[str, str],
     run: schema.Run,
 ) -> schema.Results:
@@ -75,6 +76,7 @@ def assemble(
         ),
         attacks=[result for found in attacked for result in found.results],
         findings=[],
+        linkage=list(links),
         conditions=list(conditions),
         checks=list(checks),
         seed=config.seed,

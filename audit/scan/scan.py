@@ -21,6 +21,7 @@ from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store, tool_version
 from reid_audit.audit.scan.assembly import assemble
 from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
+from reid_audit.audit.scan.linkage import linkage
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import write_trials
 
@@ -55,7 +56,14 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         several = len(material.groups) > 1
         checks += [_titled(one, group.title) if several else one for one in own_checks]
         attacked += found
-    weights = {r.name: r.digest for r in recognizers} if attacked else {}
+    links = [
+        found
+        for group in material.groups
+        if not named(group, material)
+        for recognizer in recognizers
+        for found in linkage(group, recognizer, audit)
+    ]
+    weights = {r.name: r.digest for r in recognizers} if attacked or links else {}
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
         write_sheet(sheet, store)
@@ -73,7 +81,12 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         peak_memory_mib=round(peak_memory_mib(), 1),
         device=device,
     )
-    return assemble(material, config, conditions, checks, attacked, weights, run)
+    return assemble(material, config, conditions, checks, attacked, links, weights, run)
+
+
+def named(group: Group, material: Material) -> bool:
+    """Whether every face of a group is somebody of the gallery, so that identification says all."""
+    return all(identity in material.gallery_people for identity in group.identities)
 
 
 def _checks(found: Sequence[Attacked], config: AuditConfig) -> list[schema.Check]:
