@@ -140,8 +140,8 @@ def detected(*points: Picture, shape: tuple[int, int] = (240, 420), score: float
     return Found(shape, tuple(faces))
 
 
-OTHER = POINTS + np.array([200, 10])
-OTHER_FACE = (245, 55, 355, 190)
+OTHER = POINTS + np.array([225, 10])
+OTHER_FACE = (270, 55, 380, 190)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_missed_person_is_not_attacked_as_the_covered_bystander(
     task: Task, tmp_path: Path
 ) -> None:
     """The label means the large face near the middle, which stayed clear."""
-    middle = detected(OTHER - np.array([80, 0]), POINTS - np.array([40, 0]))
+    middle = detected(OTHER - np.array([105, 0]), POINTS - np.array([40, 0]))
     hidden = within(ground(5), (5, 45, 100, 180))
     Image.fromarray(hidden).save(tmp_path / "a.png")
     scene = examine(replace(task, clear=middle))
