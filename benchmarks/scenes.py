@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from reid_audit.attacks.recognition.detect import SMALLEST_POSSIBLE, Detector
+from reid_audit.attacks.recognition.detect import Detector
+from reid_audit.attacks.recognition.sizes import SMALLEST_POSSIBLE
 from reid_audit.audit.probes.difference import Difference
 from reid_audit.audit.probes.faces import overlap
 from reid_audit.audit.probes.inventory import coverage

@@ -119,7 +119,7 @@ def take_inventory(
     Raises:
         NothingToAudit, InputError: there is no picture that could be read.
     """
-    facts = scan_files(dataset.items, workers, lambda n, all_: progress("reading files", n, all_))
+    facts = scan_files(dataset, workers, lambda n, all_: progress("reading files", n, all_))
     dataset = clean(dataset, facts)
     finder = FaceFinder(None, workers, device, smallest)
     # Which tool it was is the scan's question, and takes longer than all the rest.

@@ -292,8 +292,9 @@ class _Named:
             if box is None:
                 continue
             free = [row for row in range(len(detections)) if row not in owner]
-            row = max(free, key=lambda r: overlap(detections[r].box, box), default=None)
-            if row is not None and overlap(detections[row].box, box) >= NAMED:
+            alike = {row: overlap(detections[row].box, box) for row in free}
+            row = max(alike, key=alike.__getitem__, default=None)
+            if row is not None and alike[row] >= NAMED:
                 owner[row] = place
             else:
                 faces.append(_seen(_typical(box), "manifest", place))
