@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from reid_audit.attacks.recognition.cache import AUTO, strongest
 from reid_audit.metrics.documents import read_yaml, yaml_of
 from reid_audit.metrics.errors import InputError
 
@@ -237,7 +238,9 @@ def resolve(
     if settings.get("options") or settings.get(STUDENT_EPOCHS) is not None:
         settings["options"] = _named_options(lowest_first, origin)
     settings.pop(STUDENT_EPOCHS, None)
-    return _validate(settings, origin)
+    config = _validate(settings, origin)
+    named = (strongest() if name == AUTO else name for name in config.recognizers)
+    return config.model_copy(update={"recognizers": tuple(dict.fromkeys(named))})
 
 
 def _named_options(layers: Sequence[Mapping[str, Any]], origin: Mapping[str, str]) -> AttackOptions:

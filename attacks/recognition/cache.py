@@ -1,4 +1,7 @@
-"""Where fetched weights lie; `reid-audit weights` fills the folder, networks read from it."""
+"""Where fetched weights lie, and which recognisers are among them.
+
+`reid-audit weights` fills the folder, networks read from it. Nothing here loads torch.
+"""
 
 import os
 from pathlib import Path
@@ -16,3 +19,30 @@ def weights_folder() -> Path:
         if named
         else platformdirs.user_cache_path("reid-audit") / "weights"
     )
+
+
+# File names as the publishers give them; the catalogue of weights fetches the same.
+FACENET_FILES = {
+    "facenet-vggface2": "20180402-114759-vggface2.pt",
+    "facenet-casia": "20180408-102900-casia-webface.pt",
+}
+EDGEFACE_FILES = {
+    "edgeface-s": "edgeface_s_gamma_05.pt",
+    "edgeface-xs": "edgeface_xs_gamma_06.pt",
+}
+ARCFACE_FILES = {"arcface-r50": "w600k_r50.onnx", "arcface-r100": "glintr100.onnx"}
+
+AUTO = "auto"
+"""In the place of a recogniser: the strongest installed one that attackers can learn with."""
+STRONGEST_FIRST = ("edgeface-s", "edgeface-xs", "facenet-vggface2")
+
+
+def strongest(folder: Path | None = None) -> str:
+    """The strongest installed recogniser that attackers can learn with; dlib comes along.
+
+    >>> strongest(Path("nothing here"))
+    'dlib'
+    """
+    files = EDGEFACE_FILES | FACENET_FILES
+    there = folder or weights_folder()
+    return next((name for name in STRONGEST_FIRST if (there / files[name]).is_file()), "dlib")

@@ -12,24 +12,20 @@ from torch import Tensor, nn
 
 from reid_audit.attacks.recognition import dlib_resnet
 from reid_audit.attacks.recognition.align import ARCFACE, DLIB, FACENET
-from reid_audit.attacks.recognition.cache import weights_folder
+from reid_audit.attacks.recognition.cache import (
+    ARCFACE_FILES,
+    EDGEFACE_FILES,
+    FACENET_FILES,
+    weights_folder,
+)
 from reid_audit.attacks.recognition.interface import BATCH, CPU, Preprocessing, Recognizer, digest
 from reid_audit.attacks.recognition.sidecar import Sidecar, read_sidecar
 from reid_audit.metrics.errors import InputError, MissingWeights
 
 T = TypeVar("T")
 
-# File names as the publishers give them; the catalogue of weights fetches the same.
-FACENET_FILES = {
-    "facenet-vggface2": "20180402-114759-vggface2.pt",
-    "facenet-casia": "20180408-102900-casia-webface.pt",
-}
-EDGEFACE_FILES = {
-    "edgeface-s": ("edgenext_small", "edgeface_s_gamma_05.pt"),
-    "edgeface-xs": ("edgenext_x_small", "edgeface_xs_gamma_06.pt"),
-}
-"""timm's architecture and the file."""
-ARCFACE_FILES = {"arcface-r50": "w600k_r50.onnx", "arcface-r100": "glintr100.onnx"}
+EDGEFACE_ARCHITECTURES = {"edgeface-s": "edgenext_small", "edgeface-xs": "edgenext_x_small"}
+"""Of timm."""
 HALF = Preprocessing((127.5,) * 3, (127.5,) * 3)
 """Values of -1 to 1, as EdgeFace and insightface's ArcFace networks take them."""
 
@@ -100,11 +96,12 @@ def load_edgeface(name: str, settings: Settings) -> Recognizer:
     """
     import timm
 
-    architecture, file = EDGEFACE_FILES[name]
-    path = _fetched(name, file, settings)
+    path = _fetched(name, EDGEFACE_FILES[name], settings)
     state = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
     weights = _read(path, lambda: dense(state))
-    network = timm.create_model(architecture, num_classes=len(weights.get("head.fc.bias", ())))
+    network = timm.create_model(
+        EDGEFACE_ARCHITECTURES[name], num_classes=len(weights.get("head.fc.bias", ()))
+    )
     _fill(network, weights, path)
     return Recognizer(
         name=name,

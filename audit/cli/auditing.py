@@ -99,9 +99,8 @@ def scan(
     from reid_audit.audit.data import load
     from reid_audit.audit.evaluation.gate import breached, check_expression
     from reid_audit.audit.evaluation.waivers import load_waivers
-    from reid_audit.audit.recognizers import with_recognizers
 
-    config = with_recognizers(resolve(settings, os.environ, file))
+    config = resolve(settings, os.environ, file)
     if config.fail_on is not None:
         check_expression(config.fail_on)
     load_waivers(config.waivers)

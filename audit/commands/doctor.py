@@ -66,7 +66,8 @@ def _dlib() -> str:
 
 
 def _recognizer() -> str:
-    from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES, strongest
+    from reid_audit.attacks.recognition.cache import strongest
+    from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
 
     used = strongest()
     if used not in WEAK:

@@ -24,7 +24,7 @@ def test_command_line_before_environment_before_file_before_profile(tmp_path: Pa
     env = {"REID_AUDIT_SEED": "2", "REID_AUDIT_BATCH_SIZE": "16", "HOME": "/", "REID_AUDIT_X": "1"}
     config = resolve({"seed": 3, "batch_size": None}, env, file)
     assert (config.seed, config.batch_size, config.options["student"]) == (3, 16, {"epochs": 2})
-    assert config.recognizers == PRESETS["full"]["recognizers"]
+    assert config.attacks == PRESETS["full"]["attacks"]
 
 
 def test_presets_name_attacks_that_exist() -> None:

@@ -6,24 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from reid_audit.audit.config import AuditConfig, resolve
-from reid_audit.audit.recognizers import TRAINABLE, strongest, with_recognizers
+from reid_audit.attacks.recognition.cache import STRONGEST_FIRST, strongest
+from reid_audit.audit.config import resolve
 from reid_audit.audit.weights import find
 
 
-def test_dlib_comes_along(tmp_path: Path) -> None:
-    assert strongest(tmp_path) == "dlib"
-    assert with_recognizers(resolve({}), tmp_path).recognizers == ("dlib",)
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty weights folder."""
+    monkeypatch.setenv("REID_AUDIT_WEIGHTS", str(tmp_path))
+    return tmp_path
 
 
-@pytest.mark.parametrize("name", TRAINABLE[:-1])
-def test_what_was_fetched_is_preferred(name: str, tmp_path: Path) -> None:
-    find(name).at(tmp_path).write_bytes(b"weights")
-    assert with_recognizers(resolve({}), tmp_path).recognizers == (name,)
+@pytest.mark.parametrize("profile", ["quick", "standard", "full"])
+def test_dlib_comes_along(profile: str) -> None:
+    assert strongest() == "dlib"
+    assert resolve({"profile": profile}).recognizers == ("dlib",)
 
 
-def test_a_stated_recognizer_is_kept(tmp_path: Path) -> None:
-    find("edgeface-s").at(tmp_path).write_bytes(b"weights")
-    stated = AuditConfig(recognizers=("dlib", "auto"))
-    assert with_recognizers(stated, tmp_path).recognizers == ("dlib", "edgeface-s")
-    assert with_recognizers(AuditConfig(), tmp_path).recognizers == ("dlib",)
+@pytest.mark.parametrize("name", STRONGEST_FIRST)
+def test_what_was_fetched_is_preferred(name: str, folder: Path) -> None:
+    find(name).at(folder).write_bytes(b"weights")
+    assert resolve({}).recognizers == (name,)
+
+
+def test_a_stated_recognizer_is_kept(folder: Path) -> None:
+    find("edgeface-s").at(folder).write_bytes(b"weights")
+    assert resolve({"recognizers": "dlib,auto"}).recognizers == ("dlib", "edgeface-s")
+    assert resolve({"recognizers": "dlib"}).recognizers == ("dlib",)

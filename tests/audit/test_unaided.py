@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from reid_audit.attacks.operators import parse
+from reid_audit.audit.checkpoints import check
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.unaided import AT_MOST, unaided
-from reid_audit.audit.scan.scan import scan
 from reid_audit.metrics.errors import InputError
 
 
@@ -54,6 +54,5 @@ def test_a_fill_has_no_size_and_an_identified_setting_no_truth(tmp_path: Path) -
 
 
 def test_a_misspelt_attack_is_refused_before_anything_is_read() -> None:
-    nothing = cast(Any, None)
     with pytest.raises(InputError, match="ridge"):
-        scan(nothing, AuditConfig(attacks=("rigde",), device="cpu"), nothing, silent)
+        check(AuditConfig(attacks=("rigde",), device="cpu"))

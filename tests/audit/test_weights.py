@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_audit.attacks.recognition.networks import FACENET_FILES
+from reid_audit.attacks.recognition.cache import ARCFACE_FILES, EDGEFACE_FILES, FACENET_FILES
 from reid_audit.audit import weights
 from reid_audit.metrics.errors import InputError, IntegrityError, MissingWeights
 
@@ -141,7 +141,8 @@ def test_catalogue_agrees_with_what_publishers_and_our_loaders_say():
     for name in ("lpips-alexnet", "inception-fid"):
         prefix = Path(known[name].file).stem.rsplit("-", 1)[1]
         assert known[name].sha256.startswith(prefix), "publishers put the digest in the name"
-    assert {name: known[name].file for name in FACENET_FILES} == FACENET_FILES
+    ours = FACENET_FILES | EDGEFACE_FILES | ARCFACE_FILES
+    assert {name: known[name].file for name in ours} == ours
 
 
 def test_loads_no_torch():
