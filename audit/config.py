@@ -104,6 +104,12 @@ class AuditConfig(BaseModel):
 
     authorization: str | None = None
     """Basis on which the audit is made, in the auditor's words."""
+    auditor: str | None = None
+    client: str | None = None
+    scope: str | None = None
+    """Who audits what for whom; stands on the report's first page."""
+    plan: str | None = None
+    """File with what was declared before the run; its digest goes into the results."""
     evidence: Literal["none", "restricted"] = "none"
     fail_on: str | None = None
     waivers: str | None = None

@@ -73,6 +73,10 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="What `reid-audit train` made, for an attack, or `shipped`; may be repeated.",
 )
 @click.option("--authorization", help="Basis on which the audit is made.")
+@click.option("--auditor", help="Who makes the audit; stands on the report's first page.")
+@click.option("--client", help="For whom the audit is made.")
+@click.option("--scope", help="Which pictures, in a few words for the report's first page.")
+@click.option("--plan", help="File that declares the audit beforehand; its digest is recorded.")
 @click.option("--evidence", type=click.Choice(["none", "restricted"]))
 @click.option("--cache", help="Folder for intermediate arrays that several runs may share.")
 @click.option("--fail-on", help="Exit 1 when this holds, e.g. 'ira > 0.05'.")

@@ -12,11 +12,13 @@ from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
 from reid_audit.audit.results.schema import Condition, Data, Estimate, Faces, Finding, Results
-from reid_audit.metrics.leakage import Leakage
+from reid_audit.metrics.leakage import FRAME, Leakage
 from reid_audit.metrics.stats import identities_needed
 
 FAILING_RESOLUTION = 12.0
 """Effective resolution from which a setting fails whatever was measured."""
+REFERENCE_WIDTH = 100.0
+"""Face width in px on which advice is computed before it is scaled to the run's faces."""
 TARGET_RESOLUTION = 3.0
 """Effective resolution that advice aims under. It is no proof: a student named 42 % of 299 people
 among 4,034 at 6.7, 25 % at 5.5 and 9 % at 4.2; what is left at 3.0 was not measured (LFW,
@@ -204,16 +206,25 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
     # With more hits than the threshold allows, no number of people of this kind would bound it.
     hits = _hits(worst) if (worst.value or 0) < verdict.threshold else 0
     people = identities_needed(verdict.threshold, hits=hits)
+    signs = (worst.value or 0) > verdict.threshold
+    if signs and verdict.people_needed:
+        people = verdict.people_needed
+    kind = "Signs of identification, not proven" if signs else "No conclusion"
     return Finding(
         id=name,
-        severity="medium",
+        severity="high" if signs else "medium",
         status="warn",
-        title=f"No conclusion: {condition.title}",
+        title=f"{kind}: {condition.title}",
         evidence=" ".join(verdict.reasons),
         recommendation=(
-            f"Audit at least {people} people, which bounds the rate under {tau} if no more are hit "
-            "than in this run; give originals or several reference pictures a person, and a "
-            "recogniser that passes the controls. Then audit again."
+            f"Audit at least {people} people, "
+            + (
+                "which settles it if the rates of this run hold"
+                if signs
+                else f"which bounds the rate under {tau} if no more are hit than in this run"
+            )
+            + "; give originals or several reference pictures a person, and a recogniser that "
+            "passes the controls. Then audit again."
         ),
         values={**values, "people": str(people)},
     )
@@ -287,13 +298,43 @@ def _effective_resolution(condition: Condition) -> Finding | None:
 
 
 def _setting(condition: Condition) -> dict[str, str]:
-    """The weakest setting of the same tool under the target resolution, where there is one."""
+    """The weakest setting of the same tool under the target resolution, if it can be followed:
+    `setting`, and `share`, its length as a share of the face's width."""
+    spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
+    values = {"target": f"{TARGET_RESOLUTION:g}"}
+    advised = _advised(spec, width) if spec and width else None
+    if advised is None:
+        return values
+    setting, share = advised
+    return {**values, "setting": setting, "share": f"{share:.2f}", "face_width": f"{width:.0f}"}
+
+
+def _advised(spec: str, width: float) -> tuple[str, float] | None:
+    """Setting and share of the face's width. The share is found on a face of one width and scaled,
+    so that it varies smoothly with the face; None where no strength reaches the target or its
+    blocks or kernel would be larger than the region around the face."""
     from reid_audit.attacks.operators import parse
     from reid_audit.attacks.operators.leakage import weakest_setting
 
-    spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
-    setting = weakest_setting(parse(spec), TARGET_RESOLUTION, width) if spec and width else None
-    return {"target": f"{TARGET_RESOLUTION:g}"} | ({"setting": str(setting)} if setting else {})
+    operator = parse(spec).scaled(REFERENCE_WIDTH / width)
+    found = weakest_setting(operator, TARGET_RESOLUTION, REFERENCE_WIDTH)
+    if found is None:
+        return None
+    share = _length(found.parameters) / REFERENCE_WIDTH
+    if not 0 < share <= FRAME:
+        return None
+    return str(found.scaled(width / REFERENCE_WIDTH).strengthened(1.0)), share
+
+
+def _length(parameters: Mapping[str, object]) -> float:
+    """Side in pixels of the blocks or of the kernel; of a Gaussian without a stated one, six
+    sigma; 0 of what has no length."""
+    for name in ("b", "block", "k", "kernel_size", "kernel_x"):
+        value = parameters.get(name)
+        if isinstance(value, int | float):
+            return float(value)
+    sigma = parameters.get("sigma_x", parameters.get("radius"))
+    return 6 * float(sigma) if isinstance(sigma, int | float) else 0.0
 
 
 def _instead(condition: Condition) -> str:
@@ -301,13 +342,12 @@ def _instead(condition: Condition) -> str:
     found = _setting(condition)
     fill = "Fill the faces with one colour (solid): that leaves nothing to restore."
     if "setting" not in found:
-        return f"{fill} No setting of this tool leaves less than the target; audit again."
+        return f"{fill} No setting of this tool that fits a face leaves too little; audit again."
     target = found["target"]
     return (
-        f"{fill} Or use this tool at {found['setting']} or stronger, the weakest setting that "
-        f"leaves less than {target} x {target} pixels of detail in a face of "
-        f"{condition.anonymizer.face_width:.0f} pixels' width; audit again, since a setting is no "
-        "proof."
+        f"{fill} Or set this tool to {float(found['share']):.0%} of the face's width or more "
+        f"({found['setting']} for faces of {found['face_width']} pixels), which leaves about "
+        f"{target} x {target} pixels of detail; audit again, since a setting is no proof."
     )
 
 

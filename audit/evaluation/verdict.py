@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.audit.results.schema import Check, Controls, Verdict
-from reid_audit.metrics.stats import detectable_risk, holm_levels, paired_excess_risk
+from reid_audit.metrics.stats import (
+    detectable_risk,
+    holm,
+    holm_levels,
+    identities_to_show,
+    paired_excess_risk,
+)
 from reid_audit.metrics.stats.risk import mcnemar_p
 
 BREAKS_WEAK = 0.5
@@ -52,6 +58,8 @@ def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> 
                 if ceiling.value is not None
                 else f"clear ceiling not computed: {ceiling.reason}"
             ),
+            kind="knows-clear",
+            recognizer=recognizer,
         ),
         Check(
             name=f"{recognizer}: breaks a known-weak blur",
@@ -65,6 +73,8 @@ def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> 
                 if weak.value is not None
                 else f"known-weak blur not computed: {weak.reason}"
             ),
+            kind="breaks-weak",
+            recognizer=recognizer,
         ),
         Check(
             name=f"{recognizer}: solid fill stays at chance",
@@ -78,6 +88,8 @@ def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> 
                 if solid.value is not None and blind.value is not None
                 else f"solid fill not computed: {solid.reason}"
             ),
+            kind="solid-at-chance",
+            recognizer=recognizer,
         ),
     ]
 
@@ -94,7 +106,8 @@ def decide(
             reasons=["No attack could be scored: see the attack table for what is missing."],
         )
     worst = max(evidence, key=lambda e: e.ira)
-    levels = holm_levels([mcnemar_p(e.attacked, e.blind) for e in evidence], alpha)
+    p_values = [mcnemar_p(e.attacked, e.blind) for e in evidence]
+    levels = holm_levels(p_values, alpha)
     bounds = [
         paired_excess_risk(e.attacked, e.blind, alpha=float(level)).low
         for e, level in zip(evidence, levels, strict=True)
@@ -103,6 +116,8 @@ def decide(
     upper = max(e.upper for e in evidence)
     failed = [check for check in checks if not check.passed]
     leak, bounded = bool(leaking), upper < tau and not failed
+    p_value = float(holm(p_values)[list(evidence).index(worst)])
+    blind = float(np.mean(worst.blind)) if len(worst.blind) else None
     return Verdict(
         outcome="LEAK_DEMONSTRATED" if leak else "BOUNDED" if bounded else "INCONCLUSIVE",
         threshold=tau,
@@ -114,17 +129,31 @@ def decide(
         bounded=bounded,
         upper_bound=upper,
         detectable_risk=detectable_risk(len(worst.attacked), alpha=alpha),
-        reasons=_reasons(leaking, evidence, upper, tau, failed, len(worst.attacked)),
+        control_rate=blind,
+        p_value=p_value,
+        people_needed=None if leak else _people_needed(worst, alpha / len(evidence)),
+        reasons=_reasons(leaking, evidence, worst, p_value, upper, tau, failed),
     )
+
+
+def _people_needed(evidence: Evidence, level: float) -> int | None:
+    """How many people would show this excess, if the shares of people told apart hold."""
+    if not len(evidence.attacked):
+        return None
+    gained = float(np.mean(evidence.attacked * (1 - evidence.blind)))
+    lost = float(np.mean(evidence.blind * (1 - evidence.attacked)))
+    needed = identities_to_show(gained, lost, alpha=level)
+    return None if needed is None else max(needed, len(evidence.attacked) + 1)
 
 
 def _reasons(
     leaking: Sequence[Evidence],
     evidence: Sequence[Evidence],
+    worst: Evidence,
+    p_value: float,
     upper: float,
     tau: float,
     failed: Sequence[Check],
-    people: int,
 ) -> list[str]:
     reasons = []
     if leaking:
@@ -135,13 +164,16 @@ def _reasons(
             f"faces; the strongest, {strongest.attack}, {strongest.ira:.1%} at rank 1."
         )
     else:
-        reasons.append("No attack identified more people than its control without faces.")
+        told = f"{worst.attack} named {worst.ira:.1%}"
+        if len(worst.blind):
+            told += f", the same without faces {np.mean(worst.blind):.1%} (p = {p_value:.2g})"
+        reasons.append(f"No attack is shown to name more people than its control: {told}.")
     if upper < tau:
         reasons.append(f"Every tested attack stays below {tau:.1%} (upper bound {upper:.1%}).")
     else:
         reasons.append(
-            f"Rates up to {upper:.1%} are compatible with the trials of {people} people, above the "
-            f"declared threshold of {tau:.1%}."
+            f"Rates up to {upper:.1%} are compatible with the trials of {len(worst.attacked)} people, "
+            f"above the declared threshold of {tau:.1%}."
         )
     reasons += [f"Control not met: {check.name} ({check.evidence})." for check in failed]
     return reasons

@@ -54,6 +54,13 @@ class Verdict(Record):
     bounded: bool = False
     upper_bound: float | None = None
     detectable_risk: float | None = None
+    control_rate: float | None = None
+    """Of the worst attack: what it names on the same pictures with the faces painted over."""
+    p_value: float | None = None
+    """Of the worst attack against that control: exact McNemar, one-sided, adjusted (Holm)."""
+    people_needed: int | None = None
+    """How many people would show the worst attack's excess, should its rates hold; null when it
+    is shown or there is none."""
     reasons: list[str] = Field(default_factory=list)
 
 
@@ -307,6 +314,9 @@ class Check(Record):
     name: str
     passed: bool | None = None
     evidence: str
+    kind: str | None = None
+    """Which question it is, for translations: knows-clear, breaks-weak, solid-at-chance."""
+    recognizer: str | None = None
 
 
 class Fact(Record):
@@ -315,6 +325,16 @@ class Fact(Record):
     topic: str
     name: str
     value: str
+
+
+class Commission(Record):
+    """Who audits what for whom, in the auditor's words; null where nobody said."""
+
+    auditor: str | None = None
+    client: str | None = None
+    scope: str | None = None
+    plan_sha256: str | None = None
+    """Of the plan that was handed in with the run; null without one."""
 
 
 class Run(Record):
@@ -334,6 +354,7 @@ class Results(Record):
 
     schema_version: Literal[1] = 1
     title: str = "Re-identification audit"
+    commission: Commission = Commission()
     verdict: Verdict
     data: Data
     anonymizer: Anonymizer

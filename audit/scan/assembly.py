@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
@@ -16,6 +18,7 @@ from reid_audit.audit.evaluation.waivers import load_waivers, waive
 from reid_audit.audit.probes.material import Material, pictures
 from reid_audit.audit.results import schema
 from reid_audit.audit.scan.condition import Attacked
+from reid_audit.metrics.errors import InputError
 
 
 def assemble(
@@ -65,6 +68,12 @@ def assemble(
     )
     recognizer = verdict.worst_recognizer
     results = schema.Results(
+        commission=schema.Commission(
+            auditor=config.auditor,
+            client=config.client,
+            scope=config.scope,
+            plan_sha256=digest_of_plan(config.plan),
+        ),
         verdict=with_coverage(verdict, data.faces),
         data=data,
         anonymizer=worst.anonymizer if worst else schema.Anonymizer(family="unknown"),
@@ -131,6 +140,20 @@ def _scored(
             note="one random probe of each person, in every condition",
         ),
     ]
+
+
+def digest_of_plan(path: str | None) -> str | None:
+    """SHA-256 of what was declared before the run; null without a file of it.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        return sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"--plan {path}: cannot be read ({error.strerror}).") from error
 
 
 def _overall(conditions: Sequence[schema.Condition], config: AuditConfig) -> schema.Verdict:

@@ -2,7 +2,12 @@
 
 from reid_audit.metrics.stats.estimate import Estimate
 from reid_audit.metrics.stats.paired import mcnemar_two_sided, paired_difference
-from reid_audit.metrics.stats.power import detectable_risk, identities_for_power, identities_needed
+from reid_audit.metrics.stats.power import (
+    detectable_risk,
+    identities_for_power,
+    identities_needed,
+    identities_to_show,
+)
 from reid_audit.metrics.stats.proportion import (
     any_hit_per_identity,
     by_identity,
@@ -55,6 +60,7 @@ __all__ = [
     "holm_levels",
     "identities_for_power",
     "identities_needed",
+    "identities_to_show",
     "information_bits",
     "mcnemar_p",
     "mcnemar_two_sided",

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy.special import bdtr, betaincinv
+from scipy.special import bdtr, betainc, betaincinv
 
 
 def detectable_risk(n: int, *, hits: int = 0, alpha: float = 0.05) -> float:
@@ -33,6 +33,36 @@ def identities_needed(risk: float, *, hits: int = 0, alpha: float = 0.05) -> int
     while high - low > 1:  # bdtr falls as n grows, so bisection finds the first n
         middle = (low + high) // 2
         low, high = (middle, high) if bdtr(hits, middle, risk) > alpha else (low, middle)
+    return high
+
+
+def identities_to_show(
+    gained: float, lost: float, *, alpha: float = 0.05, most: int = 100_000
+) -> int | None:
+    """Fewest identities at which the one-sided McNemar test shows that one rate exceeds another.
+
+    Args:
+        gained, lost: shares of people whom only the first, and only the second, identifies; taken
+            to hold at every number of people.
+        most: where the search ends.
+
+    Returns None where the excess is not above zero, or too small for `most` people.
+
+    >>> identities_to_show(0.25, 0.0), identities_to_show(0.1, 0.1)
+    (18, None)
+    """
+    if gained <= lost:
+        return None
+
+    def shown(n: int) -> bool:
+        return float(betainc(gained * n, lost * n + 1, 0.5)) <= alpha
+
+    if not shown(most):
+        return None
+    low, high = 0, most
+    while high - low > 1:  # at constant shares the tail falls as n grows
+        middle = (low + high) // 2
+        low, high = (low, middle) if shown(middle) else (middle, high)
     return high
 
 

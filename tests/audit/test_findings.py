@@ -29,15 +29,15 @@ from reid_audit.audit.results.schema import (
 WIDTH = 94.0
 
 
-def resolution(spec: str) -> Finding:
-    """The finding about what a setting leaves of faces of WIDTH pixels."""
+def resolution(spec: str, width: float = WIDTH) -> Finding:
+    """The finding about what a setting leaves of faces `width` pixels wide."""
     operator = parse(spec)
     verdict = Verdict(outcome="INCONCLUSIVE", threshold=0.05)
     anonymizer = Anonymizer(
         family=operator.family,
         spec=spec,
-        face_width=WIDTH,
-        effective_resolution=limit(operator, WIDTH).effective_resolution,
+        face_width=width,
+        effective_resolution=limit(operator, width).effective_resolution,
     )
     condition = Condition(
         id="c1", title=spec, anonymizer=anonymizer, probes=ProbeCount(), verdict=verdict
@@ -73,8 +73,24 @@ def test_only_a_fill_is_to_be_kept() -> None:
     assert little.status == "pass" and "Keep" not in little.recommendation
 
 
-def test_advised_settings_leave_less_than_the_target() -> None:
-    found = resolution("gaussian:k=81")
+def test_advised_settings_leave_about_the_target_and_are_told_in_face_widths() -> None:
+    found = resolution("pixelate:b=8")
     setting = parse(found.values["setting"])
-    assert limit(setting, WIDTH).effective_resolution <= TARGET_RESOLUTION < FAILING_RESOLUTION
+    left = limit(setting, WIDTH).effective_resolution
+    assert left <= 1.1 * TARGET_RESOLUTION < FAILING_RESOLUTION
     assert found.values["setting"] in found.recommendation
+    block = setting.parameters["b"]
+    assert float(found.values["share"]) == pytest.approx(block / WIDTH, abs=0.011)
+
+
+def test_advice_varies_smoothly_with_the_face() -> None:
+    told = [resolution("pixelate:b=8", width).values for width in (87.5, 88.0, 88.5)]
+    assert len({values["share"] for values in told}) == 1
+    blocks = [parse(values["setting"]).parameters["b"] for values in told]
+    assert max(blocks) - min(blocks) <= 1
+
+
+@pytest.mark.parametrize("spec", ["gaussian:k=81", "box:k=41", "cv-gaussian:k=49"])
+def test_a_blur_that_would_outgrow_the_face_is_not_advised(spec: str) -> None:
+    found = resolution(spec)
+    assert "setting" not in found.values and "No setting of this tool" in found.recommendation

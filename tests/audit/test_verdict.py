@@ -68,6 +68,20 @@ def test_outcomes(found: int, people: int, assay: dict[str, float], outcome: str
     )
 
 
+def test_signs_come_with_their_control_p_value_and_the_people_who_would_settle_it() -> None:
+    verdict = decide([evidence(12, 2, 1)], [], 0.05, 0.05)
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert verdict.control_rate == pytest.approx(1 / 12)
+    assert verdict.p_value == pytest.approx(mcnemar_p(hits(12, 2), hits(12, 1)))
+    # One of twelve more than the control: the sign test needs five of five, hence 5 of 60 people.
+    needed = verdict.people_needed
+    assert needed is not None and 48 < needed <= 60
+    assert mcnemar_p(hits(60, 10), hits(60, 5)) <= 0.05 < mcnemar_p(hits(48, 8), hits(48, 4))
+    assert "16.7%" in verdict.reasons[0] and "8.3%" in verdict.reasons[0]
+    assert decide([evidence(100, 60)], [], 0.05, 0.05).people_needed is None
+    assert decide([evidence(12, 1, 1)], [], 0.05, 0.05).people_needed is None
+
+
 def test_nothing_scored_is_inconclusive_and_says_so() -> None:
     verdict = decide([], [], 0.05, 0.05)
     assert verdict.outcome == "INCONCLUSIVE" and "No attack could be scored" in verdict.reasons[0]
