@@ -172,8 +172,8 @@ def _reasons(
         reasons.append(f"Every tested attack stays below {tau:.1%} (upper bound {upper:.1%}).")
     else:
         reasons.append(
-            f"Rates up to {upper:.1%} are compatible with the trials of {len(worst.attacked)} people, "
-            f"above the declared threshold of {tau:.1%}."
+            f"Rates up to {upper:.1%} are compatible with the trials of {len(worst.attacked)} "
+            f"people, above the declared threshold of {tau:.1%}."
         )
     reasons += [f"Control not met: {check.name} ({check.evidence})." for check in failed]
     return reasons

@@ -22,11 +22,14 @@ from reid_audit.reports.figures.canvas import (
 from reid_audit.reports.figures.text import columns, rate_axis
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.plain import plain_name
 from reid_audit.reports.text.summary import attacks_on, strongest, title
 
 _probit = NormalDist().inv_cdf
-_TOLD_RANKS = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
+_TOLD_RANKS = (1, 5, 20, 100)
 """Ranks in the data table of a CMC; the drawing shows those between."""
+_TOLD_POINTS = 5
+"""Points of other curves in their data tables; all of them stand in results.json."""
 _PROBIT_TICKS = [0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999]
 
 
@@ -71,7 +74,7 @@ def _points(label: str, curve: Curve, language: Language, share_x: bool = False)
 
 def cmc(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
     """Identification rate within the first k candidates, k on a logarithmic axis."""
-    heading = language("figures.cmc.title", condition=clean(condition.title, 80))
+    heading = language("figures.cmc.title", condition=plain_name(condition, language))
     found = list(_with_curve(results, condition, "cmc"))
     if not found:
         return Absent(heading, language("figures.cmc.missing"))
@@ -103,7 +106,7 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
 
 def det(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
     """Open-set errors on probit axes, where normal scores give straight lines."""
-    heading = language("figures.det.title", condition=clean(condition.title, 80))
+    heading = language("figures.det.title", condition=plain_name(condition, language))
     found = list(_with_curve(results, condition, "det"))
     if not found:
         return Absent(heading, language("figures.det.missing"))
@@ -113,7 +116,7 @@ def det(results: Results, condition: Condition, language: Language, name: str) -
         inner = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if 0 < x < 1 and 0 < y < 1]
         x, y = ([_probit(p[axis]) for p in inner] for axis in (0, 1))
         _line(axes, x, y, index, title(attack))
-        table += _points(title(attack), curve, language, share_x=True)
+        table += _points(title(attack), thinned(curve, _TOLD_POINTS), language, share_x=True)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator([_probit(tick) for tick in _PROBIT_TICKS]))
         axis.set_major_formatter(FixedFormatter([language.declared(t) for t in _PROBIT_TICKS]))
@@ -137,7 +140,7 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
     attack = strongest(holders)
     heading = language(
         "figures.idd.title",
-        condition=clean(condition.title, 80),
+        condition=plain_name(condition, language),
         attack=title(attack) if attack else "-",
     )
     if attack is None:
@@ -148,6 +151,7 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
         if f"idd_{key}" not in attack.curves:
             continue
         curve = thinned(attack.curves[f"idd_{key}"])
+        few = thinned(curve, _TOLD_POINTS)
         label = language(f"figures.idd.{key}")
         axes.fill_between(curve.x, curve.y, step="mid", color=SERIES[index], alpha=0.3, linewidth=0)
         axes.step(
@@ -155,7 +159,7 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
         )
         table += [
             [label, language.decimal(x), language.decimal(y)]
-            for x, y in zip(curve.x, curve.y, strict=True)
+            for x, y in zip(few.x, few.y, strict=True)
         ]
     axes.set_ylim(bottom=0)
     axes.set_xlabel(language("figures.idd.x"))

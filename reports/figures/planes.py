@@ -147,13 +147,16 @@ def _paper(axes: Axes, language: Language) -> list[list[str]]:
 
 
 def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
-    """Seconds an attack took against its rate; the mark tells the condition."""
+    """Seconds an attack took against its rate by the recogniser that identified most; the mark
+    tells the condition."""
     heading = language("figures.cost.title")
     figure, axes = panel(2.9, above=0.5)
     table = []
     for index, condition in enumerate(conditions(results)):
-        own = scored(attacks_on(results, condition))
-        timed = [attack for attack in own if attack.cost.seconds > 0]
+        best: dict[str, AttackResult] = {}
+        for attack in sorted(scored(attacks_on(results, condition)), key=share):
+            best[title(attack)] = attack
+        timed = [attack for attack in best.values() if attack.cost.seconds > 0]
         axes.plot(
             [attack.cost.seconds for attack in timed],
             [share(attack) for attack in timed],

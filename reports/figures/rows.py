@@ -23,6 +23,7 @@ from reid_audit.reports.figures.canvas import (
 from reid_audit.reports.figures.text import columns, rate_axis, rate_text, rates
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.plain import plain_name
 from reid_audit.reports.text.summary import (
     attacks_on,
     controls_of,
@@ -71,11 +72,17 @@ def caption(axes: Axes, y: float, left: str, right: str) -> None:
     axes.text(1, y - 0.24, right, ha="right", bbox=ground, **place)
 
 
+def rows_below_text(axes: Axes, value: float, rows: int, **line: Any) -> None:
+    """A reference line in the band of each row's mark, so that it crosses no text."""
+    for y in range(rows):
+        axes.plot([value, value], [y - 0.14, y + 0.3], linewidth=1.3, zorder=1, **line)
+
+
 def forest(
     results: Results, condition: Condition, language: Language, name: str
 ) -> Drawing | Absent:
     """Every attack's rate and interval on one condition, against chance, limit and ceiling."""
-    heading = language("figures.forest.title", condition=clean(condition.title, 80))
+    heading = language("figures.forest.title", condition=plain_name(condition, language))
     shown = sorted(scored(attacks_on(results, condition)), key=share, reverse=True)
     if not shown:
         return Absent(heading, language("decision.sentence.no_attack"))
@@ -100,7 +107,8 @@ def forest(
         if value is not None:
             write = language.declared if key == "limit" else language.percent
             label = f"{language(f'figures.forest.{key}')} {write(value)}"
-            axes.axvline(value, color=colour, linestyle=style, linewidth=1.2, label=label, zorder=1)
+            rows_below_text(axes, value, len(shown), color=colour, linestyle=style)
+            axes.plot([], [], color=colour, linestyle=style, linewidth=1.4, label=label)
     legend(axes, columns=3)
     about = language("figures.forest.about")
     return drawn(
@@ -108,8 +116,16 @@ def forest(
         name,
         heading,
         about,
-        columns(language, "attack", "recognizer", "rate", "low", "high"),
-        [[title(a), recognizer(a.recognizer), *rates(rate(a), language)] for a in shown],
+        columns(language, "attack", "recognizer", "rate", "low", "high", "n"),
+        [
+            [
+                title(a),
+                recognizer(a.recognizer),
+                *rates(rate(a), language),
+                f"{language.count(rate(a).n)} / {language.count(rate(a).n_identities)}",
+            ]
+            for a in shown
+        ],
     )
 
 
@@ -117,7 +133,7 @@ def controls(
     results: Results, condition: Condition, language: Language, name: str
 ) -> Drawing | Absent:
     """All controls and the strongest attack on one axis, for the strongest attack's recogniser."""
-    heading = language("figures.controls.title", condition=clean(condition.title, 80))
+    heading = language("figures.controls.title", condition=plain_name(condition, language))
     attack = strongest(attacks_on(results, condition))
     used = attack.recognizer if attack else None
     found = condition.controls.get(used or "") or next(

@@ -12,13 +12,23 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reid_audit.audit.results.schema import AttackResult, Condition, Estimate, Results, dump_results
-from reid_audit.reports.figures import curves, planes, rows
+from reid_audit.audit.results.schema import (
+    AttackResult,
+    Condition,
+    Estimate,
+    Fact,
+    Finding,
+    Results,
+    Stratum,
+    dump_results,
+)
+from reid_audit.reports.figures import curves, decision, planes, rows
 from reid_audit.reports.figures.canvas import Absent, Drawing, style
-from reid_audit.reports.text import summary
+from reid_audit.reports.text import grouping, summary
 from reid_audit.reports.text.language import Language, load
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.norms import mapped
+from reid_audit.reports.text.plain import plain_names
 
 FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
 _LONGEST_LIST = 50
@@ -38,7 +48,13 @@ def environment() -> Environment:
     found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
     found.filters["heading"] = lambda name: _heading(name, load("en"))
     found.filters["control"] = lambda key: load("en")(f"controls.{key}")
-    found.globals |= {"figure_of": figure_of, "parameters": _parameters}
+    found.globals |= {
+        "figure_of": figure_of,
+        "parameters": _parameters,
+        "check_names": _check_names,
+        "waived_title": _waived_title,
+        "all_alike": all_alike,
+    }
     return found
 
 
@@ -60,7 +76,7 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
     """
     own, english = load(language), load("en")
     with style():
-        figures = _figures(results, english)
+        figures = _figures(results, english, own)
     return (
         environment()
         .get_template("report.html.j2")
@@ -75,6 +91,14 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             worst=summary.named_worst(results, results.verdict),
             conditions=summary.conditions(results),
             findings=summary.worst_first(results.findings),
+            open_groups=grouping.grouped(results, english, passed=False),
+            passed_groups=grouping.grouped(results, english, passed=True),
+            severities=grouping.severities(results),
+            coverage=_coverage(results),
+            plain=plain_names(summary.conditions(results), english),
+            own_names=plain_names(summary.conditions(results), own),
+            titles=summary.listed(summary.conditions(results), own),
+            facts=_facts(results),
             norms=mapped(results, english),
             figures=figures,
             tables=[_Tables.of(results, c) for c in summary.conditions(results)],
@@ -88,6 +112,50 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
         )
     )
+
+
+def _check_names(results: Results, passed: bool | None, language: Language) -> str:
+    """The checks that ended so, in one line."""
+    named = [summary.check_name(c, language) for c in results.checks if c.passed is passed]
+    return "; ".join(dict.fromkeys(named))
+
+
+def _waived_title(finding: Finding, language: Language) -> str:
+    """What was accepted: in the language where its kind is known, else in the run's words."""
+    known = language.raw("findings.titles")
+    kind = finding.id if finding.id in known else finding.id.partition(".")[0]
+    own = known.get(f"{kind}-{finding.status}") or known.get(kind)
+    subject = clean(finding.values.get("condition", ""), 80)
+    if own is None:
+        return f"{clean(finding.title, 160)}."
+    return f"{own} ({subject})." if subject else f"{own}."
+
+
+def all_alike(rows: list[Stratum]) -> bool:
+    """Whether several rows say the same rate, so that listing them says nothing."""
+    return len(rows) > 1 and len({row.ira.value for row in rows}) == 1
+
+
+def _coverage(results: Results) -> list[tuple[str, int]]:
+    """What became of the faces: from the inventory, else from what was probed and left out."""
+    faces = results.data.faces
+    if faces.found:
+        names = ("found", "covered", "partial", "missed", "without_original")
+        return [(name, getattr(faces, name)) for name in names]
+    lost = sum(not item.duplicate for item in results.data.excluded)
+    probes = results.data.probes
+    return [
+        ("probes", probes.images),
+        ("unusable", probes.failed_to_acquire),
+        ("left_out", lost),
+    ]
+
+
+def _facts(results: Results) -> list[Fact]:
+    """The method statement without what the table of anonymisations says already."""
+    titles = {condition.title for condition in results.conditions}
+    told = titles | {f"{title}: strength" for title in titles}
+    return [fact for fact in results.method if fact.name not in told]
 
 
 def _by_reason(figures: list[Absent]) -> list[tuple[str, list[str]]]:
@@ -122,14 +190,16 @@ def _version(results: Results) -> str:
 class Figures:
     """The drawn figures by place, and those that could not be drawn."""
 
+    overview: list[Drawing]
     by_condition: dict[str, list[Drawing]]
     controls: list[Drawing]
     across: list[Drawing]
+    annexed: list[Drawing]
     attrition: list[Drawing]
     absent: list[Absent]
 
 
-def _figures(results: Results, language: Language) -> Figures:
+def _figures(results: Results, language: Language, own: Language) -> Figures:
     drawn: dict[str, list[Drawing]] = {}
     absent: list[Absent] = []
     for number, condition in enumerate(summary.conditions(results), start=1):
@@ -145,17 +215,20 @@ def _figures(results: Results, language: Language) -> Figures:
         rows.controls(results, _worst_condition(results), language, "controls"),
         rows.attrition(results, language, "attrition"),
     ]
-    across = [
-        planes.strength(results, language, "strength"),
+    across = [planes.strength(results, language, "strength")]
+    later = [
         planes.cost(results, language, "cost"),
         planes.estimator(results, language, "estimator"),
     ]
-    absent += [figure for figure in (*single, *across) if isinstance(figure, Absent)]
+    absent += [figure for figure in (*single, *across, *later) if isinstance(figure, Absent)]
     controls, attrition = ([f] if isinstance(f, Drawing) else [] for f in single)
+    overview = decision.overview(results, own, "overview")
     return Figures(
+        overview=[overview] if isinstance(overview, Drawing) else [],
         by_condition=drawn,
         controls=controls,
         across=[figure for figure in across if isinstance(figure, Drawing)],
+        annexed=[figure for figure in later if isinstance(figure, Drawing)],
         attrition=attrition,
         absent=absent,
     )
@@ -185,6 +258,14 @@ class _Tables:
             [name for name in FIDELITY if name in held],
             [name for name in held if name not in (*FIDELITY, "ira")],
         )
+
+    def unscored(self) -> list[AttackResult]:
+        """Attacks without a rate, which the figure cannot show."""
+        scored = summary.scored(self.attacks)
+        return [attack for attack in self.attacks if attack not in scored]
+
+    def strongest(self) -> AttackResult | None:
+        return summary.strongest(self.attacks)
 
     def missing(self, names: list[str], language: Language) -> list[str]:
         """Why measures that the table names hold no value."""

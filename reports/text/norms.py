@@ -16,7 +16,7 @@ from typing import Any, Literal
 from reid_audit.audit.results.schema import Finding, Results
 from reid_audit.reports.text.language import Language, catalogue
 from reid_audit.reports.text.names import clean
-from reid_audit.reports.text.summary import named_worst, sentence, worst_first
+from reid_audit.reports.text.summary import named_worst, worst_first
 
 State = Literal["against", "within", "open", "noted", "person", "untested"]
 _OF_OUTCOME: dict[str, State] = {
@@ -46,8 +46,6 @@ class Control:
 @dataclass(frozen=True)
 class Norm:
     title: str
-    source: str
-    may: str
     never: str
     controls: list[Control]
 
@@ -64,8 +62,6 @@ def mapped(results: Results, language: Language) -> list[Norm]:
     return [
         Norm(
             norm["title"],
-            norm["source"],
-            norm["may"],
             norm["never"],
             [_control(entry, results, language) for entry in norm["controls"]],
         )
@@ -90,14 +86,13 @@ def _from_findings(patterns: list[str], results: Results, language: Language) ->
     if not matching:
         return "untested", language("norms.untested")
     gravest = matching[0]
-    return _OF_FINDING[gravest.status], f"{clean(gravest.title)}. {clean(gravest.evidence)}"
+    return _OF_FINDING[gravest.status], f"{clean(gravest.title)}."
 
 
 def _verdict(says: dict[str, str], results: Results, language: Language) -> tuple[State, str]:
     outcome = results.verdict.outcome
-    found = sentence(results, named_worst(results, results.verdict), language)
     threshold = language.declared(results.verdict.threshold)
-    return _OF_OUTCOME[outcome], says[outcome].format(found=found, threshold=threshold)
+    return _OF_OUTCOME[outcome], says[outcome].format(threshold=threshold)
 
 
 def _cost(says: str, results: Results, language: Language) -> tuple[State, str]:

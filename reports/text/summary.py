@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from reid_audit.audit.results.schema import (
     AttackResult,
+    Check,
     Condition,
     Controls,
     Estimate,
@@ -18,6 +19,7 @@ from reid_audit.audit.results.schema import (
 )
 from reid_audit.reports.text.language import Language, load
 from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.plain import plain_names
 
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 _STATUSES = ("fail", "warn", "manual", "pass")
@@ -118,7 +120,7 @@ def condition_title(condition: Condition, language: Language, longest: int = 80)
 
 def listed(found: list[Condition], language: Language) -> str:
     """The titles of conditions in one line."""
-    return "; ".join(condition_title(condition, language) for condition in found)
+    return "; ".join(dict.fromkeys(plain_names(found, language).values()))
 
 
 def untested(results: Results, language: Language) -> list[tuple[str, bool]]:
@@ -157,6 +159,13 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("reidentification.", ("warn",), "conclude"),
     ("resolution.", ("fail", "warn"), "detail"),
     ("residue.", ("fail", "warn"), "strip"),
+    ("coverage.missed-faces", ("fail", "warn"), "missed"),
+    ("coverage.partial-faces", ("fail", "warn"), "partial"),
+    ("data.left-out", ("fail", "warn"), "left_out"),
+    ("data.duplicates", ("fail", "warn"), "duplicates"),
+    ("originals.unmatched", ("fail", "warn"), "unmatched"),
+    ("originals.different", ("fail", "warn"), "different"),
+    ("controls.recognizer", ("fail", "warn"), "recognizer"),
     ("controls.adequacy", ("fail", "warn"), "checks"),
     ("sample.size", ("fail", "warn"), "people"),
     ("authorization.missing", ("manual",), "authorisation"),
@@ -174,6 +183,8 @@ def actions(results: Results, language: Language) -> list[tuple[str, bool]]:
     for finding in open_ones:
         grouped.setdefault(_action(finding), []).append(finding)
     released = {f.values.get("condition") for f in grouped.get("release", [])}
+    if "conclude" in grouped:  # it names the number of people already
+        grouped.pop("people", None)
     items = []
     for key, group in grouped.items():
         if key == "detail":
@@ -207,11 +218,12 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
     if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
         return None
-    titles = {condition.title: condition for condition in conditions(results)}
+    known = conditions(results)
+    plain = plain_names(known, language)
+    names = {condition.title: plain[condition.id] for condition in known}
 
     def named(title: str) -> str:
-        known = titles.get(title)
-        return condition_title(known, language) if known else clean(title, 80)
+        return names.get(title) or clean(title, 80)
 
     text = language(
         f"decision.actions.{key}",
@@ -220,12 +232,113 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
         kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
         target=values[0].get("target", ""),
     )
-    settings = dict.fromkeys(clean(v["setting"], 60) for v in values if "setting" in v)
+    settings = dict.fromkeys(_told_setting(v, language) for v in values if "setting" in v)
     if settings:
         listed = "; ".join(settings)
         target = next(v["target"] for v in values if "setting" in v)
         text += " " + language("decision.actions.weakest", settings=listed, target=target)
     return text
+
+
+def signs(verdict: Verdict, rate: Estimate) -> bool:
+    """Whether an attack named more people than the limit allows without its test being won."""
+    over = rate.value is not None and rate.value > verdict.threshold
+    return verdict.outcome == "INCONCLUSIVE" and over
+
+
+def standing(verdict: Verdict, rate: Estimate) -> str:
+    """Key of the words for a verdict: its outcome, or `SIGNS`, which is INCONCLUSIVE told apart."""
+    return "SIGNS" if signs(verdict, rate) else verdict.outcome
+
+
+def outcome(verdict: Verdict, rate: Estimate, language: Language) -> str:
+    """A verdict in words, its limit where it claims one."""
+    limit = language.declared(verdict.threshold)
+    return language(f"decision.{standing(verdict, rate)}", threshold=limit)
+
+
+def grounds(results: Results, language: Language) -> list[tuple[str, bool]]:
+    """Why there is no conclusion, built from values; and whether it is told in the language. Where
+    nothing was scored the run's own sentences say what is missing."""
+    verdict, worst = results.verdict, named_worst(results, results.verdict)
+    told = []
+    if results.data.faces.missed or results.data.faces.partial:
+        missed, partial = (language.count(n) for n in _uncovered(results))
+        told.append(language("decision.grounds_coverage", missed=missed, partial=partial))
+    if worst is None or rate(worst).value is None:
+        if not results.data.gallery.images:
+            return [(text, True) for text in [*told, language("decision.grounds_no_gallery")]]
+        return [(clean(reason), language.code == "en") for reason in verdict.reasons]
+    if not verdict.leak:
+        told.append(_not_shown(verdict, rate(worst), language))
+    if verdict.upper_bound is not None and verdict.upper_bound >= verdict.threshold:
+        upper, limit = language.percent(verdict.upper_bound), language.declared(verdict.threshold)
+        told.append(language("decision.grounds_upper", upper=upper, threshold=limit))
+    return [(sentence, True) for sentence in told]
+
+
+def _uncovered(results: Results) -> tuple[int, int]:
+    return results.data.faces.missed, results.data.faces.partial
+
+
+def linked(results: Results, language: Language) -> str:
+    """How often covered faces were found among those of the originals; empty without linkage."""
+    known = [link for link in results.linkage if link.rank_1.value is not None]
+    if not known:
+        return ""
+    best = max(known, key=lambda link: link.rank_1.value or 0.0)
+    return language(
+        "decision.linked",
+        n=language.count(best.rank_1.n),
+        rate=language.percent(best.rank_1.value),
+        interval=language.interval(best.rank_1) or language("page.not_computed"),
+        faces=language.count(best.chance.n),
+        filled=language.percent(best.filled.value),
+    )
+
+
+def _not_shown(verdict: Verdict, found: Estimate, language: Language) -> str:
+    if verdict.control_rate is None or verdict.p_value is None:
+        return language("decision.grounds_not_shown")
+    text = language(
+        "decision.grounds_test",
+        rate=language.percent(found.value),
+        control=language.percent(verdict.control_rate),
+        p=language.chance_of(verdict.p_value),
+    )
+    if verdict.people_needed:
+        people = language.count(verdict.people_needed)
+        text += " " + language("decision.grounds_people", people=people)
+    return text
+
+
+def above_ceiling(results: Results, attack: AttackResult, language: Language) -> str:
+    """Why an attack can name more than the clear pictures do; empty where it does not."""
+    ceiling, found = controls_of(results, attack).clear_ceiling.value, rate(attack).value
+    if ceiling is None or found is None or found <= ceiling:
+        return ""
+    return language(
+        "decision.above_ceiling",
+        rate=language.percent(found),
+        ceiling=language.percent(ceiling),
+    )
+
+
+def check_name(check: Check, language: Language) -> str:
+    """A check's question in the language, where its kind is known."""
+    known: Mapping[str, str] = language.raw("checks")
+    question = known.get(check.kind or "")
+    return f"{recognizer(check.recognizer)}: {question}" if question else clean(check.name)
+
+
+def _told_setting(values: Mapping[str, str], language: Language) -> str:
+    """A tool's own setting, with its length as a share of the face where that is known."""
+    setting = clean(values["setting"], 60)
+    if "share" not in values:
+        return setting
+    share = language.declared(float(values["share"]))
+    width = clean(values.get("face_width", "–"), 10)
+    return language("decision.actions.setting", setting=setting, share=share, width=width)
 
 
 def level(results: Results, language: Language) -> str:

@@ -5,7 +5,17 @@ import re
 
 import pytest
 
-from reid_audit.audit.results.schema import Curve, Excluded, InputError, dump_results
+from reid_audit.audit.results.schema import (
+    Commission,
+    Count,
+    Curve,
+    Estimate,
+    Excluded,
+    Faces,
+    InputError,
+    Linkage,
+    dump_results,
+)
 from reid_audit.reports import render
 from reid_audit.reports.pages.html import render_html
 from reid_audit.reports.text.language import available
@@ -50,7 +60,7 @@ def test_tables_have_captions_and_scoped_headings(page):
     for table in page.all("table"):
         assert id(table) in in_figures or table.all("caption")
         assert table.all("th")
-        assert all(th.attrs.get("scope") in ("col", "row") for th in table.all("th"))
+        assert all(th.attrs.get("scope") in ("col", "row", "rowgroup") for th in table.all("th"))
 
 
 def test_every_figure_has_words_and_numbers(page):
@@ -81,8 +91,8 @@ def test_the_first_page_answers_the_five_questions(page):
     text = decision.text(skip=("svg",))
     headings = [h.text() for h in decision.all("h3")]
     assert headings == [
-        "What was tested",
         "What was found",
+        "What was tested",
         "How sure this is",
         "What was not tested",
         "What to do",
@@ -151,6 +161,10 @@ def test_the_decision_page_is_written_in_the_language(results, code, read_page):
     page = read_page(render_html(results, code))
     (root,) = page.all("html")
     assert root.attrs["lang"] == code
+    (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
+    foreign = [node.text() for node in decision.walk() if node.attrs.get("lang") == "en"]
+    assert not foreign or code != "en"
+    assert foreign == ([] if code == "en" else ["Gait, clothing and voice", *foreign[1:]])
     heading = {"en": "What was found", "de": "Was gefunden wurde", "fr": "Ce qui a été trouvé"}
     assert heading[code] in [h.text() for h in page.all("h3")]
 
@@ -174,3 +188,111 @@ def test_a_hostile_version_cannot_leave_the_style_sheet(results, read_page):
     run = results.run.model_copy(update={"version": '1"; } </style><script>x</script>'})
     page = read_page(render_html(results.model_copy(update={"run": run})))
     assert not page.all("script")
+
+
+def signs(results, **more):
+    """The run with one attack that named 2 of 12 people, one more than its control."""
+    attack = next(a for a in results.attacks if a.condition == "heavy" and a.name == "naive")
+    rate = Estimate(value=1 / 6, low=0.021, high=0.484, n=12, n_identities=12)
+    verdict = results.verdict.model_copy(
+        update={
+            "outcome": "INCONCLUSIVE",
+            "leak": False,
+            "worst_attack": "naive",
+            "worst_condition": "heavy",
+            "upper_bound": 0.438,
+            "control_rate": 1 / 12,
+            "p_value": 0.5,
+            "people_needed": 55,
+            **more,
+        }
+    )
+    condition = results.conditions[1].model_copy(update={"verdict": verdict})
+    return results.model_copy(
+        update={
+            "attacks": [attack.model_copy(update={"metrics": {"ira": rate}})],
+            "verdict": verdict,
+            "conditions": [condition],
+        }
+    )
+
+
+@pytest.mark.parametrize("code", available())
+def test_signs_that_are_not_proven_are_called_so(results, code, read_page):
+    page = read_page(render_html(signs(results), code))
+    (banner,) = [n for n in page.walk() if n.attrs.get("class") == "verdict signs"]
+    told = {"en": "not proven", "de": "nicht bewiesen", "fr": "non prouvés"}
+    assert told[code] in banner.text()
+    text = page.text(skip=("svg", "style")).replace("\u00a0", " ")
+    assert "p = 0.50" in text or "p = 0,50" in text
+    assert " 55 " in text  # how many people would settle it
+    assert ("8.3 %" if code == "en" else "8,3 %") in text  # the control's rate
+
+
+def test_no_sign_is_claimed_below_the_limit(results, read_page):
+    page = read_page(render_html(signs(results, threshold=0.2)))
+    assert not [n for n in page.walk() if n.attrs.get("class") == "verdict signs"]
+    (banner,) = [n for n in page.walk() if n.attrs.get("class") == "verdict inconclusive"]
+    assert "Limit 20" in banner.text()
+
+
+def test_an_attack_above_the_clear_pictures_is_explained_where_it_happens(results, read_page):
+    low = Estimate(value=0.75, n=12, n_identities=12)
+    controls = results.conditions[0].controls["edgeface-xs"]
+    controls = controls.model_copy(update={"clear_ceiling": low})
+    condition = results.conditions[0].model_copy(update={"controls": {"edgeface-xs": controls}})
+    weak = results.model_copy(update={"conditions": [condition, *results.conditions[1:]]})
+    assert "not an upper limit" in read_page(render_html(weak)).text(skip=("svg", "style"))
+    assert "not an upper limit" not in read_page(render_html(results)).text(skip=("svg", "style"))
+
+
+def test_the_page_says_who_audits_what_for_whom_and_claims_no_declaration(results, read_page):
+    commission = Commission(auditor="A. Auditor", client="The archive", scope="Hall 3, May")
+    page = read_page(render_html(results.model_copy(update={"commission": commission})))
+    text = page.text(skip=("svg", "style"))
+    assert "Auditor: A. Auditor" in text and "For: The archive" in text and "Hall 3, May" in text
+    assert "declared before" not in text and "A plan was handed in" not in text
+    planned = commission.model_copy(update={"plan_sha256": "ab" * 32})
+    page = read_page(render_html(results.model_copy(update={"commission": planned})))
+    assert "A plan was handed in with the run (SHA-256 abababab" in page.text()
+
+
+def test_conditions_beyond_five_are_summed_up(results, read_page):
+    many = [
+        results.conditions[2].model_copy(update={"id": f"m{n}", "title": f"Mosaic {n}"})
+        for n in range(7)
+    ]
+    attack = next(a for a in results.attacks if a.condition == "mosaic")
+    attacks = [attack.model_copy(update={"condition": c.id}) for c in many]
+    page = read_page(
+        render_html(results.model_copy(update={"conditions": many, "attacks": attacks}))
+    )
+    (figure,) = [f for f in page.all("figure") if "Who can be identified" in f.text(("svg",))]
+    assert "2 more, with rates" in figure.all("figcaption")[0].text()
+    assert len(figure.all("tbody")[0].all("tr")) == 7
+
+
+def test_faces_left_clear_and_linkage_stand_on_the_first_page(results, read_page):
+    faces = Faces(found=12, covered=9, partial=1, missed=2)
+    rate = Estimate(value=0.75, low=0.43, high=0.95, n=9, n_identities=5)
+    link = Linkage(
+        attack="naive",
+        recognizer="dlib",
+        condition="heavy",
+        rank_1=rate,
+        filled=Estimate(value=0.11),
+        chance=Estimate(value=1 / 12, n=12),
+    )
+    data = results.data.model_copy(update={"faces": faces, "gallery": Count()})
+    verdict = results.verdict.model_copy(update={"outcome": "INCONCLUSIVE", "leak": False})
+    bare = {"attacks": [], "data": data, "verdict": verdict, "linkage": [link]}
+    page = read_page(render_html(results.model_copy(update=bare)))
+    (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
+    text = decision.text(skip=("svg",)).replace("\u00a0", " ").replace("\u2060", "")
+    rows = {r.all("th")[0].text(): r for r in decision.all("tr") if r.all("td")}
+    assert rows["Missed (left clear)"].all("td")[0].text() == "2"
+    assert rows["Missed (left clear)"].attrs["class"] == "bad"
+    assert "class" not in rows["Found"].attrs
+    assert "Faces left clear: 2; covered in part only: 1" in text
+    assert "Of 9 covered faces, 75.0 % (43.0–95.0 %)" in text and "not identification" in text
+    assert "nobody could be looked up" in text

@@ -1,0 +1,104 @@
+"""Findings that say the same of several anonymisations, as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from reid_audit.audit.results.schema import Condition, Finding, Results
+from reid_audit.reports.text.language import Language
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.plain import plain_names
+from reid_audit.reports.text.summary import (
+    attacks_on,
+    conditions,
+    rate,
+    standing,
+    strongest,
+    worst_first,
+)
+
+
+def kind(finding: Finding, known: list[Condition]) -> str:
+    """A finding's id without the condition it is about: stable from run to run.
+
+    `reidentification.c1` is `reidentification`, `residue.gps` stays what it is.
+    """
+    for condition in known:
+        if finding.id.endswith(f".{condition.id}"):
+            return finding.id.removesuffix(f".{condition.id}")
+    return finding.id
+
+
+def about(finding: Finding, known: list[Condition]) -> Condition | None:
+    """The condition a finding is about."""
+    return next((c for c in known if finding.id.endswith(f".{c.id}")), None)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one kind, status and waiver: a title, a line for each, recommendations once."""
+
+    kind: str
+    title: str
+    first: Finding
+    lines: list[tuple[str, str]]
+    """What each is about, empty where it is alone, and its evidence."""
+    recommendations: list[str]
+
+
+def grouped(results: Results, language: Language, *, passed: bool) -> list[Group]:
+    """The findings that passed, or those that did not, gravest first."""
+    known = conditions(results)
+    names = plain_names(known, language)
+    by_cause: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in worst_first(results.findings):
+        if (finding.status == "pass") == passed:
+            waiver = finding.waiver and (finding.waiver.reason, finding.waiver.expires)
+            cause = (kind(finding, known), finding.status, waiver)
+            by_cause.setdefault(cause, []).append(finding)
+    groups = []
+    for (name, *_), found in by_cause.items():
+        subjects = [about(finding, known) for finding in found]
+        several = len(found) > 1
+        lines = [
+            (names[subject.id] if subject and several else "", clean(finding.evidence, 1000))
+            for finding, subject in zip(found, subjects, strict=True)
+        ]
+        titles = language.raw("findings.titles")
+        own = titles.get(f"{name}-{_stands(found, subjects, results)}") if subjects[0] else None
+        if own and not several and subjects[0]:
+            own = f"{own}: {names[subjects[0].id]}"
+        groups.append(
+            Group(
+                str(name),
+                own or clean(found[0].title),
+                found[0],
+                lines,
+                list(dict.fromkeys(clean(f.recommendation, 1000) for f in found)),
+            )
+        )
+    return groups
+
+
+def _stands(found: list[Finding], subjects: list[Condition | None], results: Results) -> str:
+    """Status for the words of a title: warnings where every condition shows signs are `signs`."""
+    status = found[0].status
+    signs = [
+        subject is not None
+        and subject.verdict is not None
+        and (attack := strongest(attacks_on(results, subject))) is not None
+        and standing(subject.verdict, rate(attack)) == "SIGNS"
+        for subject in subjects
+    ]
+    return (
+        "signs" if status == "warn" and all(signs) and "reidentification" in found[0].id else status
+    )
+
+
+def severities(results: Results) -> list[tuple[str, int]]:
+    """How many findings are open at each severity, gravest first; passes and waivers apart."""
+    still_open = [f for f in results.findings if f.status != "pass" and not f.waiver]
+    counts = Counter[str](finding.severity for finding in still_open)
+    order = ("critical", "high", "medium", "low", "info")
+    return [(name, counts[name]) for name in order if counts[name]]
