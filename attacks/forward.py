@@ -102,7 +102,8 @@ class ForwardModel:
         method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
         scale = np.array([size[0] / width, size[1] / height])
         moved = (landmarks + 0.5) * scale - 0.5  # pixel centres
-        return cv2.resize(picture, size, interpolation=method), moved.astype(np.float32)
+        resized = np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
+        return resized, moved.astype(np.float32)
 
     def region(self, picture: Picture, landmarks: np.ndarray) -> np.ndarray:
         """The part `(4,)` of a window that the operator acts on."""

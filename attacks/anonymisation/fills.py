@@ -182,7 +182,7 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 
 def _without_spurs(mask: np.ndarray) -> np.ndarray:
     """The largest part of a mask `(H, W)` uint8 that is left without thin arms."""
-    padded = cv2.copyMakeBorder(mask, *[SPUR] * 4, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(mask, SPUR, SPUR, SPUR, SPUR, cv2.BORDER_REPLICATE)
     opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((SPUR, SPUR), np.uint8))
     opened = np.ascontiguousarray(opened[SPUR:-SPUR, SPUR:-SPUR])
     count, label, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
@@ -202,7 +202,8 @@ def _mask(height: int, width: int, shape: str) -> np.ndarray:
 
 def _shape(part: np.ndarray) -> tuple[str, float]:
     """The shape that a mask `(h, w)` fills better, and how well."""
-    ellipse = _mask(*part.shape, "ellipse")
+    height, width = part.shape
+    ellipse = _mask(height, width, "ellipse")
     overlap = (part & ellipse).sum() / (part | ellipse).sum()
     share = part.mean()
     return ("ellipse", float(overlap)) if overlap > share else ("box", float(share))

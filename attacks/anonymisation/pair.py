@@ -130,8 +130,8 @@ def _settle(
     change = _distance(before, after)
     raw = float(np.sqrt(((before.astype(np.float32) - after) ** 2).mean()))
     if change < UNCHANGED and raw < 2 * UNCHANGED:
-        settled = {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}
-        return replace(answer, family="none", parameters=settled, spec="none"), change, change
+        still = {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}
+        return replace(answer, family="none", parameters=still, spec="none"), change, change
     if min(after.shape[:2]) < SMALLEST:
         return replace(answer, family="unknown", confidence=0.0), change, change
     colour = np.median(after.reshape(-1, 3), axis=0)
@@ -140,9 +140,9 @@ def _settle(
         filled = {"color": tuple(int(v) for v in colour)}
         return replace(answer, family="solid", parameters=filled, spec="solid"), 0.0, change
     if change < WHITE * raw and _independent(before, after):
-        settled = {"sigma": round(raw, 2)}
+        level = {"sigma": round(raw, 2)}
         spec = f"noise:sigma={raw:.3g}"
-        return replace(answer, family="noise", parameters=settled, spec=spec), raw, change
+        return replace(answer, family="noise", parameters=level, spec=spec), raw, change
     best, rest = _best(original, place, core, after, tools)
     if rest > max(EXPLAINED * change, UNCHANGED):
         sorted_gap = np.abs(np.sort(before, axis=None).astype(float) - np.sort(after, axis=None))

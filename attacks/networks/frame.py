@@ -69,7 +69,7 @@ def _continued(picture: Picture, matrix: np.ndarray, size: int) -> tuple[Picture
     left, right = min(left, most_x), min(right, most_x)
     top, bottom = min(top, most_y), min(bottom, most_y)
     around = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REFLECT_101)
-    return around, np.array([left, top], float)
+    return np.asarray(around, np.uint8), np.array([left, top], float)
 
 
 def paste(

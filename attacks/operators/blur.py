@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
 from reid_audit.attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.pictures import Picture
 from reid_audit.metrics.errors import InputError
 
 
@@ -162,7 +163,7 @@ class Box(Operator):
         require(self.k > 0 and self.k % 2 == 1, f"box: k must be odd and at least 1, not {self.k}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return cv2.blur(picture, (self.k, self.k))
+        return np.asarray(cv2.blur(picture, (self.k, self.k)), np.uint8)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         window = np.full(self.k, 1 / self.k)

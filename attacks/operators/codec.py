@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import RegularGridInterpolator
 
-from reid_audit.attacks.operators.base import ROUNDING_VARIANCE, Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE, Nature, Operator, require
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import ClassVar, Literal, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, require
 from reid_audit.attacks.operators.blur import box_response
 from reid_audit.attacks.operators.opencv import CvBox
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy.signal import lfilter
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
 from reid_audit.attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)

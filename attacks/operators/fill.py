@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, require
+from reid_audit.attacks.pictures import Picture
 
 EYE_ROWS = (0.28, 0.52)
 """Top and bottom of the eye bar as shares of the height of a face box."""

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
+from reid_audit.attacks.pictures import Picture
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 

@@ -11,15 +11,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from reid_audit.attacks.operators.base import (
-    Nature,
-    Operator,
-    Picture,
-    require,
-    rounded,
-)
+from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
 from reid_audit.attacks.operators.fill import inscribed_ellipse
 from reid_audit.attacks.operators.pillow import PillowGaussian, gaussian_response
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ class Mask(Masked):
         whole = (0, 0, picture.shape[1], picture.shape[0])
         layer = self.inner.apply_in(picture, whole if self.layer == "picture" else box, rng)
         weight = self._weight(picture.shape[:2], box)[..., None]
-        return (layer * weight + picture * (1 - weight)).astype(np.uint8)
+        return np.asarray(layer * weight + picture * (1 - weight)).astype(np.uint8)
 
     def _weight(self, shape: tuple[int, ...], box: Sequence[int]) -> np.ndarray:
         """Share of the layer `(H, W)` float32 in [0, 1]."""

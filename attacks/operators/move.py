@@ -9,7 +9,8 @@ from typing import ClassVar, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, require
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Rotate(Operator):
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         height, width = picture.shape[:2]
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), self.deg, 1)
-        return cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+        border = cv2.BORDER_REFLECT_101
+        return np.asarray(
+            cv2.warpAffine(picture, turn, (width, height), borderMode=border), np.uint8
+        )
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         """Ones: it moves detail and, but for its interpolation, takes none away."""

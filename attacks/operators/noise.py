@@ -7,15 +7,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import (
-    ROUNDING_VARIANCE,
-    Nature,
-    Operator,
-    Picture,
-    require,
-    rounded,
-)
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE, Nature, Operator, require, rounded
 from reid_audit.attacks.operators.pixelate import Pixelate
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, require
 from reid_audit.attacks.operators.blur import (
     box_response,
     rule_kernel,
@@ -17,6 +17,7 @@ from reid_audit.attacks.operators.blur import (
     scaled_kernel,
 )
 from reid_audit.attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class CvGaussian(Operator):
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         size, border = (self.k, self.ky or self.k), cv2.BORDER_REFLECT_101
-        return cv2.GaussianBlur(picture, size, self.sigma, sigmaY=self.sy, borderType=border)
+        blurred = cv2.GaussianBlur(picture, size, self.sigma, sigmaY=self.sy, borderType=border)
+        return np.asarray(blurred, np.uint8)
 
     @property
     def _axes(self) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -115,7 +117,7 @@ class CvBox(Operator):
         return Nature.LINEAR if self.kx % 2 and (self.ky or self.kx) % 2 else Nature.MASKED
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return cv2.blur(picture, (self.kx, self.ky or self.kx))
+        return np.asarray(cv2.blur(picture, (self.kx, self.ky or self.kx)), np.uint8)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class Median(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return cv2.medianBlur(picture, self.k)
+        return np.asarray(cv2.medianBlur(picture, self.k), np.uint8)
 
     def scaled(self, factor: float) -> Self:
         return type(self)(scaled_kernel(self.k, factor))
@@ -195,7 +197,8 @@ class Motion(Operator):
         return line
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        return cv2.filter2D(picture, -1, self.kernel(), borderType=cv2.BORDER_REFLECT_101)
+        border = cv2.BORDER_REFLECT_101
+        return np.asarray(cv2.filter2D(picture, -1, self.kernel(), borderType=border), np.uint8)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
         """Cosine series of the line; for a slanted one of its mirror-symmetric part."""

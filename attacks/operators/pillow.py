@@ -9,8 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from PIL import Image, ImageFilter
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, require
 from reid_audit.attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.pictures import Picture
 
 GAUSSIAN_PASSES = 3
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, rounded
+from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
+from reid_audit.attacks.pictures import Picture
 
 Sampling = Literal["mean", "bilinear", "stepped", "nearest", "point"]
 
@@ -47,14 +48,14 @@ class Pixelate(Operator):
         small = (max(1, round(width / self.b)), max(1, round(height / self.b)))
         if self.mode == "bilinear":
             reduced = cv2.resize(picture, small, interpolation=cv2.INTER_LINEAR)
-            return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_NEAREST)
+            return _enlarged(reduced, width, height, cv2.INTER_NEAREST)
         if self.mode == "stepped":
             # OpenCV refuses to reduce a side to nothing.
             factor_x, factor_y = (1 / min(self.b, side) for side in (width, height))
             reduced = cv2.resize(picture, None, fx=factor_x, fy=factor_y)
-            return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_NEAREST)
-        reduced = Image.fromarray(picture).resize(small, Image.Resampling.NEAREST)
-        return np.array(reduced.resize((width, height), Image.Resampling.NEAREST))
+            return _enlarged(reduced, width, height, cv2.INTER_NEAREST)
+        chosen = Image.fromarray(picture).resize(small, Image.Resampling.NEAREST)
+        return np.array(chosen.resize((width, height), Image.Resampling.NEAREST))
 
     def _blocks(self, colours: np.ndarray, height: int, width: int) -> Picture:
         tiles = colours.repeat(self.b, axis=0).repeat(self.b, axis=1)
@@ -122,6 +123,11 @@ class Grid(Operator):
         return replace(self, nx=nx, ny=ny)
 
 
+def _enlarged(reduced: np.ndarray, width: int, height: int, method: int) -> Picture:
+    """`(h, w, 3)` uint8 brought to `(height, width, 3)` by a method of OpenCV's `resize`."""
+    return np.asarray(cv2.resize(reduced, (width, height), interpolation=method), np.uint8)
+
+
 def _between_corners(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """`(H, W, 3)` float brought to `(height, width, 3)`: linear, corner pixels onto corners."""
     for axis, length in ((0, height), (1, width)):
@@ -159,7 +165,7 @@ class Downscale(Operator):
             "cubic": cv2.INTER_CUBIC,
             "lanczos": cv2.INTER_LANCZOS4,
         }
-        return cv2.resize(reduced, (width, height), interpolation=enlarge[self.up])
+        return _enlarged(reduced, width, height, enlarge[self.up])
 
     def samples(self, height: int, width: int) -> tuple[int, int]:
         return max(1, round(height / self.f)), max(1, round(width / self.f))

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, setting_text
+from reid_audit.attacks.operators.base import Nature, Operator, setting_text
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,10 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import (
-    ROUNDING_VARIANCE,
-    Nature,
-    Operator,
-    Picture,
-    require,
-    rounded,
-)
+from reid_audit.attacks.operators.base import ROUNDING_VARIANCE, Nature, Operator, require, rounded
 from reid_audit.attacks.operators.blur import gaussian_kernel
 from reid_audit.attacks.operators.spectrum import kernel_response
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,8 @@ class ReducedGaussian(Operator):
         taps = gaussian_kernel(self.k, self.sigma)
         border = cv2.BORDER_REPLICATE
         blurred = rounded(cv2.sepFilter2D(reduced, cv2.CV_32F, taps, taps, borderType=border))
-        return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
+        enlarged = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(enlarged, np.uint8)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
         x0, y0, x1, y1 = box

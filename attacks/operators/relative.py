@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require, setting_text
+from reid_audit.attacks.operators.base import Nature, Operator, require, setting_text
+from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Relative(Operator):
     def samples(self, height: int, width: int) -> tuple[int, int] | None:
         return self.on(height, width).samples(height, width)
 
-    def scaled(self, factor: float) -> Relative:  # type: ignore[override]
+    def scaled(self, factor: float) -> Self:
         """Itself: the region grows with the picture."""
         return self
 

@@ -346,7 +346,7 @@ def most_prominent(detections: Sequence[Detection], shape: Sequence[int]) -> Det
 
 
 def _around(
-    picture: NDArray[np.uint8], centre: NDArray[np.float32], side: float
+    picture: NDArray[np.uint8], centre: NDArray[np.floating], side: float
 ) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:
     """The surroundings of a face, reduced so far that no crop of them aliases; the factor by which
     they were reduced, and where their corner lies."""
@@ -355,7 +355,8 @@ def _around(
     part = picture[corner[1] : max(end[1], corner[1] + 1), corner[0] : max(end[0], corner[0] + 1)]
     ratio = max(1.0, side / (1.5 * INPUT))
     if ratio > 1:
-        part = cv2.resize(part, None, fx=1 / ratio, fy=1 / ratio, interpolation=cv2.INTER_AREA)
+        reduced = cv2.resize(part, None, fx=1 / ratio, fy=1 / ratio, interpolation=cv2.INTER_AREA)
+        part = np.asarray(reduced, np.uint8)
     return part, ratio, corner.astype(float)
 
 

@@ -99,15 +99,14 @@ def load_edgeface(name: str, settings: Settings) -> Recognizer:
     path = _fetched(name, EDGEFACE_FILES[name], settings)
     state = _read(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
     weights = _read(path, lambda: dense(state))
-    network = timm.create_model(
-        EDGEFACE_ARCHITECTURES[name], num_classes=len(weights.get("head.fc.bias", ()))
-    )
+    dimension = len(weights.get("head.fc.bias", ()))
+    network = timm.create_model(EDGEFACE_ARCHITECTURES[name], num_classes=dimension)
     _fill(network, weights, path)
     return Recognizer(
         name=name,
         digest=digest(path.read_bytes(), HALF, ARCFACE),
         template=ARCFACE,
-        dimension=network.num_classes,
+        dimension=dimension,
         distance="cosine",
         licence="BSD-3-Clause; trained on pictures for research",
         preprocessing=HALF,

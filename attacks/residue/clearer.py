@@ -115,7 +115,7 @@ def register(shown: Plane, hidden: Plane) -> Place | None:
         return None
     places = []
     for turn in _TURNS:
-        turned = hidden if turn is None else cv2.rotate(hidden, turn)
+        turned = _turned(hidden, turn)
         for content in _with_and_without_bars(turned):
             for matrix in _simple_places(shown, content):
                 place = Place(content, matrix, _agreement(shown, content, matrix))
@@ -123,7 +123,7 @@ def register(shown: Plane, hidden: Plane) -> Place | None:
                     return place
                 places.append(place)
     for turn in _TURNS:
-        turned = hidden if turn is None else cv2.rotate(hidden, turn)
+        turned = _turned(hidden, turn)
         content = _with_and_without_bars(turned)[-1]
         places += [
             Place(content, matrix, _agreement(shown, content, matrix))
@@ -138,6 +138,10 @@ def register(shown: Plane, hidden: Plane) -> Place | None:
         if score > best.score:
             best = Place(place.hidden, matrix, score)
     return best if best.score >= _SAME_SCENE else None
+
+
+def _turned(plane: Plane, turn: int | None) -> Plane:
+    return plane if turn is None else np.asarray(cv2.rotate(plane, turn), np.float32)
 
 
 def _with_and_without_bars(plane: Plane) -> list[Plane]:
@@ -185,14 +189,19 @@ def _searched_places(shown: Plane, hidden: Plane) -> Iterator[NDArray[np.float64
         (rx, ry), x, y = at
         into = _scaling(rx, ry, x, y)
         if not inside:
-            into = cv2.invertAffineTransform(into)
+            into = _inverse(into)
         before = _scaling(1 / small_step[0], 1 / small_step[1], 0, 0)
         after = _scaling(big_step[0], big_step[1], 0, 0)
         yield _chain(after, _chain(into, before))
 
 
 def _chain(second: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (np.vstack([second, [0, 0, 1]]) @ np.vstack([first, [0, 0, 1]]))[:2]
+    whole: NDArray[np.float64] = np.vstack([second, [0, 0, 1]]) @ np.vstack([first, [0, 0, 1]])
+    return whole[:2]
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(cv2.invertAffineTransform(matrix), np.float64)
 
 
 def _shrunk(plane: Plane, side: int) -> tuple[Plane, tuple[float, float]]:
@@ -200,8 +209,13 @@ def _shrunk(plane: Plane, side: int) -> tuple[Plane, tuple[float, float]]:
     height, width = plane.shape
     scale = min(1.0, side / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA) if scale < 1 else plane
+    small = _reduced(plane, size) if scale < 1 else plane
     return small, (width / size[0], height / size[1])
+
+
+def _reduced(plane: Plane, size: tuple[int, int]) -> Plane:
+    """The plane at another width and height, by area means."""
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _agreement(shown: Plane, hidden: Plane, matrix: NDArray[np.float64]) -> float:
@@ -210,7 +224,7 @@ def _agreement(shown: Plane, hidden: Plane, matrix: NDArray[np.float64]) -> floa
     seen, valid = _warped(shown, _chain(matrix, _scaling(*step, 0, 0)), small.shape)
     if valid.mean() < 0.05:
         return 0.0
-    a, b = cv2.GaussianBlur(seen, (0, 0), 1), cv2.GaussianBlur(small, (0, 0), 1)
+    a, b = _mean(seen, 1), _mean(small, 1)
     saa, sbb, sab = _moments(a, b, 4.0)
     textured = valid & (sbb > 6.0**2)
     blocks = 0.0
@@ -228,10 +242,10 @@ def _aligned(shown: Plane, hidden: Plane, matrix: NDArray[np.float64]) -> NDArra
     seen, valid = _warped(shown, coarse, small.shape)
     if valid.sum() < 400:
         return matrix
-    correction = np.eye(2, 3, dtype=np.float32)
+    correction: cv2.typing.MatLike = np.eye(2, 3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-4)
     for sigma in (4, 1):
-        a, b = (cv2.GaussianBlur(plane, (0, 0), sigma) for plane in (seen, small))
+        a, b = _mean(seen, sigma), _mean(small, sigma)
         try:
             _, correction = cv2.findTransformECC(
                 b, a, correction, cv2.MOTION_AFFINE, criteria, valid.astype(np.uint8), 1
@@ -241,7 +255,7 @@ def _aligned(shown: Plane, hidden: Plane, matrix: NDArray[np.float64]) -> NDArra
     finer = _chain(coarse, correction.astype(np.float64))
     if _skew(finer) > 1.2 * _skew(coarse):
         return matrix
-    return _chain(finer, cv2.invertAffineTransform(_scaling(*step, 0, 0)))
+    return _chain(finer, _inverse(_scaling(*step, 0, 0)))
 
 
 def _skew(matrix: NDArray[np.float64]) -> float:
@@ -261,7 +275,7 @@ def _warped(
             max(1, round(shown.shape[1] / scale)),
             max(1, round(shown.shape[0] / scale)),
         )
-        source = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
+        source = _reduced(shown, size)
         step = shown.shape[1] / size[0], shown.shape[0] / size[1]
     into = _chain(_scaling(1 / step[0], 1 / step[1], 0, 0), matrix)
     height, width = shape
@@ -273,7 +287,7 @@ def _warped(
     inside = cv2.warpAffine(
         ones, into, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     )
-    return seen, inside.astype(bool)
+    return np.asarray(seen, np.float32), inside.astype(bool)
 
 
 # ---- detail ------------------------------------------------------------------------------------
@@ -296,7 +310,7 @@ def _mask(
     regions: Sequence[Sequence[float]], fit: NDArray[np.float64], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """The regions of `shown` on the grid that both share."""
-    back = cv2.invertAffineTransform(fit)
+    back = _inverse(fit)
     mask = np.zeros(shape, np.uint8)
     for x0, y0, x1, y1 in regions:
         corners = np.array([[x0, y0, 1], [x1, y0, 1], [x1, y1, 1], [x0, y1, 1]], float) @ back.T
@@ -318,7 +332,7 @@ def _clearer_area(
         detail = _Detail.of(seen, own, valid)
         if detail.comparable:
             return float(_counted(detail, seen, own, valid, known, still) * factor**2)
-        seen, own = (cv2.pyrDown(plane) for plane in (seen, own))
+        seen, own = (np.asarray(cv2.pyrDown(plane), np.float32) for plane in (seen, own))
         size = own.shape[1], own.shape[0]
         valid = cv2.resize(valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         if known is not None:
@@ -354,18 +368,18 @@ class _Detail:
         return cls(detail_seen, detail_own, new, lacking, disagree <= 0.4 * textured.sum())
 
 
-def _typical(values: Plane) -> float:
+def _typical(values: NDArray[np.floating]) -> float:
     """The lower quartile: places that were anonymised may fill half of the picture."""
     return float(np.percentile(values, 25)) if values.size else 0.0
 
 
 def _band(plane: Plane) -> Plane:
-    fine = cv2.GaussianBlur(plane, (0, 0), 1.0)
-    return fine - cv2.GaussianBlur(fine, (0, 0), 4.0)
+    fine = _mean(plane, 1.0)
+    return fine - _mean(fine, 4.0)
 
 
 def _mean(plane: Plane, sigma: float) -> Plane:
-    return cv2.GaussianBlur(plane, (0, 0), sigma)
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
 
 
 def _moments(a: Plane, b: Plane, sigma: float) -> tuple[Plane, Plane, Plane]:

@@ -35,7 +35,8 @@ def split(content: bytes) -> Parts:
 
 
 def _split_png(content: bytes) -> Parts:
-    pieces, position = [], len(PNG_MAGIC)
+    pieces: list[bytes] = []
+    position = len(PNG_MAGIC)
     while position + 12 <= len(content):
         length = int.from_bytes(content[position : position + 4])
         kind = content[position + 4 : position + 8]
@@ -49,7 +50,8 @@ def _split_png(content: bytes) -> Parts:
 
 
 def _split_jpeg(content: bytes) -> Parts:
-    pieces, position = [], 2
+    pieces: list[bytes] = []
+    position = 2
     while (match := _NEXT_MARKER.search(content, position)) is not None:
         marker, position = match[0][-1], match.end()
         if marker == 0xD9:
@@ -63,7 +65,8 @@ def _split_jpeg(content: bytes) -> Parts:
 
 def _split_webp(content: bytes) -> Parts:
     end = 8 + int.from_bytes(content[4:8], "little")
-    pieces, position = [], 12
+    pieces: list[bytes] = []
+    position = 12
     while position + 8 <= min(end, len(content)):
         length = int.from_bytes(content[position + 4 : position + 8], "little")
         if content[position : position + 4] not in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF"):

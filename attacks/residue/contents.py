@@ -25,6 +25,8 @@ _BEGINNINGS: tuple[tuple[bytes, Kind], ...] = (
     *((b"PK\x03\x04", "archive"), (b"Rar!\x1a\x07", "archive")),
     *((b"7z\xbc\xaf\x27\x1c", "archive"), (b"%PDF-", "archive")),
 )
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""Pillow's names of the pictures that are looked for; it tries no other decoder on such bytes."""
 _BEFORE = {b"WEBP": 8, b"AVI ": 8, b"ftyp": 4}
 """Bytes of the structure that stand before the ones that tell it."""
 _BASE64 = re.compile(rb"(?:/9j/|iVBORw0KGgo)[A-Za-z0-9+/=\s&#;]{100,}")
@@ -94,7 +96,7 @@ def encoded_in(text: bytes) -> Iterator[bytes]:
 def _can_be_opened(file: io.BytesIO, start: int, end: int) -> bool:
     try:
         # A window on the bytes, not a copy: there may be many beginnings in many megabytes.
-        with Image.open(ContainerIO(file, start, end - start)) as image:
+        with Image.open(ContainerIO(file, start, end - start), formats=FORMATS) as image:
             width, height = image.size
             if width * height > _MOST_PIXELS:
                 return False

@@ -13,7 +13,7 @@ from PIL import Image
 from reid_audit.attacks.residue.base import Residue, Severity
 from reid_audit.attacks.residue.clearer import Comparison, Plane, compare
 from reid_audit.attacks.residue.container import Parts
-from reid_audit.attacks.residue.contents import encoded_in, parts_of
+from reid_audit.attacks.residue.contents import FORMATS, encoded_in, parts_of
 from reid_audit.attacks.residue.film import frames as film_frames
 
 _MOST_FRAMES = 48
@@ -153,7 +153,7 @@ def _pictures(data: bytes, place: str, *, still: bool) -> Iterator[Embedded]:
     for part in parts_of(data):
         if part.kind != "picture":
             continue
-        with Image.open(io.BytesIO(data[part.start : part.end])) as image:
+        with Image.open(io.BytesIO(data[part.start : part.end]), formats=FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS or min(image.size) < 16:
                 continue
             yield Embedded(place, _rgb(image), still)

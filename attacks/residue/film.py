@@ -24,7 +24,7 @@ def frames(content: bytes) -> Iterator[np.ndarray]:
     A film that is cut short yields its frames up to there.
     """
     try:
-        with av.open(io.BytesIO(content), metadata_errors="ignore") as film:
+        with av.open(io.BytesIO(content), "r", metadata_errors="ignore") as film:
             stream = film.streams.video[0]
             if not 0 < stream.width * stream.height <= _MOST_PIXELS:
                 return

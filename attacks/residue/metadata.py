@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from PIL import ExifTags, Image, IptcImagePlugin
+from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 from reid_audit.attacks.residue.base import Residue, Severity
 
@@ -113,6 +113,8 @@ def xmp_fields(xmp: bytes) -> Iterator[Residue]:
 
 def iptc(image: Image.Image) -> Iterator[Residue]:
     """Leaks in the IPTC fields."""
+    if not isinstance(image, ImageFile.ImageFile):  # read from no file, so it holds none
+        return
     fields = set(IptcImagePlugin.getiptcinfo(image) or ())
     if fields & _IPTC_NAMES:
         yield Residue("names", Severity.HIGH, "IPTC names an author, writer or contact.")

@@ -142,6 +142,7 @@ class Flow(RestoringAttack):
 
     def load(self, checkpoint: Checkpoint, context: Context) -> Objective:
         made = super().load(checkpoint, context)
+        assert isinstance(made, FlowObjective)
         made.steps = self.options.steps
         self.evaluations = made.steps + 1
         return made

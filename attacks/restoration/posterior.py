@@ -203,7 +203,8 @@ def region_denoiser(
     face = prior_denoiser(base)
     grain = frame.grain()
 
-    class RegionDenoiser(Denoiser):  # deepinv's class, imported when needed
+    # deepinv has no types of its own, and is imported when it is needed.
+    class RegionDenoiser(Denoiser):  # type: ignore[misc]
         def forward(self, x: Tensor, sigma: Tensor, **_: object) -> Tensor:
             sigma = torch.as_tensor(sigma).to(x).reshape(-1, 1, 1, 1)
             linear = modes.synthesise(modes.analyse(x) * (power / (power + sigma**2)))

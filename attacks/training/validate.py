@@ -46,7 +46,7 @@ def evaluate(
     for start in range(0, len(rows), BATCH):
         some = slice(start, start + BATCH)
         noise = Noise.of(-1, [int(row) for row in rows[some]], device)
-        chosen = exactly(strengths[some]).to(device)
+        chosen = exactly(strengths[some].tolist()).to(device)
         clear, observed = source.batch(rows[some], noise, False, chosen)
         restored = objective.restore(observed, noise).clamp(0, 1)
         seen.append(observed)

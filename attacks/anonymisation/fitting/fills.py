@@ -23,6 +23,7 @@ from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.fills import find_patches
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.pictures import read_picture
 
 OUT = Path(__file__).parents[1] / "fills.json"
 NOTHING, SOLID, DRAWN = range(3)
@@ -132,7 +133,7 @@ def main() -> None:
         paths = [row["path"] for row in csv.DictReader(file) if row["role"] == "background"]
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(paths))[: options.pictures]
-    pictures = [cv2.imread(str(options.data / paths[i]))[..., ::-1].copy() for i in chosen]
+    pictures = [read_picture(options.data / paths[i]) for i in chosen]
     found = list(patches(pictures * options.repeats, rng))
     features = np.array([f for f, _ in found])
     kinds = np.array([k for _, k in found])

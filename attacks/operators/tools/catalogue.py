@@ -136,7 +136,7 @@ def _read(entry: dict[str, Any]) -> Tool:
     if wanted != lengths.keys():
         raise ValueError(f"{entry['name']}: spec needs {wanted}, lengths has {lengths.keys()}.")
     # YAML reads a date as a date and a version as a number.
-    words = {
+    words: dict[str, Any] = {
         key: " ".join(str(value).split()) if key not in ("grid",) else value
         for key, value in entry.items()
     }

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, Picture, require
+from reid_audit.attacks.operators.base import Nature, Operator, require
 from reid_audit.attacks.operators.tools.catalogue import Placed, Tool, tools
+from reid_audit.attacks.pictures import Picture
 
 NOMINAL = (128, 100)
 """Height and width of the box that shows what a tool is, where none is at hand."""

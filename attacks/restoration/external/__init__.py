@@ -194,7 +194,8 @@ def _resized(picture: Picture, shape: tuple[int, ...]) -> Picture:
     """As large as it went in: many tools give back a larger picture."""
     if picture.shape == shape:
         return picture
-    return cv2.resize(picture, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(picture, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.uint8)
 
 
 def external_class(name: str) -> type[External]:

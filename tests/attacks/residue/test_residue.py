@@ -325,12 +325,23 @@ def test_damaged_metadata_hides_no_other_leak(
     assert kinds(write(tmp_path, content))["embedded-clear"] is Severity.HIGH
 
 
-def test_damaged_iptc_is_said(tmp_path: Path, blurred: np.ndarray) -> None:
-    block = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x04\x1c\x02\x50\0"
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        (b"\x1c\x02\x50\0\x03Ann", "names"),
+        (b"\x1c\x02\x50\0", "damaged-part"),  # cut off within the length of a field
+        (b"\x1d\x02\x50\0\x03Ann", "damaged-part"),  # no field begins like this
+        (b"\x1c\x02\x50\x90\xff\xff", "damaged-part"),  # a length of sixteen bytes
+    ],
+)
+def test_iptc_and_its_damage_are_said(
+    tmp_path: Path, blurred: np.ndarray, fields: bytes, kind: str
+) -> None:
+    block = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(fields).to_bytes(4) + fields
     file = encode(blurred, "JPEG")
     segment = b"\xff\xed" + (len(block) + 2).to_bytes(2) + block
     path = write(tmp_path, file[:2] + segment + file[2:])
-    assert set(kinds(path)) <= {"damaged-part", "names"}
+    assert set(kinds(path)) == {kind}
 
 
 def test_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
