@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from reid_audit.attacks.recognition import networks
+from reid_audit.attacks.recognition.cache import ARCFACE_FILES, EDGEFACE_FILES, FACENET_FILES
 from reid_audit.attacks.recognition.interface import Preprocessing, Recognizer
 from reid_audit.attacks.recognition.networks import Settings
 from reid_audit.metrics.errors import InputError
@@ -32,9 +33,9 @@ def _named(
 
 BUILT_IN: dict[str, Builder] = {
     "dlib": networks.load_dlib,
-    **{name: partial(_named, networks.load_edgeface, name) for name in networks.EDGEFACE_FILES},
-    **{name: partial(_named, networks.load_arcface, name) for name in networks.ARCFACE_FILES},
-    **{name: partial(_named, networks.load_facenet, name) for name in networks.FACENET_FILES},
+    **{name: partial(_named, networks.load_edgeface, name) for name in EDGEFACE_FILES},
+    **{name: partial(_named, networks.load_arcface, name) for name in ARCFACE_FILES},
+    **{name: partial(_named, networks.load_facenet, name) for name in FACENET_FILES},
     "onnx": networks.load_onnx,
     "timm": networks.load_timm,
 }
