@@ -230,6 +230,7 @@ class Context:
         return picture_rng(self.seed, image_id)
 
     def replace(self, **changes: Any) -> Context:
+        """The same context with other values of the fields named."""
         return replace(self, **changes)
 
 

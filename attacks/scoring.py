@@ -33,6 +33,7 @@ class Scorer:
 
     @classmethod
     def of(cls, recognizer: Recognizer, embeddings: Floats, identities: Sequence[str]) -> Scorer:
+        """A scorer against gallery embeddings `(N, d)` and whom each shows."""
         templates, people = identity_templates(embeddings, identities, recognizer.distance)
         return cls(recognizer, templates, tuple(str(person) for person in people))
 

@@ -245,6 +245,7 @@ def environment() -> dict[str, Any]:
 
 
 def tool_version() -> str:
+    """Version of the installed package, or `uninstalled` in a bare checkout."""
     try:
         return metadata.version("reid-audit")
     except metadata.PackageNotFoundError:

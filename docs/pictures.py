@@ -26,6 +26,7 @@ def keep(picture: Image.Image, name: str, width: int) -> None:
 
 
 def main() -> None:
+    """Draw the report that the command line names."""
     report = Path(sys.argv[1]).resolve()
     browser = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
     with tempfile.TemporaryDirectory() as folder:

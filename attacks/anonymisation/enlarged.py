@@ -51,6 +51,8 @@ class Enlargement:
 
     @property
     def certain(self) -> bool:
+        """Whether the region was surely enlarged: clearly along one axis, at least along the other,
+        and by like factors."""
         high, low = max(self.ratio_x, self.ratio_y), min(self.ratio_x, self.ratio_y)
         alike = abs(np.log(self.factor_x / self.factor_y)) < ALIKE
         return high > CLEARLY and low > AT_LEAST and bool(alike)

@@ -74,6 +74,7 @@ class Separable:
         self.taps = taps
 
     def __call__(self, shape: np.ndarray, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+        """Log |H|^2 `(cells,)` and its derivatives `(cells, S)` by the S = 1 or 2 half widths."""
         x, dx = self._axis(shape[0], spectrum.columns)
         y, dy = self._axis(shape[-1], spectrum.rows)
         slope = np.column_stack([dx[spectrum.column], dy[spectrum.row]])

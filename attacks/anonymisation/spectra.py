@@ -70,10 +70,12 @@ class Spectrum:
 
     @property
     def rows(self) -> Axis:
+        """The bins of vertical frequency."""
         return axis(self.height, self.growth)
 
     @property
     def columns(self) -> Axis:
+        """The bins of horizontal frequency."""
         return axis(self.width, self.growth)
 
 

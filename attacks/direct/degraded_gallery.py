@@ -35,6 +35,7 @@ class DegradedGallery(BaseAttack):
     )
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Put the gallery through the operator and keep one template per person."""
         self.views_ = Views.of(reference, context)
         seen = unit(self.views_.embeddings(reference.faces, View.ANONYMIZED))[
             list(reference.gallery)
@@ -46,6 +47,7 @@ class DegradedGallery(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Scores `(N, G)`: cosines of the probes to the templates, about the mean degraded face."""
         require_fitted(self)
         found = unit(self.views_.probe_embeddings(probes, View.ANONYMIZED)) - self.centre_
         return AttackOutput(scores=unit(found) @ self.templates_.T)

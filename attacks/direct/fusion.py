@@ -57,6 +57,8 @@ class Fusion(BaseAttack):
     options: FusionOptions
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Fit the members on all but some people, and choose weights by how these are named;
+        without such people all weights are 1."""
         held = hold_out(reference)
         own = {"student": {"epochs": self.options.epochs}}
         self.members_: list[Attack] = [
@@ -72,6 +74,7 @@ class Fusion(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Scores `(N, G)` float32: the weighted sum of the members' standardised scores."""
         require_fitted(self)
         scores = self._standardised(probes, context)
         fused = np.tensordot(self.weights_, scores, axes=1)[:, self.columns_]

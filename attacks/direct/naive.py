@@ -27,9 +27,11 @@ class Naive(BaseAttack):
     )
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """There is nothing to learn."""
         self.people_ = reference.people
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """The probes' own pictures as restored ones."""
         require_fitted(self)
         return AttackOutput(restored=probes.pictures)

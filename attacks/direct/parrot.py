@@ -49,6 +49,7 @@ class Parrot(BaseAttack):
     seer_: Seer | None = None
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Train the head on the gallery as the attacker sees it."""
         seen = self._learn(reference, context)
         self.centre_ = seen.mean(axis=0)
         features = unit(seen - self.centre_)
@@ -59,6 +60,7 @@ class Parrot(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Scores `(N, G)`: cosines to the class weights."""
         require_fitted(self)
         found = unit(self._embed(probes) - self.centre_)
         evaluations = EVALUATIONS * len(probes) if self.seer_ is not None else None

@@ -41,6 +41,7 @@ class Ridge(BaseAttack):
     )
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Fit the map on the training faces and keep two templates per person, clear and mapped."""
         self.views_ = Views.of(reference, context)
         clear, anonymized, restored = (
             unit(self.views_.embeddings(reference.faces, view)) for view in View
@@ -55,6 +56,7 @@ class Ridge(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Mapped embeddings `(N, d)` and scores `(N, G)`, float32."""
         require_fitted(self)
         views = View.ANONYMIZED, View.RESTORED
         seen = np.hstack([unit(self.views_.probe_embeddings(probes, view)) for view in views])

@@ -79,6 +79,12 @@ class Student(BaseAttack):
     trained_: TrainedStudent | None = None
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Train the student, or load the one that was trained for this reference and operator
+        before.
+
+        Raises:
+            TrainingFailed: the student gives every face one answer.
+        """
         if (given := context.checkpoints.get("student")) is not None:
             self.trained_ = TrainedStudent(given, CLEAR_SHARE).fit(reference, context)
             return self
@@ -107,6 +113,7 @@ class Student(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Embeddings `(N, d)` and scores `(N, G)`, float32, averaged over poses."""
         require_fitted(self)
         if self.trained_ is not None:
             return self.trained_.run(probes)

@@ -32,6 +32,8 @@ CHUNK = 256
 
 
 class View(StrEnum):
+    """A face as it is, as the anonymiser leaves it, and as the linear restorer brings it back."""
+
     CLEAR = "clear"
     ANONYMIZED = "anonymized"
     RESTORED = "restored"

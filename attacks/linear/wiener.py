@@ -219,10 +219,12 @@ class Wiener(BaseAttack):
     )
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Measure the spectra of clear faces that the restorer takes for its prior."""
         self.restorer_ = prior_restorer(reference, context)
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """The restored windows."""
         require_fitted(self)
         pairs = zip(probes.pictures, probes.regions, strict=True)
         return AttackOutput(restored=tuple(self.restorer_.restore(p, r) for p, r in pairs))

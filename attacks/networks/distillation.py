@@ -103,6 +103,7 @@ class Network(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the network's weights lie."""
         return self.bridge.weight.device
 
     def rate(self, steps: int) -> float:

@@ -51,6 +51,7 @@ class Pack:
 
     @property
     def side(self) -> int:
+        """Height and width of a crop, in pixels."""
         return int(self.faces.shape[1])
 
     @property

@@ -198,9 +198,11 @@ class Untouched(Operator):
     nature: ClassVar[Nature] = Nature.LINEAR
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """A copy."""
         return picture.copy()
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Ones."""
         return np.ones((height, width))
 
 
@@ -227,14 +229,17 @@ class Chain(Operator):
 
     @property
     def random(self) -> bool:  # type: ignore[override]
+        """Whether any step is."""
         return any(step.random for step in self.steps)
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The steps in their order, each on what the one before it left."""
         for step in self.steps:
             picture = step.apply(picture, rng)
         return picture
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """The steps in their order, each in the box given, which it may enlarge."""
         for step in self.steps:
             picture = step.apply_in(picture, box, rng)
         return picture
@@ -242,6 +247,7 @@ class Chain(Operator):
     def apply_to_boxes(
         self, picture: Picture, boxes: Sequence[Sequence[int]], rng: np.random.Generator
     ) -> Picture:
+        """The steps in their order, each over all boxes."""
         for step in self.steps:
             picture = step.apply_to_boxes(picture, boxes, rng)
         return picture
@@ -252,9 +258,11 @@ class Chain(Operator):
         return min(x0), min(y0), max(x1), max(y1)
 
     def pinned(self, height: int, width: int) -> Chain:
+        """With every step pinned."""
         return Chain(tuple(step.pinned(height, width) for step in self.steps))
 
     def framed(self, height: int, width: int) -> Chain:
+        """With every step framed."""
         return Chain(tuple(step.framed(height, width) for step in self.steps))
 
     def transfer(self, height: int, width: int) -> np.ndarray | None:
@@ -272,6 +280,7 @@ class Chain(Operator):
         return total
 
     def scaled(self, factor: float) -> Chain:
+        """With every step scaled."""
         return Chain(tuple(step.scaled(factor) for step in self.steps))
 
     def strengthened(self, factor: float) -> Chain:
@@ -285,6 +294,7 @@ class Chain(Operator):
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """Those of all steps; the later step's, where two share a name."""
         merged: dict[str, Any] = {}
         for step in self.steps:
             merged |= step.parameters

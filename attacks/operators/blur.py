@@ -74,15 +74,18 @@ class Gaussian(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered in float32 and rounded."""
         x, y = self._kernels()
         blurred = cv2.sepFilter2D(picture, cv2.CV_32F, x, y, borderType=cv2.BORDER_REFLECT_101)
         return rounded(blurred)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Product of the responses of both kernels."""
         x, y = self._kernels()
         return np.outer(kernel_response(y, height), kernel_response(x, width))
 
     def scaled(self, factor: float) -> Self:
+        """Sigmas and kernels multiplied, kernels to the nearest odd size."""
         sigma_x, sigma_y = self.sigma_x * factor, self.sigma_y * factor
         # Same truncation in units of sigma, as the same tool would show on a larger picture.
         kernel_x, kernel_y = (scaled_kernel(k, factor) for k in (self.kernel_x, self.kernel_y))
@@ -96,6 +99,7 @@ class Gaussian(Operator):
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """Both axes, in pixels; `kernel_size` is that of the rule for their mean sigma."""
         return {
             "sigma_x": self.sigma_x,
             "sigma_y": self.sigma_y,
@@ -163,13 +167,16 @@ class Box(Operator):
         require(self.k > 0 and self.k % 2 == 1, f"box: k must be odd and at least 1, not {self.k}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by OpenCV, which rounds."""
         return np.asarray(cv2.blur(picture, (self.k, self.k)), np.uint8)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Product of the window's responses along rows and columns."""
         window = np.full(self.k, 1 / self.k)
         return np.outer(kernel_response(window, height), kernel_response(window, width))
 
     def scaled(self, factor: float) -> Self:
+        """With the nearest odd window."""
         return type(self)(scaled_kernel(self.k, factor))
 
 

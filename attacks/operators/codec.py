@@ -34,13 +34,16 @@ class Codec(Operator):
         raise NotImplementedError
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Encoded and decoded again, in memory."""
         with Image.open(io.BytesIO(self.encode(picture))) as decoded:
             return np.array(decoded.convert("RGB"))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Ones: no frequency is damped on purpose, see `noise`."""
         return np.ones((height, width))
 
     def strengthened(self, factor: float) -> Self:
+        """With the quality divided, within 1..100."""
         return replace(self, q=min(100, max(1, round(self.q / factor))))
 
 
@@ -54,6 +57,7 @@ class Jpeg(Codec):
     sub: Literal["420", "422", "444"] = "420"
 
     def encode(self, picture: Picture) -> bytes:
+        """The file's bytes at this quality and subsampling, without metadata."""
         buffer = io.BytesIO()
         subsampling = {"444": 0, "422": 1, "420": 2}[self.sub]
         Image.fromarray(picture).save(buffer, "JPEG", quality=self.q, subsampling=subsampling)
@@ -90,6 +94,7 @@ class WebP(Codec):
     suffix: ClassVar[str] = ".webp"
 
     def encode(self, picture: Picture) -> bytes:
+        """The file's bytes at this quality, without metadata."""
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "WEBP", quality=self.q)
         return buffer.getvalue()

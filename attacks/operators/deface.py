@@ -33,9 +33,12 @@ class Deface(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The whole region as the face box."""
         return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
 
     def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """The box enlarged by `scale` - 1 of its sides, each way, and cut one pixel off the far
+        edges."""
         x0, y0, x1, y1 = box
         margin = np.array([x1 - x0, y1 - y0] * 2) * (self.scale - 1.0) * [-1, -1, 1, 1]
         x0, y0, x1, y1 = np.rint(np.array([x0, y0, x1, y1]) + margin).astype(int).tolist()
@@ -43,6 +46,7 @@ class Deface(Operator):
         return max(0, x0), max(0, y0), min(width - 1, x1), min(height - 1, y1)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """The enlarged box, filled; nothing where nothing of it lies on the picture."""
         x0, y0, x1, y1 = self.reach(box, picture.shape)
         out = picture.copy()
         if x0 < x1 and y0 < y1:
@@ -77,6 +81,7 @@ class DefaceBlur(Deface):
         region[inside] = blurred[inside]
 
     def pinned(self, height: int, width: int) -> CvBox:
+        """The box filter that a face box of this size gets, without its ellipse."""
         middle = (width, height, 2 * width, 2 * height)
         x0, y0, x1, y1 = self.reach(middle, (3 * height + 1, 3 * width + 1))
         return CvBox(max(1, (x1 - x0) // 2), max(1, (y1 - y0) // 2))
@@ -108,9 +113,11 @@ class DefaceMosaic(Deface):
                 out[y : bottom + 1, x : right + 1] = out[y, x]
 
     def samples(self, height: int, width: int) -> tuple[int, int]:
+        """Blocks down and across."""
         return math.ceil(height / self.size), math.ceil(width / self.size)
 
     def scaled(self, factor: float) -> Self:
+        """With blocks resized, to whole pixels."""
         return replace(self, size=max(1, round(self.size * factor)))
 
 

@@ -35,6 +35,7 @@ class FfmpegBox(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """All passes along rows, then all along columns, in fixed-point arithmetic."""
         for axis in (1, 0):
             for _ in range(self.p):
                 picture = self._pass(picture, axis)
@@ -52,10 +53,12 @@ class FfmpegBox(Operator):
         return np.asarray(mean.clip(0, 255), np.uint8)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Response of the boxes, as if borders were mirrored without repeating the edge pixel."""
         window = np.full(2 * self.r + 1, 1 / (2 * self.r + 1))
         return np.outer(kernel_response(window, height), kernel_response(window, width)) ** self.p
 
     def scaled(self, factor: float) -> Self:
+        """With the radius resized, to whole pixels."""
         return replace(self, r=round(self.r * factor))
 
 
@@ -88,6 +91,7 @@ class FfmpegGaussian(Operator):
         return decay, decay / lam
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Recursive filters there and back, along rows, then columns; rounded once."""
         decay, gain = self._decay
         planes = picture.astype(np.float64)
         for axis in (1, 0):
@@ -100,6 +104,7 @@ class FfmpegGaussian(Operator):
         return rounded(planes * gain ** (2 * self.steps))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Response of the two-sided exponentials, borders left aside."""
         decay, gain = self._decay
         rows, columns = (
             gain / (1 - 2 * decay * np.cos(np.linspace(0, np.pi, size)) + decay**2)
@@ -108,4 +113,5 @@ class FfmpegGaussian(Operator):
         return np.outer(rows, columns) ** self.steps
 
     def scaled(self, factor: float) -> Self:
+        """With the sigma resized."""
         return replace(self, sigma=self.sigma * factor)

@@ -33,6 +33,7 @@ class Solid(Operator):
         return Nature.ERASING if self.shape == "box" else Nature.MASKED
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The shape painted over."""
         out = picture.copy()
         height, width = picture.shape[:2]
         if self.shape == "box":

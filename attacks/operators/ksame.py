@@ -36,6 +36,11 @@ class KSame(Operator):
         require(self.k >= 1, f"k-same: k must be at least 1, not {self.k}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The mean, rounded.
+
+        Raises:
+            InputError: no folder, or one of fewer than k - 1 pictures.
+        """
         cast = _cast(self.folder, *picture.shape[:2])
         require(
             len(cast) >= self.k - 1,

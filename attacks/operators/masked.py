@@ -25,10 +25,12 @@ class Masked(Operator):
 
     @property
     def family(self) -> str:  # type: ignore[override]
+        """That of the layer."""
         return self.inner.family
 
     @property
     def random(self) -> bool:  # type: ignore[override]
+        """Whether the layer is."""
         return self.inner.random
 
     @property
@@ -38,24 +40,31 @@ class Masked(Operator):
         return Nature.MASKED if known else self.inner.nature
 
     def pinned(self, height: int, width: int) -> Operator:
+        """The layer pinned, without the mask."""
         return self.inner.pinned(height, width)
 
     def framed(self, height: int, width: int) -> Self:
+        """With the layer framed."""
         return replace(self, inner=self.inner.framed(height, width))
 
     def transfer(self, height: int, width: int) -> np.ndarray | None:
+        """Of the layer."""
         return self.inner.transfer(height, width)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
+        """Of the layer."""
         return self.inner.noise(height, width)
 
     def samples(self, height: int, width: int) -> tuple[int, int] | None:
+        """Of the layer."""
         return self.inner.samples(height, width)
 
     def scaled(self, factor: float) -> Self:
+        """With the layer scaled."""
         return replace(self, inner=self.inner.scaled(factor))
 
     def strengthened(self, factor: float) -> Self:
+        """With the layer strengthened; the mask stays."""
         return replace(self, inner=self.inner.strengthened(factor))
 
     def settings(self, full: bool = False) -> dict[str, Any]:
@@ -64,6 +73,7 @@ class Masked(Operator):
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """The layer's, the mask's word and its own settings."""
         own = {k: v for k, v in super().parameters.items() if k != "inner"}
         return self.inner.parameters | {"mask": self.name} | own
 
@@ -87,6 +97,7 @@ class Ellipse(Masked):
         require(0 <= self.soft <= 1, f"ellipse: soft must lie in 0..1, not {self.soft:g}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Layer and picture mixed by the ellipse's weight, rounded."""
         distance = inscribed_ellipse(*picture.shape[:2])
         inside = (1 - distance) / self.soft if self.soft else np.where(distance <= 1, 1.0, 0.0)
         weight = inside.clip(0, 1)[..., None]
@@ -120,9 +131,11 @@ class Mask(Masked):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The whole region as the box."""
         return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """Layer and picture mixed by the drawn and smoothed shape, cut off to uint8."""
         whole = (0, 0, picture.shape[1], picture.shape[0])
         layer = self.inner.apply_in(picture, whole if self.layer == "picture" else box, rng)
         weight = self._weight(picture.shape[:2], box)[..., None]
@@ -158,6 +171,8 @@ class Mask(Masked):
         return mask
 
     def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """What the layer changes, `grow` pixels larger on each side; the smoothed edge reaches
+        beyond."""
         x0, y0, x1, y1 = self.inner.reach(box, shape)
         return (
             max(0, x0 - self.grow),
@@ -190,14 +205,17 @@ class ImageNetBlur(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The whole region as the one face box."""
         return self.apply_in(picture, (0, 0, picture.shape[1], picture.shape[0]), rng)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """The picture's one face box."""
         return self.apply_to_boxes(picture, [box], rng)
 
     def apply_to_boxes(
         self, picture: Picture, boxes: Sequence[Sequence[int]], rng: np.random.Generator
     ) -> Picture:
+        """All boxes through one mask, by a radius that follows from the largest."""
         if not len(boxes):
             return picture.copy()
         image = Image.fromarray(picture)
@@ -215,6 +233,7 @@ class ImageNetBlur(Operator):
         return x0 - margin, y0 - margin, x1 + margin, y1 + margin
 
     def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """The box enlarged by `grow` of its longer side, inside the picture."""
         x0, y0, x1, y1 = self._enlarged(box)
         return (
             max(0, math.floor(x0)),
@@ -224,10 +243,13 @@ class ImageNetBlur(Operator):
         )
 
     def pinned(self, height: int, width: int) -> PillowGaussian:
+        """Pillow's Gaussian of the radius that this region gets, without the mask."""
         return PillowGaussian(round(self.r * max(height, width), 4))
 
     def strengthened(self, factor: float) -> Self:
+        """With the radius multiplied; the mask's margin stays."""
         return replace(self, r=float(f"{self.r * factor:.4g}"))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Of the blurred layer."""
         return gaussian_response(self.r * max(height, width), height, width)

@@ -27,6 +27,7 @@ class Rotate(Operator):
         require(math.isfinite(self.deg), f"rotate: deg must be a finite angle, not {self.deg}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Turned by OpenCV's `warpAffine`."""
         height, width = picture.shape[:2]
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), self.deg, 1)
         border = cv2.BORDER_REFLECT_101
@@ -60,9 +61,11 @@ class Permute(Operator):
 
     @property
     def random(self) -> bool:  # type: ignore[override]
+        """Whether every picture gets an order of its own."""
         return self.key is None
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The whole blocks shuffled, by the key if there is one."""
         rows, columns = (side // self.b for side in picture.shape[:2])
         order = np.random.default_rng(self.key) if self.key is not None else rng
         out = picture.copy()
@@ -77,4 +80,5 @@ class Permute(Operator):
         return np.ones((height, width))
 
     def scaled(self, factor: float) -> Self:
+        """With blocks resized, to whole pixels."""
         return replace(self, b=max(1, round(self.b * factor)))

@@ -27,12 +27,15 @@ class Noise(Operator):
         require(self.sigma >= 0, f"noise: sigma must not be negative, but is {self.sigma:g}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Noise added to every value on its own, rounded and clipped."""
         return rounded(picture + rng.normal(0, self.sigma, picture.shape))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Ones: noise damps nothing."""
         return np.ones((height, width))
 
     def strengthened(self, factor: float) -> Self:
+        """With the sigma multiplied."""
         return replace(self, sigma=float(f"{self.sigma * factor:.4g}"))
 
     def noise(self, height: int, width: int) -> float:
@@ -64,6 +67,7 @@ class DpPix(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Block means, rounded, with noise, rounded again."""
         blocks = Pixelate(self.b).apply(picture, rng)
         means = blocks[:: self.b, :: self.b].astype(float)
         means += rng.laplace(0, 255 * self.m / (self.b**2 * self.eps), means.shape)
@@ -71,6 +75,7 @@ class DpPix(Operator):
         return np.ascontiguousarray(tiles[: picture.shape[0], : picture.shape[1]])
 
     def scaled(self, factor: float) -> Self:
+        """With blocks resized to whole pixels, and m as the area they stand for."""
         return replace(self, b=max(1, round(self.b * factor)), m=max(1, round(self.m * factor**2)))
 
 
@@ -92,9 +97,11 @@ class DpSnow(Operator):
         require(0 <= self.p <= 1, f"dp-snow: p must lie in 0..1 (share), not {self.p:g}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The chosen pixels set to 127 in all channels."""
         out = picture.copy()
         out[rng.random(picture.shape[:2]) < self.p] = 127
         return out
 
     def strengthened(self, factor: float) -> Self:
+        """With the pixels left untouched `factor` times over: 1 - (1 - p)^factor."""
         return replace(self, p=float(f"{1 - (1 - self.p) ** factor:.4g}"))

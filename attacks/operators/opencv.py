@@ -48,6 +48,7 @@ class CvGaussian(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by OpenCV in its fixed-point arithmetic."""
         size, border = (self.k, self.ky or self.k), cv2.BORDER_REFLECT_101
         blurred = cv2.GaussianBlur(picture, size, self.sigma, sigmaY=self.sy, borderType=border)
         return np.asarray(blurred, np.uint8)
@@ -79,10 +80,12 @@ class CvGaussian(Operator):
         return np.asarray(np.r_[side, 256 - 2 * side.sum(), side[::-1]] / 256)
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Product of the responses of the kernels in use."""
         rows = self._kernel(self.ky or self.k, self.sy or self.sigma)
         return np.outer(kernel_response(rows, height), kernel_response(self.kernel(), width))
 
     def scaled(self, factor: float) -> Self:
+        """Kernels and sigmas multiplied; itself at a factor of 1."""
         if factor == 1:
             return self
         # OpenCV's rule for sigma is not proportional to the kernel, so sigma is stated from here.
@@ -117,16 +120,20 @@ class CvBox(Operator):
         return Nature.LINEAR if self.kx % 2 and (self.ky or self.kx) % 2 else Nature.MASKED
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by OpenCV, borders reflected."""
         return np.asarray(cv2.blur(picture, (self.kx, self.ky or self.kx)), np.uint8)
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """Width and height of the window, in pixels."""
         return {"box_x": self.kx, "box_y": self.ky or self.kx}
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Response of the window, without the half pixel by which an even one moves the picture."""
         return box_response(self.ky or self.kx, self.kx, height, width)
 
     def scaled(self, factor: float) -> Self:
+        """With the window resized, to whole pixels."""
         return replace(self, kx=max(1, round(self.kx * factor)), ky=round(self.ky * factor))
 
 
@@ -146,9 +153,11 @@ class Median(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by OpenCV, each channel on its own."""
         return np.asarray(cv2.medianBlur(picture, self.k), np.uint8)
 
     def scaled(self, factor: float) -> Self:
+        """With the nearest odd window."""
         return type(self)(scaled_kernel(self.k, factor))
 
 
@@ -197,6 +206,7 @@ class Motion(Operator):
         return line
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by OpenCV, which rounds."""
         border = cv2.BORDER_REFLECT_101
         return np.asarray(cv2.filter2D(picture, -1, self.kernel(), borderType=border), np.uint8)
 
@@ -210,4 +220,5 @@ class Motion(Operator):
         return np.asarray(rows @ self.kernel() @ columns.T)
 
     def scaled(self, factor: float) -> Self:
+        """With the line's length resized, to an odd one."""
         return replace(self, k=scaled_kernel(self.k, factor))

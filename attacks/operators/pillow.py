@@ -39,12 +39,15 @@ class PillowBox(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by Pillow."""
         return np.array(Image.fromarray(picture).filter(ImageFilter.BoxBlur(self.r)))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Response of the box, borders left aside."""
         return np.outer(fractional_box(self.r, height), fractional_box(self.r, width))
 
     def scaled(self, factor: float) -> Self:
+        """With the radius multiplied."""
         return type(self)(self.r * factor)
 
 
@@ -57,9 +60,11 @@ class PillowGaussian(PillowBox):
     family: ClassVar[str] = "gaussian"
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Filtered by Pillow."""
         return np.array(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(self.r)))
 
     def transfer(self, height: int, width: int) -> np.ndarray:
+        """Response of the three boxes, borders left aside."""
         return gaussian_response(self.r, height, width)
 
 

@@ -40,6 +40,7 @@ class Pixelate(Operator):
         require(self.b >= 1, f"pixelate: b must be at least 1, not {self.b}.")
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Reduced to one sample a block and enlarged again without interpolation."""
         height, width = picture.shape[:2]
         if self.mode == "mean":
             return self._blocks(np.asarray(Image.fromarray(picture).reduce(self.b)), height, width)
@@ -62,9 +63,11 @@ class Pixelate(Operator):
         return np.ascontiguousarray(tiles[:height, :width])
 
     def samples(self, height: int, width: int) -> tuple[int, int]:
+        """Blocks down and across, those cut off at the far edges counted."""
         return math.ceil(height / self.b), math.ceil(width / self.b)
 
     def scaled(self, factor: float) -> Self:
+        """With blocks resized, to whole pixels."""
         return replace(self, b=max(1, round(self.b * factor)))
 
 
@@ -93,9 +96,11 @@ class Grid(Operator):
 
     @property
     def family(self) -> str:  # type: ignore[override]
+        """`pixelate` if enlarged without interpolation, else `downscale`."""
         return "pixelate" if self.up == "nearest" else "downscale"
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Reduced and enlarged again; a side with fewer pixels than samples keeps them."""
         height, width = picture.shape[:2]
         small = min(self.nx, width), min(self.ny, height)
         if self.down == "corners":
@@ -109,6 +114,7 @@ class Grid(Operator):
         return rounded(cv2.resize(reduced, (width, height), interpolation=method))
 
     def samples(self, height: int, width: int) -> tuple[int, int]:
+        """Samples down and across."""
         return min(self.ny, height), min(self.nx, width)
 
     def pinned(self, height: int, width: int) -> Operator:
@@ -119,6 +125,7 @@ class Grid(Operator):
         return Downscale(side)
 
     def strengthened(self, factor: float) -> Self:
+        """With as many times fewer samples each way."""
         nx, ny = (max(1, round(n / factor)) for n in (self.nx, self.ny))
         return replace(self, nx=nx, ny=ny)
 
@@ -157,6 +164,7 @@ class Downscale(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Reduced and enlarged again, through uint8."""
         height, width = picture.shape[:2]
         small = (max(1, round(width / self.f)), max(1, round(height / self.f)))
         reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
@@ -168,7 +176,9 @@ class Downscale(Operator):
         return _enlarged(reduced, width, height, enlarge[self.up])
 
     def samples(self, height: int, width: int) -> tuple[int, int]:
+        """Samples down and across."""
         return max(1, round(height / self.f)), max(1, round(width / self.f))
 
     def scaled(self, factor: float) -> Self:
+        """With the factor multiplied, 1 at least."""
         return replace(self, f=max(1.0, self.f * factor))

@@ -28,10 +28,12 @@ class Ranged(Operator):
 
     @property
     def name(self) -> str:  # type: ignore[override]
+        """The tool's word."""
         return self.low.name
 
     @property
     def family(self) -> str:  # type: ignore[override]
+        """The tool's."""
         return self.low.family
 
     @property
@@ -50,12 +52,15 @@ class Ranged(Operator):
         return self.factory(**{key: _between(low[key], high[key], share) for key in low})
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """By a setting drawn for this picture."""
         return self.draw(rng).apply(picture, rng)
 
     def scaled(self, factor: float) -> Ranged:
+        """With both ends scaled."""
         return Ranged(self.factory, self.low.scaled(factor), self.high.scaled(factor))
 
     def strengthened(self, factor: float) -> Ranged:
+        """With both ends strengthened."""
         return Ranged(self.factory, self.low.strengthened(factor), self.high.strengthened(factor))
 
     def _settings(self) -> tuple[dict[str, Any], dict[str, Any]]:

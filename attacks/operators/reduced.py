@@ -42,6 +42,7 @@ class ReducedGaussian(Operator):
         )
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Reduced, blurred, rounded, enlarged."""
         height, width = picture.shape[:2]
         # A hair more, so that an exact quotient is not cut to the number below.
         small = tuple(max(1, math.floor(side / self.f + 1e-6)) for side in (width, height))
@@ -53,6 +54,7 @@ class ReducedGaussian(Operator):
         return np.asarray(enlarged, np.uint8)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """The box taken from the whole picture that went through it."""
         x0, y0, x1, y1 = box
         out = picture.copy()
         out[y0:y1, x0:x1] = self.apply(picture, rng)[y0:y1, x0:x1]

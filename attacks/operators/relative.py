@@ -36,34 +36,43 @@ class Relative(Operator):
         return self.inner.scaled(math.sqrt(height * width) / self.side)
 
     def pinned(self, height: int, width: int) -> Operator:
+        """The setting that a region of this size gets, pinned."""
         return self.on(height, width).pinned(height, width)
 
     @property
     def family(self) -> str:  # type: ignore[override]
+        """That of the operator inside."""
         return self.inner.family
 
     @property
     def nature(self) -> Nature:  # type: ignore[override]
+        """That of the operator inside."""
         return self.inner.nature
 
     @property
     def random(self) -> bool:  # type: ignore[override]
+        """Whether the operator inside is."""
         return self.inner.random
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """By the setting that a region of this size gets."""
         return self.on(*picture.shape[:2]).apply(picture, rng)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """By the setting that a box of this size gets."""
         x0, y0, x1, y1 = box
         return self.on(y1 - y0, x1 - x0).apply_in(picture, box, rng)
 
     def transfer(self, height: int, width: int) -> np.ndarray | None:
+        """Of the setting that a region of this size gets."""
         return self.on(height, width).transfer(height, width)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
+        """Of the setting that a region of this size gets."""
         return self.on(height, width).noise(height, width)
 
     def samples(self, height: int, width: int) -> tuple[int, int] | None:
+        """Of the setting that a region of this size gets."""
         return self.on(height, width).samples(height, width)
 
     def scaled(self, factor: float) -> Self:
@@ -71,10 +80,12 @@ class Relative(Operator):
         return self
 
     def strengthened(self, factor: float) -> Relative:
+        """With the operator inside strengthened."""
         return Relative(self.inner.strengthened(factor), self.side)
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """Those of the operator inside, and the side that they are meant for."""
         return self.inner.parameters | {"side": self.side}
 
     def __str__(self) -> str:

@@ -34,6 +34,7 @@ class Affine(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)`, scaled and shifted."""
         return x * self.gamma[:, None, None] + self.beta[:, None, None]
 
 
@@ -62,6 +63,7 @@ class Block(nn.Module):
         self.second = Convolution(filters, filters, 3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)` to `(B, filters, H', W')`, halved where the block shrinks."""
         main = self.second(F.relu(self.first(x)))
         shortcut = F.avg_pool2d(x, 2) if self.shrink else x
         return F.relu(add_padded(main, shortcut))
@@ -93,6 +95,7 @@ class DlibResNet(nn.Module):
         self.head = nn.Linear(channels, DIMENSION, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Embeddings `(B, 128)` of `(B, 3, 150, 150)`."""
         x = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
         answer: Tensor = self.head(self.blocks(x).mean((2, 3)))
         return answer

@@ -24,6 +24,7 @@ class AutoEncoder(nn.Module):
         self.unet = UNet(size, inputs=3)
 
     def forward(self, anonymized: Tensor) -> Tensor:
+        """Faces of the same shape and range."""
         blind = torch.zeros(len(anonymized), device=anonymized.device)
         answer: Tensor = anonymized + self.unet(anonymized, blind)
         return answer
@@ -40,10 +41,12 @@ class FantomasObjective:
         self.config: Mapping[str, Any] = {"size": size}
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
+        """Mean squared error in [-1, 1]."""
         found = self.network(observed.anonymized * 2 - 1).float()
         return {"loss": ((found - (clear * 2 - 1)) ** 2).mean()}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
+        """Faces `(B, 3, S, S)` in [0, 1]."""
         answer: Tensor = ((self.network(observed.anonymized * 2 - 1).float() + 1) / 2).clamp(0, 1)
         return answer
 

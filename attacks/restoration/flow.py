@@ -91,6 +91,7 @@ class FlowObjective:
         }
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
+        """Errors of the clear picture at a random point of the way, one for each sample."""
         start, begin = self._begin(observed, noise)
         left = noise.uniform()
         share = left[:, None, None, None]
@@ -100,6 +101,7 @@ class FlowObjective:
         return errors(found, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
+        """Faces `(B, 3, S, S)` in [0, 1] at the end of the flow, after `steps` Euler steps."""
         start, place = self._begin(observed, noise)
         scheduler = FlowMatchEulerDiscreteScheduler()
         sigmas = np.linspace(1, 1 / self.steps, self.steps)
@@ -141,6 +143,7 @@ class Flow(RestoringAttack):
     options: FlowOptions
 
     def load(self, checkpoint: Checkpoint, context: Context) -> Objective:
+        """The trained networks, to be run in as many steps as the options say."""
         made = super().load(checkpoint, context)
         assert isinstance(made, FlowObjective)
         made.steps = self.options.steps

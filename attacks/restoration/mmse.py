@@ -33,6 +33,7 @@ class Regression(nn.Module):
         self.unet = UNet(size, inputs=6)
 
     def forward(self, observed: Observed) -> Tensor:
+        """The estimate `(B, 3, S, S)`, about [-1, 1]."""
         change = self.unet(observed.both, strength(observed.log_sigma))
         answer: Tensor = observed.restored * 2 - 1 + change
         return answer
@@ -74,10 +75,12 @@ class MmseObjective:
         }
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
+        """`mse`, with a recogniser `identity`, and their weighted sum `loss`."""
         found = self.network(observed).float()
         return errors(found, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
+        """Faces `(B, 3, S, S)` in [0, 1]."""
         answer: Tensor = ((self.network(observed).float() + 1) / 2).clamp(0, 1)
         return answer
 

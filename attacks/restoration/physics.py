@@ -37,10 +37,12 @@ class Modes:
         self._colours = tensor(OPPONENT)
 
     def analyse(self, pictures: Tensor) -> Tensor:
+        """Modes of pictures."""
         colours = torch.einsum("oc,bchw->bohw", self._colours, pictures)
         return self._rows @ colours @ self._columns
 
     def synthesise(self, modes: Tensor) -> Tensor:
+        """Pictures of modes: the inverse of `analyse`."""
         colours = self._rows_back @ modes @ self._columns_back
         return torch.einsum("oc,bohw->bchw", self._colours, colours)
 

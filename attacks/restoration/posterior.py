@@ -83,11 +83,13 @@ class Posterior(BaseAttack):
     options: PosteriorOptions
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Measure the linear restorer's prior and load the diffusion model."""
         self.restorer_ = prior_restorer(reference, context)
         self.base_, _ = load(context)
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """One sample of each window; a region of fewer than SMALLEST pixels stays as it is."""
         require_fitted(self)
         default = STEPS if self.options.method == "diffpir" else DPS_STEPS
         steps = self.options.steps or default

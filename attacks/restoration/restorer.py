@@ -78,6 +78,7 @@ class RestoringAttack(BaseAttack):
     """Network evaluations a face."""
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Load the network and keep two templates per person, clear and as it restores them."""
         self.linear_ = prior_restorer(reference, context)
         self.checkpoint_ = find(self.info.name, context.checkpoints.get(self.info.name))
         self.objective_ = self.load(self.checkpoint_, context)
@@ -93,6 +94,8 @@ class RestoringAttack(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Restored windows, their embeddings `(N, d)` and scores `(N, G)`, and how well each
+        explains its probe (`consistency_residual`, in grey levels)."""
         require_fitted(self)
         restored = self.restore(probes, context)
         found = unit(embed(restored.pictures, probes.landmarks, context))

@@ -38,6 +38,7 @@ class ParrotEmbedder(nn.Module):
         self.register_buffer("centre", torch.zeros(start.dimension))
 
     def forward(self, seen: Tensor | Observed) -> Tensor:
+        """Unit embeddings `(B, d)`."""
         frames = seen.anonymized if isinstance(seen, Observed) else seen
         return normalize(self.trunk(frames) - self.centre)
 
@@ -51,6 +52,7 @@ class ParrotNetwork(nn.Module):
         self.head = nn.Parameter(torch.from_numpy(people).float())
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Cosines `(B, people)`."""
         answer: Tensor = self.embedder(frames) @ normalize(self.head).T
         return answer
 
@@ -87,6 +89,7 @@ class ParrotObjective:
         self.config: Mapping[str, Any] = {"size": size, "start": described(recognizer)}
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
+        """Cross entropy under the margin."""
         assert observed.people is not None, "training faces say whom they show"
         frames, people = observed.anonymized, observed.people
         if self.clear_as_well:

@@ -48,6 +48,7 @@ class Synthetic:
     def batch(
         self, rows: np.ndarray, noise: Noise, mirror: bool, degradation: Degradation | None = None
     ) -> tuple[Tensor, Observed]:
+        """Faces put through operators that are drawn for each, unless `degradation` gives them."""
         clear = _load(self.pack.faces, rows, self.device)
         if mirror:
             clear = _mirrored(clear, noise.uniform())
@@ -55,6 +56,7 @@ class Synthetic:
         return self.observer.cut(clear), replace(observed, people=_people(self.pack, rows, clear))
 
     def kept(self) -> dict[str, Tensor]:
+        """Nothing: the operator is told to a probe's observer."""
         return {}
 
 
@@ -69,6 +71,7 @@ class Paired:
     def batch(
         self, rows: np.ndarray, noise: Noise, mirror: bool, degradation: Degradation | None = None
     ) -> tuple[Tensor, Observed]:
+        """Pairs as they are; `degradation` is left aside, since the box cannot be set."""
         assert self.pack.anonymized is not None
         pair = [
             _load(faces, rows, self.device) for faces in (self.pack.faces, self.pack.anonymized)
@@ -86,6 +89,7 @@ class Paired:
         return clear, seen
 
     def kept(self) -> dict[str, Tensor]:
+        """The gain `(3, side, side)` of the linear restorer."""
         return {GAIN: self.linear.gain}
 
 

@@ -42,6 +42,7 @@ class StudentNetwork(nn.Module):
         self.bridges = nn.ModuleList(nn.Linear(dimensions[0], d) for d in dimensions[1:])
 
     def forward(self, observed: Observed) -> Tensor:
+        """Embeddings `(B, sum of dimensions)`, one teacher's space after the other."""
         own = self.trunk(observed)
         return torch.cat([own, *(normalize(bridge(own).float()) for bridge in self.bridges)], 1)
 
@@ -85,6 +86,8 @@ class StudentObjective:
         }
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
+        """`distance`, 1 - cosine, and with the contrast to others `loss`; means over the
+        teachers."""
         own = torch.arange(len(clear), device=clear.device)
         distances, contrasts = [], []
         answers = self.network(observed).float().split(self.dimensions, dim=1)
@@ -135,6 +138,7 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, frames: Tensor) -> Tensor:
+        """Unit embeddings `(B, d)` of frames `(B, 3, S, S)` in [0, 1]."""
         recognizer = self.recognizer
         crops = to_crops(frames, self.theta.to(frames.device), recognizer.template.size)
         prepared = recognizer.preprocess(crops * 255).to(recognizer.device)

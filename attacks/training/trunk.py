@@ -33,6 +33,7 @@ class Trunk(nn.Module):
         self.theta = crop_transform(start.template, size)
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Unit embeddings `(B, d)`."""
         return normalize(self.trunk(self.prepared(frames)).float())
 
     def prepared(self, frames: Tensor) -> Tensor:
@@ -57,6 +58,7 @@ class WideTrunk(Trunk):
         widen(self.trunk)
 
     def forward(self, observed: Observed) -> Tensor:  # type: ignore[override]
+        """Unit embeddings `(B, d)` of what was observed of B faces."""
         pictures = [self.prepared(observed.restored), self.prepared(observed.anonymized)]
         told = strength(observed.log_sigma) / STEPS
         plane = told.to(pictures[0])[:, None, None, None].expand_as(pictures[0][:, :1])
@@ -80,6 +82,7 @@ class Stem(nn.Module):
         self.film = nn.Sequential(nn.Linear(1, CONDITION), nn.SiLU(), out)
 
     def forward(self, seen: Tensor) -> Tensor:
+        """`(B, C, H', W')`, as the first convolution gives it."""
         restored, anonymized, told = seen.split([3, 3, 1], dim=1)
         scale, shift = self.film(told[:, :, 0, 0])[..., None, None].chunk(2, dim=1)
         found: Tensor = (self.first(restored) + self.beside(anonymized)) * (1 + scale) + shift

@@ -82,10 +82,12 @@ class Dataset:
 
     @property
     def items(self) -> tuple[Item, ...]:
+        """Every picture in use, of all roles."""
         return self.gallery + self.probes + self.background + self.spare
 
     @cached_property
     def gallery_identities(self) -> frozenset[str]:
+        """The people whom the gallery shows."""
         return frozenset(item.identity for item in self.gallery if item.identity is not None)
 
     @property
@@ -102,6 +104,7 @@ class Dataset:
 
     @property
     def has_ground_truth(self) -> bool:
+        """Whether it is known of any probe whom it shows."""
         return any(p.identity is not None for p in self.probes)
 
     def without(self, excluded: Iterable[Excluded]) -> Dataset:

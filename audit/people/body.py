@@ -17,6 +17,7 @@ def _grid(rows: Array, columns: Array) -> tuple[Array, Array]:
 
 
 def ears(person: Identity, skull: Loft) -> list[Patch]:
+    """Both ears, `(11, 29)` points each: ovals with a rim, a fold and a lobe, beside the skull."""
     radius, turn = _grid(np.linspace(0, 1, 11), np.linspace(0, 2 * np.pi, 29))
     u, v = radius * np.cos(turn), radius * np.sin(turn)
     size = person.ears.size
@@ -33,6 +34,7 @@ def ears(person: Identity, skull: Loft) -> list[Patch]:
 
 
 def neck(person: Identity) -> Patch:
+    """The neck `(30, 44)` from below the skull to under the collar, with its tendons."""
     y, angle = _grid(np.linspace(-1.5, -21, 30), np.linspace(-np.pi, np.pi, 44))
     down = (-5.5 - y) / 14.5
     # Narrowest in the middle, spreading into the shoulders.
@@ -56,6 +58,8 @@ def neck(person: Identity) -> Patch:
 
 
 def shoulders(person: Identity, collar: float) -> Patch:
+    """The garment `(24, 48)` from the neck's hole outwards; `collar`, 0 to 1, is how low its
+    neckline lies."""
     out, angle = _grid(np.linspace(0, 1, 24), np.linspace(-np.pi, np.pi, 48))
     hole = person.skull.neck * 1.2 + 0.4
     breadth = 19.5 - 2.5 * person.feminine

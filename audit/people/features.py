@@ -33,6 +33,8 @@ class MouthFrame(NamedTuple):
 
 
 class BrowFrame(NamedTuple):
+    """Eyebrow coordinates; heights and thickness in cm."""
+
     t: Array  # 0 at the inner end, 1 at the outer
     y: Array
     thickness: Array
@@ -47,6 +49,7 @@ class Face:
 
     @property
     def jaw_drop(self) -> float:
+        """How far the open mouth lowers the chin, in cm."""
         return self.mood.mouth_open
 
     @property
@@ -57,14 +60,17 @@ class Face:
 
     @property
     def mouth_width(self) -> float:
+        """From the middle to a corner, in cm; a smile widens it."""
         return self.person.mouth.width * (1 + 0.17 * self.mood.smile - 0.06 * self.mood.mouth_open)
 
     @property
     def corner_lift(self) -> float:
+        """How far the mouth's corners stand above its middle, in cm."""
         return self.person.mouth.corners + 0.62 * self.mood.smile
 
     @property
     def chin_y(self) -> float:
+        """Height of the chin under this expression, in cm."""
         return self.person.skull.chin_y - self.jaw_drop
 
     def lowered(self, y: Array) -> Array:
@@ -73,6 +79,7 @@ class Face:
         return y - self.jaw_drop * smoothstep(mouth, mouth - 1, y)
 
     def eye(self, x: Array, y: Array) -> EyeFrame:
+        """Eye coordinates of points at `x`, `y` in cm, of any one shape; both eyes alike."""
         eyes, mood = self.person.eyes, self.mood
         u = (np.abs(x) - eyes.spacing) / eyes.width
         v = y - eyes.tilt * eyes.width * u - eyes.asymmetry * np.sign(x)
@@ -85,6 +92,7 @@ class Face:
         return EyeFrame(u, v, upper, lower, crease)
 
     def mouth(self, x: Array) -> MouthFrame:
+        """Mouth coordinates of points at `x` in cm."""
         mouth = self.person.mouth
         u = np.clip(np.abs(x) / self.mouth_width, 0, 1.3)
         arc = np.clip(1 - u * u, 0, 1)
@@ -98,6 +106,7 @@ class Face:
         return MouthFrame(u, upper_seam + upper, upper_seam, lower_seam, lower_seam - lower)
 
     def brow(self, x: Array) -> BrowFrame:
+        """Eyebrow coordinates of points at `x` in cm; both brows alike."""
         brows = self.person.brows
         reach = self.person.eyes.spacing + 2.1 - brows.inner
         t = (np.abs(x) - brows.inner) / reach

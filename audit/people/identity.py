@@ -58,6 +58,9 @@ _SHORT_STYLES = (
 
 @dataclass(frozen=True)
 class Skull:
+    """Shape of the head, in cm; flesh, cheekbones, forehead and brow ridge are what is added to
+    it."""
+
     width: float  # half widths, from the temples down
     cheek_width: float
     jaw_width: float
@@ -78,6 +81,8 @@ class Skull:
 
 @dataclass(frozen=True)
 class Eyes:
+    """Place, shape and colour of the eyes; lengths in cm."""
+
     spacing: float  # from the midline to an eye's centre
     width: float  # half width of the opening
     opening: float
@@ -91,6 +96,8 @@ class Eyes:
 
 @dataclass(frozen=True)
 class Brows:
+    """Place, shape and colour of the eyebrows; lengths in cm, density in [0, 1]."""
+
     height: float
     arch: float
     thickness: float
@@ -103,6 +110,8 @@ class Brows:
 
 @dataclass(frozen=True)
 class Nose:
+    """Shape of the nose, in cm."""
+
     tip_y: float
     projection: float
     bridge: float
@@ -116,6 +125,8 @@ class Nose:
 
 @dataclass(frozen=True)
 class Mouth:
+    """Place and shape of the closed mouth, in cm; redness in [0, 1]."""
+
     y: float
     width: float
     upper: float
@@ -128,12 +139,16 @@ class Mouth:
 
 @dataclass(frozen=True)
 class Ears:
+    """Size of the ears relative to the average, and how far they stand off, in cm."""
+
     size: float
     protrusion: float
 
 
 @dataclass(frozen=True)
 class Skin:
+    """Colour and marks of the skin; melanin runs from 0, the lightest, to 1."""
+
     melanin: float
     redness: float
     yellowness: float
@@ -144,6 +159,8 @@ class Skin:
 
 @dataclass(frozen=True)
 class Hair:
+    """Style, colour and outline of hair and beard; lengths in cm."""
+
     style: str
     colour: Colour
     line_y: float
@@ -158,6 +175,8 @@ class Hair:
 
 @dataclass(frozen=True)
 class Glasses:
+    """Shape and colour of the glasses that somebody wears; lengths in cm."""
+
     habit: float  # share of the pictures in which they are worn
     width: float
     height: float

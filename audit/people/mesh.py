@@ -13,6 +13,8 @@ from reid_audit.audit.people.curves import Array
 
 
 class Part(IntEnum):
+    """What a point of a person's surface belongs to."""
+
     FACE = 0  # the whole head's skin
     EAR = 1
     NECK = 2
@@ -42,6 +44,8 @@ class Patch:
 
 @dataclass(frozen=True)
 class Mesh:
+    """V points and T triangles of a whole person; lengths in cm, angles in radians."""
+
     position: Array  # (V, 3)
     normal: Array  # (V, 3)
     angle: Array  # (V,)
@@ -93,6 +97,8 @@ def unit(vectors: Array) -> Array:
 
 
 def join(patches: Sequence[Patch]) -> Mesh:
+    """All patches as one mesh: each cell of a grid becomes two triangles, less those whose corners
+    a patch does not keep."""
     triangles, culled, start = [], [], 0
     for p in patches:
         rows, columns = p.angle.shape

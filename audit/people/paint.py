@@ -36,6 +36,7 @@ class Paint:
 
     @classmethod
     def plain(cls, count: int, colour: Array, specular: float, gloss: float = 16) -> Paint:
+        """`count` points of one linear-light colour `(3,)`, which do not shine by themselves."""
         return cls(
             albedo=np.tile(colour.astype(np.float32), (count, 1)),
             specular=np.full(count, specular, np.float32),
@@ -65,6 +66,7 @@ class Points:
     angle: Array
 
     def where(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Points]:
+        """Indices `(K,)` of the points that the mask `(N,)` picks, and these points."""
         index = np.flatnonzero(mask)
         return index, Points(self.x[index], self.y[index], self.angle[index])
 
@@ -129,6 +131,7 @@ def hair(person: Identity, angle: Array, along: Array) -> tuple[Paint, Array]:
 
 
 def cloth(colour: Colour, x: Array, y: Array) -> Paint:
+    """A garment of one sRGB colour with some grain; `x`, `y` `(N,)` in cm."""
     paint = Paint.plain(len(x), linear(colour), 0.02)
     paint.albedo *= (1 + 0.05 * noise(0.8, x * 12, y * 12))[:, None]
     return paint

@@ -29,6 +29,7 @@ class Loft:
     chin_y: float
 
     def width_at(self, y: float) -> float:
+        """Half width of the skull at a height, both in cm."""
         return float(np.interp(y, self.heights, self.width))
 
     def surface(self, angle: Array, y: Array) -> tuple[Array, Array]:
@@ -56,6 +57,7 @@ class Loft:
 
 
 def loft(face: Face) -> Loft:
+    """The cross-sections of a face's skull, its jaw dropped as the expression wants."""
     skull = face.person.skull
     chin = skull.chin_y
     cheek, jaw, flesh = skull.cheek_width, skull.jaw_width, skull.flesh

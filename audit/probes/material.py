@@ -59,6 +59,7 @@ class Material:
 
     @property
     def gallery_people(self) -> frozenset[str]:
+        """The people whom the gallery's faces show, after detection and screening."""
         return frozenset(self.faces[row].item.identity or "" for row in self.gallery)
 
 

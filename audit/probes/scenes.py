@@ -111,6 +111,7 @@ class Scene:
 
     @property
     def turn(self) -> Turn:
+        """How the anonymised picture is turned to lie as its original."""
         return self.pair.turn if self.pair is not None else UPRIGHT
 
     def in_original(self, landmarks: Landmarks, shape: tuple[int, int]) -> Landmarks:

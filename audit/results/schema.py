@@ -65,11 +65,16 @@ class Verdict(Record):
 
 
 class Count(Record):
+    """How many people and pictures."""
+
     identities: int = 0
     images: int = 0
 
 
 class ProbeCount(Count):
+    """The probes: of people in the gallery (mated), of others, and those without a face to
+    attack."""
+
     mated_images: int = 0
     mated_identities: int = 0
     nonmated_images: int = 0
@@ -153,6 +158,8 @@ class Faces(Record):
 
 
 class Data(Record):
+    """What was audited: pictures by role, the inventory of faces, and what was left out."""
+
     faces: Faces = Faces()
     gallery: Count
     probes: ProbeCount
@@ -228,6 +235,8 @@ class Condition(Record):
 
 
 class Cost(Record):
+    """What an attack took: wall-clock seconds, memory in MiB, and the size of its network."""
+
     seconds: float = 0.0
     device: str = "cpu"
     peak_memory_mib: float | None = None
@@ -297,6 +306,8 @@ class Waiver(Record):
 
 
 class Finding(Record):
+    """One thing the audit found out, how grave it is, and what to do about it."""
+
     id: str
     severity: Literal["critical", "high", "medium", "low", "info"]
     status: Literal["fail", "warn", "pass", "manual"]

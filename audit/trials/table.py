@@ -20,11 +20,17 @@ from reid_audit.metrics.files import atomic
 class Names(Protocol):
     """What people and pictures are called in a table."""
 
-    def person(self, identity: str) -> str: ...
+    def person(self, identity: str) -> str:
+        """What an identity is called."""
+        ...
 
-    def image(self, image_id: str) -> str: ...
+    def image(self, image_id: str) -> str:
+        """What a picture's id is written as."""
+        ...
 
-    def link(self, identity: str) -> str | None: ...
+    def link(self, identity: str) -> str | None:
+        """What joins one person's rows between runs, or None where nothing may."""
+        ...
 
 
 class _OwnNames:
@@ -90,6 +96,7 @@ def _places(items: Sequence[Item]) -> list[int]:
 
 
 def write_trials(store: Store, trials: Sequence[pd.DataFrame]) -> None:
+    """Write the trials of all attacks, one row each, into the run directory's Parquet file."""
     merged = pd.concat(trials, ignore_index=True) if trials else pd.DataFrame()
     with atomic(store.path / TRIALS) as temporary:
         merged.to_parquet(temporary, index=False)

@@ -55,6 +55,7 @@ def mark(axes: Axes, y: float, estimate: Estimate, series: int) -> None:
 
 
 def row_axes(axes: Axes, rows: int) -> None:
+    """Make room for `rows` lines, the first on top, without a vertical axis."""
     axes.set_ylim(rows - 0.35, -0.75)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)

@@ -57,6 +57,7 @@ class Language:
         return "".join(marks.get(char, char) for char in text)
 
     def count(self, number: float) -> str:
+        """A whole number with the language's thousands separator."""
         return self._point(f"{number:,.0f}")
 
     def decimal(self, number: float | None, digits: int = 3) -> str:
@@ -117,6 +118,7 @@ class Language:
         return f"<{self._point('0.001')}" if p_value < 0.001 else self.decimal(p_value, 2)
 
     def duration(self, seconds: float) -> str:
+        """Seconds to three significant digits, with their unit."""
         return f"{self.decimal(seconds)}{_SPACE}s"
 
     def missing(self, estimate: Estimate) -> str:

@@ -45,6 +45,9 @@ class Control:
 
 @dataclass(frozen=True)
 class Norm:
+    """A norm: its title and source, what a report may and must never say of it, and its
+    controls."""
+
     title: str
     never: str
     controls: list[Control]

@@ -144,6 +144,7 @@ def recognizer(name: str | None) -> str:
 
 
 def recognizers(results: Results) -> list[str]:
+    """Names of the recognisers that scored an attack, each once, in the order of the results."""
     return list(dict.fromkeys(a.recognizer for a in results.attacks if a.recognizer))
 
 

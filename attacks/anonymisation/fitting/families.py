@@ -286,6 +286,7 @@ def write(name: str, numbers: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    """Fit what the command line names and write its file beside the estimator."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["prior", "learned", "widths"])
     parser.add_argument("faces", type=Path, nargs="+")

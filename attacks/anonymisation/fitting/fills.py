@@ -124,6 +124,8 @@ def patches(
 
 
 def main() -> None:
+    """Fit on four fifths of the patches, print the confusion on the rest, and write
+    `fills.json`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--pictures", type=int, default=400)

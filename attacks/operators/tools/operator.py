@@ -41,6 +41,7 @@ class ToolOperator(Operator):
 
     @property
     def name(self) -> str:  # type: ignore[override]
+        """The tool's name in the catalogue."""
         return self.tool.name
 
     def _nominal(self) -> Operator:
@@ -48,14 +49,17 @@ class ToolOperator(Operator):
 
     @property
     def family(self) -> str:  # type: ignore[override]
+        """Of what it does to a typical face box."""
         return self._nominal().family
 
     @property
     def nature(self) -> Nature:  # type: ignore[override]
+        """Of what it does to a typical face box."""
         return self._nominal().nature
 
     @property
     def random(self) -> bool:  # type: ignore[override]
+        """Whether what it does to a typical face box is."""
         return self._nominal().random
 
     def place(self, face: Sequence[int], shape: Sequence[int]) -> Placed:
@@ -75,17 +79,21 @@ class ToolOperator(Operator):
         return operator if self.strength == 1 else operator.strengthened(self.strength)
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """The whole region as the box that is handed to the operator."""
         return self.for_region(*picture.shape[:2]).apply(picture, rng)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
+        """The box taken for a face's: the tool adds its margins and works on the whole picture."""
         placed = self.place(box, picture.shape)
         return placed.operator.apply_in(picture, placed.box, rng)
 
     def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """The face box with the tool's margins, and what its operator adds to them."""
         placed = self.place(box, shape)
         return placed.operator.reach(placed.box, shape)
 
     def pinned(self, height: int, width: int) -> Operator:
+        """The operator that a region of this size gets, pinned."""
         return self.for_region(height, width).pinned(height, width)
 
     def framed(self, height: int, width: int) -> Self:
@@ -95,25 +103,32 @@ class ToolOperator(Operator):
         return replace(self, fw=round(width / self.zoom), fh=round(height / self.zoom))
 
     def transfer(self, height: int, width: int) -> np.ndarray | None:
+        """Of the operator that a region of this size gets."""
         return self.for_region(height, width).transfer(height, width)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
+        """Of the operator that a region of this size gets."""
         return self.for_region(height, width).noise(height, width)
 
     def samples(self, height: int, width: int) -> tuple[int, int] | None:
+        """Of the operator that a region of this size gets."""
         return self.for_region(height, width).samples(height, width)
 
     def scaled(self, factor: float) -> Self:
+        """With `zoom` multiplied: the tool's rule still sees the sizes before."""
         return replace(self, zoom=self.zoom * factor)
 
     def strengthened(self, factor: float) -> Self:
+        """With `strength` multiplied."""
         return replace(self, strength=float(f"{self.strength * factor:.4g}"))
 
     def settings(self, full: bool = False) -> dict[str, Any]:
+        """Of the picture's size, zoom and strength; the tool is the word itself."""
         return {k: v for k, v in super().settings(full).items() if k != "tool"}
 
     @property
     def parameters(self) -> dict[str, Any]:
+        """The tool's name and all settings."""
         return {"tool": self.name} | self.settings(full=True)
 
 

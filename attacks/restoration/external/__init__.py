@@ -158,10 +158,17 @@ class External(BaseAttack):
     wiener_first: ClassVar[bool] = False
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Measure the prior of the linear restorer, where one goes before; the tool itself learns
+        nothing."""
         self.first_ = prior_restorer(reference, context) if self.wiener_first else None
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Restored windows.
+
+        Raises:
+            InputError: no picture came back at all.
+        """
         require_fitted(self)
         windows = [
             self._before(*pair) for pair in zip(probes.pictures, probes.regions, strict=True)

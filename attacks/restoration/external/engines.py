@@ -24,7 +24,16 @@ Pictures = Sequence[Picture]
 
 
 class Engine(Protocol):
-    def __call__(self, names: Sequence[str], pictures: Pictures) -> list[Picture | None]: ...
+    """A restorer: pictures `(H, W, 3)` uint8 and their names in, restored ones out, None where it
+    gave no answer."""
+
+    def __call__(self, names: Sequence[str], pictures: Pictures) -> list[Picture | None]:
+        """Restore N pictures `(H, W, 3)` uint8; `names` tell them apart in what is written.
+
+        Raises:
+            InputError: the tool or its model file does not do what its description says.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Command:
     timeout: float | None = None
 
     def __call__(self, names: Sequence[str], pictures: Pictures) -> list[Picture | None]:
+        """Write the pictures, run the program once, and read what it wrote."""
         # Private to this user, and gone afterwards: these are faces.
         with tempfile.TemporaryDirectory(prefix="reid-audit-") as folder:
             given, made = Path(folder, "in"), Path(folder, "out")
@@ -122,6 +132,7 @@ class Onnx:
             raise InputError(f"onnx: {self.file.name} is no usable ONNX file ({error}).") from error
 
     def __call__(self, names: Sequence[str], pictures: Pictures) -> list[Picture | None]:
+        """Run the network on one picture after the other."""
         session = self._session
         entry = session.get_inputs()[0].name
         return [
@@ -152,6 +163,7 @@ class TorchScript:
             ) from error
 
     def __call__(self, names: Sequence[str], pictures: Pictures) -> list[Picture | None]:
+        """Run the network on one picture after the other."""
         import torch
 
         made: list[Picture | None] = []

@@ -97,6 +97,8 @@ class Revelio(BaseAttack):
     options: RevelioOptions
 
     def fit(self, reference: Reference, context: Context) -> Self:
+        """Load the diffusion model, embed the gallery, and choose by development people how near a
+        probe must come to count as somebody of the gallery."""
         base, key = load(context)
         linear = prior_restorer(reference, context)
         plan = Plan(self.options.rounds, self.options.steps, self.options.sampler)
@@ -111,6 +113,8 @@ class Revelio(BaseAttack):
         return self
 
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
+        """Restored windows, embeddings `(N, d)`, scores `(N, G)` and, as estimates, what the rounds
+        agreed on; with fine-tuning the pictures and embeddings are those of the tuned networks."""
         require_fitted(self)
         studio = self.studio_
         frames = studio.sample(probes)
@@ -226,6 +230,7 @@ class RevelioVote(Revelio):
     )
 
     def retrieve(self, embeddings: np.ndarray, gallery: Gallery) -> Retrieval:
+        """Whom `(N, R, d)` embeddings show: the person most of the R rounds name."""
         found = tally(gallery.to_people(embeddings))
         rows = np.arange(len(embeddings))
         return Retrieval(
