@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.metrics.errors import InputError
 
+TIFF = (b"II*\0", b"MM\0*")
 _BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}
 
 
@@ -33,6 +34,9 @@ def read_encoded(source: str | Path | bytes) -> EncodedInfo:
             raw = getattr(image, "quantization", None) or {}
             tables = tuple(np.array(table, float).reshape(8, 8) for _, table in sorted(raw.items()))
     except (OSError, UnidentifiedImageError, ValueError) as error:
+        tiff = isinstance(error, UnidentifiedImageError) and _head(source, 4) in TIFF
+        if tiff:  # of a kind that other readers know
+            return EncodedInfo("tiff")
         raise InputError(f"{label}: not a readable picture; give a JPEG, PNG or WebP.") from error
     quality = jpeg_quality(tables[0]) if tables else None
     lossless = {"png": True, "bmp": True, "gif": True, "jpeg": False}.get(codec)
@@ -41,12 +45,15 @@ def read_encoded(source: str | Path | bytes) -> EncodedInfo:
 
 def _png_bits(source: str | Path | bytes) -> int:
     """Bits per sample from the IHDR chunk: Pillow silently reduces 16-bit colour to 8."""
-    if isinstance(source, bytes):
-        head = source[:26]
-    else:
-        with Path(source).open("rb") as file:
-            head = file.read(26)
+    head = _head(source, 26)
     return head[24] if len(head) > 24 else 8
+
+
+def _head(source: str | Path | bytes, size: int) -> bytes:
+    if isinstance(source, bytes):
+        return source[:size]
+    with Path(source).open("rb") as file:
+        return file.read(size)
 
 
 @cache
