@@ -20,7 +20,7 @@ from reid_audit.attacks.recognition.align import face_width
 from reid_audit.metrics.errors import InputError
 
 if TYPE_CHECKING:
-    from reid_audit.attacks.networks.checkpoint import Checkpoint
+    from reid_audit.attacks.checkpoint import Checkpoint
     from reid_audit.attacks.recognition.interface import Recognizer
 
 __all__ = [
@@ -186,7 +186,7 @@ class Context:
             InputError: an operator, recogniser or checkpoint that does not exist.
             MissingWeights: the recogniser's weights are not installed.
         """
-        from reid_audit.attacks.networks.checkpoint import find
+        from reid_audit.attacks.checkpoint import find
         from reid_audit.attacks.recognition.recognizers import load_recognizer
 
         def loaded(network: Recognizer | str) -> Recognizer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reid_audit.attacks.networks.checkpoint import Checkpoint, find
+from reid_audit.attacks.checkpoint import Checkpoint, find
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.attacks.registry import attack_class

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from reid_audit.attacks.networks.checkpoint import CARD, SHIPPED, WEIGHTS
+from reid_audit.attacks.checkpoint import CARD, SHIPPED, WEIGHTS
 from reid_audit.attacks.networks.distillation import half_is_faster
 from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.attacks.training.loop import Settings, train

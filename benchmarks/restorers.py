@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from reid_audit.attacks.checkpoint import find
 from reid_audit.attacks.forward import ForwardModel
 from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context
 from reid_audit.attacks.linear.wiener import Restorer
-from reid_audit.attacks.networks.checkpoint import find
 from reid_audit.attacks.networks.frame import cut
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.align import crop, face_width

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from reid_audit.attacks.networks.checkpoint import Checkpoint
+    from reid_audit.attacks.checkpoint import Checkpoint
     from reid_audit.attacks.recognition.interface import Recognizer
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -107,7 +107,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]
     """Tiny restorers with random weights by attack: they check that parts fit together."""
     import torch
 
-    from reid_audit.attacks.networks.checkpoint import Card, write_checkpoint
+    from reid_audit.attacks.checkpoint import Card, write_checkpoint
     from reid_audit.attacks.restoration.fantomas import FantomasObjective
     from reid_audit.attacks.restoration.flow import FlowObjective
     from reid_audit.attacks.restoration.mmse import MmseObjective

@@ -11,6 +11,7 @@ from annotated_types import Ge
 from safetensors.torch import load_file
 from sklearn.linear_model import Ridge as LeastSquares
 
+from reid_audit.attacks.checkpoint import write_tensors
 from reid_audit.attacks.direct.trained_student import TrainedStudent
 from reid_audit.attacks.interface import (
     AnonymizedFaces,
@@ -23,7 +24,6 @@ from reid_audit.attacks.interface import (
     require_fitted,
 )
 from reid_audit.attacks.linear.views import View, Views
-from reid_audit.attacks.networks.checkpoint import write_tensors
 from reid_audit.attacks.networks.distillation import (
     EPOCHS,
     POSES,

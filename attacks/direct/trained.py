@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from reid_audit.attacks.checkpoint import Checkpoint
 from reid_audit.attacks.interface import AnonymizedFaces, ClearFaces, Context, Reference
 from reid_audit.attacks.linear.views import in_threads
 from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
-from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.networks.frame import cut
 from reid_audit.attacks.networks.unet import preset
 from reid_audit.attacks.recognition.interface import Recognizer

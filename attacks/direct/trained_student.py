@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
+from reid_audit.attacks.checkpoint import Checkpoint
 from reid_audit.attacks.direct.trained import EVALUATIONS, Seer, teacher_place
 from reid_audit.attacks.interface import AnonymizedFaces, AttackOutput, Context, Reference
 from reid_audit.attacks.linear.views import embed_clear
-from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.training.student import StudentNetwork
 from reid_audit.attacks.vectors import per_person, unit
 

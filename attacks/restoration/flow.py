@@ -18,8 +18,8 @@ from annotated_types import Ge
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
+from reid_audit.attacks.checkpoint import Checkpoint, find
 from reid_audit.attacks.interface import AttackInfo, Context
-from reid_audit.attacks.networks.checkpoint import Checkpoint, find
 from reid_audit.attacks.networks.frame import FrameEmbedder
 from reid_audit.attacks.networks.unet import STEPS, UNet, strength
 from reid_audit.attacks.options import option

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reid_audit.attacks.checkpoint import Checkpoint, find
 from reid_audit.attacks.interface import (
     AnonymizedFaces,
     AttackInfo,
@@ -26,7 +27,6 @@ from reid_audit.attacks.interface import (
 )
 from reid_audit.attacks.linear.views import embed_clear, in_threads
 from reid_audit.attacks.linear.wiener import Restorer, prior_restorer
-from reid_audit.attacks.networks.checkpoint import Checkpoint, find
 from reid_audit.attacks.networks.frame import WIDER, cut, paste
 from reid_audit.attacks.networks.pack import MARGIN, side_of
 from reid_audit.attacks.operators import Operator

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
+from reid_audit.attacks.checkpoint import Card, Checkpoint, write_checkpoint, write_tensors
 from reid_audit.attacks.interface import Progress
-from reid_audit.attacks.networks.checkpoint import Card, Checkpoint, write_checkpoint, write_tensors
 from reid_audit.attacks.networks.pack import Pack
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.training.noise import Noise

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reid_audit.attacks.checkpoint import GAIN
 from reid_audit.attacks.linear.spectra import OPPONENT
-from reid_audit.attacks.networks.checkpoint import GAIN
 from reid_audit.attacks.networks.pack import Pack
 from reid_audit.attacks.operators.spectrum import basis, inverse_basis
 from reid_audit.attacks.training.noise import Noise

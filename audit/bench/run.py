@@ -15,7 +15,7 @@ from reid_audit.attacks.anonymisation import (
     identify,
     read_encoded,
 )
-from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.checkpoint import Checkpoint
 from reid_audit.attacks.operators import Operator
 from reid_audit.attacks.operators.leakage import blur_sigma, limit
 from reid_audit.attacks.recognition.interface import Recognizer

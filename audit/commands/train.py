@@ -16,7 +16,7 @@ import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 
-from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.checkpoint import Checkpoint
 from reid_audit.attacks.networks.frame import WIDER, cut
 from reid_audit.attacks.networks.pack import MARGIN, Pack, open_pack, side_of, write_pack
 from reid_audit.attacks.networks.unet import preset

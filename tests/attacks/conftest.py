@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reid_audit.attacks.checkpoint import Checkpoint
 from reid_audit.attacks.forward import ForwardModel, RelativeBox
 from reid_audit.attacks.interface import AnonymizedFaces, Attack, ClearFaces, Context, Reference
-from reid_audit.attacks.networks.checkpoint import Checkpoint
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.attacks.recognition.interface import Recognizer

@@ -75,6 +75,6 @@ def test_a_checkpoint_is_a_field_of_the_context(stand_in, tmp_path) -> None:  # 
 
 
 def find_shipped(name: str) -> str:
-    from reid_audit.attacks.networks.checkpoint import find
+    from reid_audit.attacks.checkpoint import find
 
     return str(find(name).folder)

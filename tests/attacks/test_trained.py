@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from reid_audit.attacks.checkpoint import GAIN, Card, Checkpoint, find, write_checkpoint
 from reid_audit.attacks.direct.trained import Seer
 from reid_audit.attacks.linear.views import embed_clear
-from reid_audit.attacks.networks.checkpoint import GAIN, Card, Checkpoint, find, write_checkpoint
 from reid_audit.attacks.recognition.align import crop
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.recognition.recognizers import load_recognizer

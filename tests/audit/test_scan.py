@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reid_audit.attacks.networks.checkpoint import Checkpoint
+from reid_audit.attacks.checkpoint import Checkpoint
 from reid_audit.attacks.registry import names
 from reid_audit.audit.config import AuditConfig, resolve
 from reid_audit.audit.data import load

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid_audit.attacks.networks.checkpoint import write_tensors
+from reid_audit.attacks.checkpoint import write_tensors
 from reid_audit.metrics.cache import array_to_fill, entry, kept_array, load_array, save_arrays
 from reid_audit.metrics.errors import InputError, Unwritable
 from reid_audit.metrics.files import atomic, create, write_bytes, write_text

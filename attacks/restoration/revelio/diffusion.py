@@ -18,8 +18,8 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor, nn
 
+from reid_audit.attacks.checkpoint import find
 from reid_audit.attacks.interface import Context
-from reid_audit.attacks.networks.checkpoint import find
 from reid_audit.attacks.networks.unet import STEPS, UNet, strength
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.restoration.revelio.process import PROCESSES, Process, sample

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reid_audit.attacks.networks.checkpoint import Checkpoint, find
+from reid_audit.attacks.checkpoint import Checkpoint, find
 from reid_audit.attacks.networks.pack import Pack, open_pack
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.restoration.fantomas import FantomasObjective

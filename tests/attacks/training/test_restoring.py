@@ -183,7 +183,7 @@ def test_packs_come_from_files_and_from_another_program(
 def test_train_from_the_command_line_on_pairs(cast_folder: Path, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from reid_audit.attacks.networks.checkpoint import Checkpoint
+    from reid_audit.attacks.checkpoint import Checkpoint
     from reid_audit.attacks.operators import parse
     from reid_audit.audit.cli.main import cli
     from reid_audit.audit.commands.anonymize import anonymize

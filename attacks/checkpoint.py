@@ -24,7 +24,7 @@ from reid_audit.metrics.errors import InputError, MissingWeights
 from reid_audit.metrics.files import atomic, write_text
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
-SHIPPED = Path(__file__).parents[1] / "checkpoints"
+SHIPPED = Path(__file__).parent / "checkpoints"
 GAIN = "source.gain"
 """Beside the network's tensors in a checkpoint learnt from pairs: the linear restoration that came
 before it, `(3, side, side)` per DCT-I mode."""
