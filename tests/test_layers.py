@@ -1,4 +1,4 @@
-"""The layers contract in pyproject.toml covers the house: a module it does not name is unchecked."""
+"""The layers contract of pyproject.toml names every module: one that it leaves out is unchecked."""
 
 from __future__ import annotations
 
