@@ -5,7 +5,7 @@ const [report, executablePath, folder] = process.argv.slice(2);
 const LOOKS = [
   { name: "report", viewport: { width: 900, height: 1330 }, colorScheme: "light" },
   { name: "report-phone", viewport: { width: 390, height: 1330 }, colorScheme: "light" },
-  { name: "report-dark", viewport: { width: 900, height: 1330 }, colorScheme: "dark", at: "#results" },
+  { name: "report-dark", viewport: { width: 900, height: 1330 }, colorScheme: "dark", at: "#method" },
 ];
 
 (async () => {

@@ -19,7 +19,10 @@ from reid_audit.reports.machine import (
 )
 from reid_audit.reports.text.names import clean
 
-__all__ = ["FORMATS", "render", "schema_json"]
+__all__ = ["ENDINGS", "FORMATS", "render", "schema_json"]
+
+ENDINGS = {"junit": "junit.xml"}
+"""How a file of a format is called behind its point, where that is not the format's name."""
 
 
 def _html(results: Results) -> str:

@@ -7,15 +7,18 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from io import BytesIO, StringIO
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 from reid_audit.audit.results.schema import Estimate, Finding, Record, Results, dump_results
+from reid_audit.reports.text.grouping import kind
 from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.summary import conditions
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "none"}
 _KINDS = {"fail": "fail", "warn": "review", "pass": "pass", "manual": "open"}
+Ending = Literal["passed", "failure", "skipped"]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "condition",
@@ -81,9 +84,11 @@ def _row(head: Mapping[str, object], metric: str, estimate: Estimate) -> dict[st
 
 
 def render_csv(results: Results) -> str:
-    """The rows as CSV; a cell that a spreadsheet would run as a formula starts with a quote."""
+    """The rows as CSV (RFC 4180), with the mark by which spreadsheets know UTF-8; a cell that one
+    would run as a formula starts with a quote."""
     stream = StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    stream.write("\ufeff")
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
     for row in rows(results):
         writer.writerow({key: _cell(value) for key, value in row.items()})
@@ -107,18 +112,25 @@ def render_parquet(results: Results) -> bytes:
 
 
 def render_sarif(results: Results) -> str:
-    """The findings as SARIF 2.1.0. Passes are results of kind `pass`; nothing is left out."""
-    rules = {finding.id: finding for finding in results.findings}
+    """The findings as SARIF 2.1.0. A rule is what a finding says, without the anonymisation it says
+    it of, so that rules stay from run to run. Passes are results of kind `pass`; nothing is left
+    out."""
+    known = conditions(results)
+    kinds = [clean(kind(finding, known)) for finding in results.findings]
+    rules = dict(zip(reversed(kinds), reversed(results.findings), strict=True))
     order = list(rules)
     run = {
         "tool": {
             "driver": {
                 "name": clean(results.run.tool),
                 "version": clean(results.run.version),
-                "rules": [_rule(finding) for finding in rules.values()],
+                "rules": [_rule(name, finding) for name, finding in rules.items()],
             }
         },
-        "results": [_result(finding, order.index(finding.id)) for finding in results.findings],
+        "results": [
+            _result(finding, name, order.index(name))
+            for finding, name in zip(results.findings, kinds, strict=True)
+        ],
         "columnKind": "unicodeCodePoints",
         "properties": {
             "outcome": results.verdict.outcome,
@@ -128,20 +140,20 @@ def render_sarif(results: Results) -> str:
     return _json({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _rule(finding: Finding) -> dict[str, Any]:
+def _rule(name: str, finding: Finding) -> dict[str, Any]:
     return {
-        "id": clean(finding.id),
-        "shortDescription": {"text": clean(finding.title) or finding.status},
+        "id": name,
+        "shortDescription": {"text": name},
         "help": {"text": clean(finding.recommendation, 2000) or finding.status},
         "properties": {"severity": finding.severity},
     }
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
+def _result(finding: Finding, rule: str, index: int) -> dict[str, Any]:
     failed = finding.status == "fail"
     text = f"{clean(finding.title)}. {clean(finding.evidence, 2000)}"
     return {
-        "ruleId": clean(finding.id),
+        "ruleId": rule,
         "ruleIndex": index,
         "kind": _KINDS[finding.status],
         "level": _LEVELS[finding.severity] if failed else "none",
@@ -160,41 +172,59 @@ def _suppressions(finding: Finding) -> list[dict[str, str]]:
     return [{"kind": "external", "status": "accepted", "justification": until}]
 
 
-def render_junit(results: Results) -> str:
-    """The findings as a JUnit test suite: failures fail; open questions and waived findings are
-    skipped."""
-    statuses = ["waived" if f.waiver else f.status for f in results.findings]
+def render_junit(results: Results, fail_inconclusive: bool = False) -> str:
+    """The verdict and the findings as a JUnit test suite.
+
+    Leaks and failures fail. What nothing is known about never passes: an INCONCLUSIVE verdict, a
+    finding without conclusion and a question to a person are skipped, and so is what was waived.
+
+    Args:
+        fail_inconclusive: whether a verdict or finding without conclusion fails instead.
+    """
+    undecided: Ending = "failure" if fail_inconclusive else "skipped"
+    endings: dict[str, Ending] = {
+        "LEAK_DEMONSTRATED": "failure",
+        "BOUNDED": "passed",
+        "INCONCLUSIVE": undecided,
+    }
+    verdict = results.verdict
+    told = " ".join(clean(reason, 1000) for reason in verdict.reasons)
+    cases = [("verdict", endings[verdict.outcome], verdict.outcome, told)]
+    cases += [_case(finding, undecided) for finding in results.findings]
+    counted = [ending for _, ending, _, _ in cases]
     suite = ElementTree.Element(
         "testsuite",
         name=clean(results.title),
-        tests=str(len(statuses)),
-        failures=str(statuses.count("fail")),
+        tests=str(len(cases)),
+        failures=str(counted.count("failure")),
         errors="0",
-        skipped=str(statuses.count("manual") + statuses.count("waived")),
+        skipped=str(counted.count("skipped")),
         time=f"{results.run.seconds or 0:.3f}",
     )
-    for finding in results.findings:
-        case = ElementTree.SubElement(
-            suite,
-            "testcase",
-            classname="reid-audit",
-            name=f"{clean(finding.id)}: {clean(finding.title)}",
-        )
-        text = f"{clean(finding.evidence, 2000)} {clean(finding.recommendation, 2000)}"
-        if finding.waiver is not None:
-            waiver = f"waived until {finding.waiver.expires}: {finding.waiver.reason}"
-            ElementTree.SubElement(case, "skipped", message=clean(waiver, 1000))
-        elif finding.status == "fail":
-            failure = ElementTree.SubElement(case, "failure", message=clean(finding.title))
-            failure.text = text
-        elif finding.status == "manual":
-            ElementTree.SubElement(case, "skipped", message=text)
-        else:
+    for name, ending, message, text in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname="reid-audit", name=name)
+        if ending == "passed":
             ElementTree.SubElement(case, "system-out").text = text
+        else:
+            ElementTree.SubElement(case, ending, message=message).text = text
     ElementTree.indent(suite)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, "unicode") + "\n"
     )
+
+
+def _case(finding: Finding, undecided: Ending) -> tuple[str, Ending, str, str]:
+    """Name, ending, message and text of a finding's test case."""
+    name = f"{clean(finding.id)}: {clean(finding.title)}"
+    text = f"{clean(finding.evidence, 2000)} {clean(finding.recommendation, 2000)}"
+    if finding.waiver is not None:
+        waiver = f"waived until {finding.waiver.expires}: {finding.waiver.reason}"
+        return name, "skipped", clean(waiver, 1000), text
+    if finding.status == "fail":
+        return name, "failure", clean(finding.title), text
+    if finding.status == "warn" and finding.id.startswith("reidentification"):
+        return name, undecided, clean(finding.title), text
+    return name, "skipped" if finding.status == "manual" else "passed", clean(finding.title), text
 
 
 def _json(document: dict[str, Any]) -> str:

@@ -20,18 +20,27 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
     "formats",
     default="html",
     show_default=True,
-    help="html,json,csv,parquet,sarif,junit",
+    help="html,json,csv,parquet,sarif,junit,pdf",
 )
 @click.option("--language", default="en", show_default=True, help="Of the decision page.")
 @click.option(
+    "--fail-inconclusive",
+    is_flag=True,
+    help="In junit, what has no conclusion fails instead of being skipped.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder; default: the current one."
 )
-def report(run: Path, formats: str, language: str, output: Path | None) -> int:
+def report(
+    run: Path, formats: str, language: str, fail_inconclusive: bool, output: Path | None
+) -> int:
     """Render a finished run again, without its data and without torch."""
     from reid_audit.audit.publishing.publish import render_run
 
     folder = output or Path.cwd()
-    for path in render_run(run, [f.strip() for f in formats.split(",")], folder, language):
+    names = [name.strip() for name in formats.split(",")]
+    made = render_run(run, names, folder, language, fail_inconclusive=fail_inconclusive)
+    for path in made:
         out(str(path))
     return 0
 

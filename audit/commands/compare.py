@@ -83,7 +83,11 @@ def compare(folders: Sequence[Path], labels: Sequence[str] | None = None) -> Com
     found: list[PairedDifference] = []
     for later in runs[1:]:
         pairs = matched(baseline.results, later.results)
-        found += _differences(baseline, later, pairs)
+        strangers = _strangers(baseline, later, pairs)
+        if strangers:
+            notes.insert(0, strangers)
+        else:
+            found += _differences(baseline, later, pairs)
         notes += _remarks(baseline, later, pairs)
     return Comparison(
         runs=[
@@ -394,13 +398,23 @@ def _remarks(
         alone = [condition.title for condition in these if condition.id not in seen]
         if alone:
             said.append(f"Only in {name}, so compared with nothing: {'; '.join(alone)}.")
-    if pairs and not any(
+    return said
+
+
+def _strangers(
+    baseline: FinishedRun, later: FinishedRun, pairs: Sequence[tuple[Condition, Condition]]
+) -> str | None:
+    """Said first, and instead of any paired difference, where the runs share nobody."""
+    ours, theirs = baseline.results, later.results
+    tried = [
         len(same_people(_drawn(baseline, before, key), _drawn(later, after, key))[0])
         for before, after in pairs
-        for key in list(_on(ours, before).keys() & _on(theirs, after).keys())[:1]
-    ):
-        said.append(
-            f"{later.label}: nobody could be paired. The runs share no people, or were made under "
-            "different secrets (REID_AUDIT_SECRET), or before runs recorded links."
-        )
-    return said
+        for key in sorted(_on(ours, before).keys() & _on(theirs, after).keys(), key=str)[:1]
+    ]
+    if not tried or any(tried):
+        return None
+    return (
+        f"{later.label} and {baseline.label} have no people in common, so nothing is compared "
+        "person by person: other people were audited, or the runs were made under different "
+        "secrets (REID_AUDIT_SECRET), or before runs recorded links."
+    )

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from reid_audit.audit.publishing.pdf import PDF, print_pdf
 from reid_audit.audit.results.comparison import Comparison
 from reid_audit.audit.results.schema import Results, dump_results, read_results
 from reid_audit.audit.run_directory import RESULTS, Store, seal
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_bytes
-from reid_audit.reports import FORMATS, render
+from reid_audit.reports import ENDINGS, FORMATS, render
+from reid_audit.reports.machine import render_junit
 from reid_audit.reports.pages.compare import render_compare, render_compare_json
 from reid_audit.reports.pages.html import render_html
 
@@ -28,8 +30,19 @@ def publish(results: Results, store: Store) -> Path:
     return path
 
 
-def render_run(run: Path, formats: Sequence[str], folder: Path, language: str) -> list[Path]:
+def render_run(
+    run: Path,
+    formats: Sequence[str],
+    folder: Path,
+    language: str,
+    *,
+    fail_inconclusive: bool = False,
+) -> list[Path]:
     """Render a finished run in `formats` into `folder`; returns the files written.
+
+    Args:
+        fail_inconclusive: whether what has no conclusion fails in `junit`, instead of being
+            skipped.
 
     Raises:
         InputError: an unknown format, or a file of that name that says something else.
@@ -38,11 +51,19 @@ def render_run(run: Path, formats: Sequence[str], folder: Path, language: str) -
     digest = hashlib.sha256((run / RESULTS).read_bytes()).hexdigest()
     written = []
     for name in formats:
-        if name not in FORMATS:
-            raise InputError(f"-f {name}: no such format; choose of {', '.join(FORMATS)}.")
-        html = name == "html"
-        made = render_html(results, language, digest) if html else render(results, name)
-        written.append(_keep(folder / f"report.{name}", made))
+        if name not in (*FORMATS, PDF):
+            known = ", ".join((*FORMATS, PDF))
+            raise InputError(f"-f {name}: no such format; choose of {known}.")
+        made: str | bytes
+        if name == "html":
+            made = render_html(results, language, digest)
+        elif name == PDF:
+            made = print_pdf(render_html(results, language, digest))
+        elif name == "junit":
+            made = render_junit(results, fail_inconclusive)
+        else:
+            made = render(results, name)
+        written.append(_keep(folder / f"report.{ENDINGS.get(name, name)}", made))
     return written
 
 

@@ -87,3 +87,12 @@ def test_the_restricted_sheet_is_marked_and_holds_the_pictures(read_page):
 def test_the_restricted_sheet_takes_only_embedded_pictures(source):
     with pytest.raises(InputError, match="base64"):
         render_sheet([Row("person", [Picture("Original", source)])])
+
+
+def test_runs_without_common_people_say_so_first_and_compare_nothing(comparison, read_page):
+    note = "after and before have no people in common, so nothing is compared person by person."
+    bare = comparison.model_copy(update={"differences": [], "notes": [note]})
+    page = read_page(render_compare(bare))
+    section = next(s for s in page.all("section") if "What changed in the results" in s.text())
+    assert section.text().startswith(f"What changed in the results {note}")
+    assert not section.all("table") and "McNemar" not in section.text()

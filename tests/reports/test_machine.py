@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ import pytest
 
 from reid_audit.audit.results.schema import Results
 from reid_audit.reports import render, schema_json
+from reid_audit.reports.machine import render_junit
 
 SARIF = {
     "type": "object",
@@ -94,8 +96,20 @@ def test_sarif_validates_against_the_schema_of_the_standard(run, sarif_standard)
     jsonschema.Draft4Validator(sarif_standard).validate(json.loads(render(run, "sarif")))
 
 
+def read_csv(run):
+    text = render(run, "csv")
+    assert text.startswith("\ufeff") and text.count("\r\n") == text.count("\n")
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_csv_is_read_by_a_second_reader_in_full(run):
+    table = pd.read_csv(io.BytesIO(render(run, "csv").encode()), keep_default_na=False, dtype=str)
+    assert table.columns[0] == "condition"
+    assert table["reason"].tolist() == [row["reason"] for row in read_csv(run)]
+
+
 def test_csv_holds_every_estimate_and_no_formula(run):
-    rows = list(csv.DictReader(io.StringIO(render(run, "csv"))))
+    rows = read_csv(run)
     rates = [float(r["value"]) for r in rows if r["metric"] == "ira" and r["attack"] == "student"]
     assert rates == [a.metrics["ira"].value for a in run.attacks if a.name == "student"]
     for row in rows:
@@ -107,14 +121,49 @@ def test_csv_holds_every_estimate_and_no_formula(run):
 
 def test_parquet_equals_csv(run):
     table = pd.read_parquet(io.BytesIO(render(run, "parquet")))
-    rows = list(csv.DictReader(io.StringIO(render(run, "csv"))))
+    rows = read_csv(run)
     assert len(table) == len(rows)
     assert table["metric"].tolist() == [row["metric"] for row in rows]
+
+
+def test_sarif_rules_do_not_name_the_anonymisation(results):
+    (only,) = json.loads(render(results, "sarif"))["runs"]
+    rules = [rule["id"] for rule in only["tool"]["driver"]["rules"]]
+    assert "reidentification" in rules and not [
+        r for r in rules if r.startswith("reident") and "." in r
+    ]
+    ours = [r for r in only["results"] if r["ruleId"] == "reidentification"]
+    assert len(ours) == sum(f.id.startswith("reidentification") for f in results.findings)
+    prints = {r["partialFingerprints"]["findingId/v1"] for r in only["results"]}
+    assert len(prints) == len(results.findings)
+
+
+def test_sarif_is_accepted_by_the_multitool(results, tmp_path):
+    """Another reader than the schema: npm package @microsoft/sarif-multitool on NODE_PATH."""
+    folders = filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep))
+    tools = [path for f in folders for path in Path(f).glob(".bin/sarif-multitool")]
+    if not tools:
+        pytest.skip("npm package @microsoft/sarif-multitool is not on NODE_PATH")
+    log, told = tmp_path / "report.sarif", tmp_path / "validation.sarif"
+    log.write_text(render(results, "sarif"), encoding="utf-8")
+    command = [tools[0], "validate", log, "--output", told, "--log", "ForceOverwrite"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    found = json.loads(told.read_text(encoding="utf-8-sig"))["runs"][0].get("results", [])
+    assert not [r for r in found if r.get("level", "warning") == "error"]
 
 
 def test_junit_counts_its_cases(run):
     suite = ElementTree.fromstring(render(run, "junit"))
     cases = suite.findall("testcase")
-    assert int(suite.attrib["tests"]) == len(cases) == len(run.findings)
-    assert int(suite.attrib["failures"]) == len(suite.findall("*/failure")) == 2
+    assert int(suite.attrib["tests"]) == len(cases) == 1 + len(run.findings)
+    assert int(suite.attrib["failures"]) == len(suite.findall("*/failure")) == 3
     assert int(suite.attrib["skipped"]) == len(suite.findall("*/skipped")) == 2
+
+
+@pytest.mark.parametrize(("fail", "tag"), [(False, "skipped"), (True, "failure")])
+def test_what_has_no_conclusion_never_passes_in_junit(results, fail, tag):
+    open_one = results.findings[0].model_copy(update={"status": "warn"})
+    verdict = results.verdict.model_copy(update={"outcome": "INCONCLUSIVE"})
+    run = results.model_copy(update={"verdict": verdict, "findings": [open_one]})
+    suite = ElementTree.fromstring(render_junit(run, fail_inconclusive=fail))
+    assert [[child.tag for child in case] for case in suite.findall("testcase")] == [[tag], [tag]]
