@@ -19,6 +19,7 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "none"}
 _KINDS = {"fail": "fail", "warn": "review", "pass": "pass", "manual": "open"}
 Ending = Literal["passed", "failure", "skipped"]
+Case = tuple[str, Ending, str, str]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "condition",
@@ -189,7 +190,7 @@ def render_junit(results: Results, fail_inconclusive: bool = False) -> str:
     }
     verdict = results.verdict
     told = " ".join(clean(reason, 1000) for reason in verdict.reasons)
-    cases = [("verdict", endings[verdict.outcome], verdict.outcome, told)]
+    cases: list[Case] = [("verdict", endings[verdict.outcome], verdict.outcome, told)]
     cases += [_case(finding, undecided) for finding in results.findings]
     counted = [ending for _, ending, _, _ in cases]
     suite = ElementTree.Element(
@@ -213,7 +214,7 @@ def render_junit(results: Results, fail_inconclusive: bool = False) -> str:
     )
 
 
-def _case(finding: Finding, undecided: Ending) -> tuple[str, Ending, str, str]:
+def _case(finding: Finding, undecided: Ending) -> Case:
     """Name, ending, message and text of a finding's test case."""
     name = f"{clean(finding.id)}: {clean(finding.title)}"
     text = f"{clean(finding.evidence, 2000)} {clean(finding.recommendation, 2000)}"

@@ -79,7 +79,8 @@ def compare(folders: Sequence[Path], labels: Sequence[str] | None = None) -> Com
     if len(set(names)) < len(names):
         raise InputError("--label: two runs have the same name; give each its own.")
     runs = [read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
-    baseline, notes = runs[0], []
+    baseline = runs[0]
+    notes: list[str] = []
     found: list[PairedDifference] = []
     for later in runs[1:]:
         pairs = matched(baseline.results, later.results)

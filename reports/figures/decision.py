@@ -24,10 +24,19 @@ from reid_audit.reports.figures.text import columns, rate_axis, rate_text, rates
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.plain import plain_names, specification
-from reid_audit.reports.text.summary import Strongest, controls_of, outcome, per_condition, title
+from reid_audit.reports.text.summary import (
+    Strongest,
+    controls_of,
+    outcome,
+    per_condition,
+    standing,
+    title,
+)
 
 MOST = 5
 _ROW = 0.6
+_LINE = 66
+"""Characters that a line of a row holds."""
 _BAND = (0.1, 0.36)
 """Top and bottom of a row's bar, below its two lines of text; reference lines stay inside."""
 
@@ -44,7 +53,7 @@ def overview(results: Results, language: Language, name: str) -> Drawing | Absen
     figure, axes = panel(_ROW * len(shown), left=0.15, above=0.45)
     for y, row in enumerate(shown):
         _bar(axes, y, row, results, language)
-        _words(axes, y, row, names[row.condition.id], results, language)
+        _words(axes, y, row, names[row.condition.id], language)
     axes.set_ylim(len(shown) - 0.52, -0.62)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
@@ -137,20 +146,17 @@ def _bar(axes: Axes, y: float, row: Strongest, results: Results, language: Langu
         )
 
 
-def _words(
-    axes: Axes, y: float, row: Strongest, name: str, results: Results, language: Language
-) -> None:
+def _words(axes: Axes, y: float, row: Strongest, name: str, language: Language) -> None:
+    """The name on a line of its own; below it the specification and what was found."""
     place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "baseline"}
     scored = row.rate.value is not None
     right = rate_text(row.rate, language) if scored else language("figures.overview.not_scored")
-    axes.text(0, y - 0.3, clean(name, 44), fontsize=9, fontweight="bold", **place)
-    axes.text(1, y - 0.3, right, fontsize=9, ha="right", **place)
-    axes.text(
-        0, y - 0.04, clean(specification(row.condition), 44), fontsize=7.5, color=MUTED, **place
-    )
     if row.verdict:
-        word = outcome(row.verdict, row.rate, language)
-        axes.text(1, y - 0.04, clean(word, 44), fontsize=7.5, color=MUTED, ha="right", **place)
+        right += f" · {language(f'figures.overview.{standing(row.verdict, row.rate)}')}"
+    left = clean(specification(row.condition), max(8, _LINE - len(right)))
+    axes.text(0, y - 0.31, clean(name, 52), fontsize=8.8, fontweight="bold", **place)
+    axes.text(0, y - 0.05, left, fontsize=7.5, color=MUTED, **place)
+    axes.text(1, y - 0.05, right, fontsize=8.2, ha="right", **place)
 
 
 def _legend(axes: Axes, rows: list[Strongest], results: Results, language: Language) -> None:

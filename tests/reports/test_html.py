@@ -17,8 +17,10 @@ from reid_audit.audit.results.schema import (
     dump_results,
 )
 from reid_audit.reports import render
+from reid_audit.reports.figures import decision
+from reid_audit.reports.figures.canvas import style
 from reid_audit.reports.pages.html import render_html
-from reid_audit.reports.text.language import available
+from reid_audit.reports.text.language import available, load
 
 
 @pytest.fixture(params=["html", "hostile_html"])
@@ -227,6 +229,44 @@ def test_signs_that_are_not_proven_are_called_so(results, code, read_page):
     assert "p = 0.50" in text or "p = 0,50" in text
     assert " 55 " in text  # how many people would settle it
     assert ("8.3 %" if code == "en" else "8,3 %") in text  # the control's rate
+
+
+def test_words_of_a_row_of_the_drawn_page_do_not_meet(results):
+    """Measured on the drawing, in every language, with the longest words there are."""
+    from matplotlib.figure import Figure
+
+    kept = {}
+
+    def keep(figure, *rest):
+        kept["figure"] = figure
+        return rest
+
+    long = results.conditions[2].model_copy(
+        update={
+            "anonymizer": results.conditions[2].anonymizer.model_copy(
+                update={"tool": "Signal (Android)", "spec": "pixelate:b=12|ellipse|jpeg:q=75"}
+            )
+        }
+    )
+    run = signs(results)
+    run = run.model_copy(
+        update={
+            "conditions": [
+                long.model_copy(update={"id": "heavy", "verdict": run.conditions[0].verdict}),
+                *results.conditions[:2],
+            ]
+        }
+    )
+    for code in available():
+        with pytest.MonkeyPatch.context() as patch, style():
+            patch.setattr(decision, "drawn", keep)
+            decision.overview(run, load(code), "overview")
+            figure: Figure = kept["figure"]
+            figure.draw_without_rendering()
+            boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+        assert len(boxes) == 3 * len(run.conditions)
+        for first, second in itertools.combinations(boxes, 2):
+            assert not first.overlaps(second), code
 
 
 def test_no_sign_is_claimed_below_the_limit(results, read_page):
