@@ -74,6 +74,8 @@ def _places(picture: np.ndarray) -> list[Box]:
     """Squares with less detail inside than around, the clearest first."""
     height, width = picture.shape[:2]
     cell = max(CELL, round(CELL * max(height, width) / FINE / 2))
+    if min(height, width) < cell:  # a strip: nothing in it has surroundings
+        return []
     detail = _detail_map(picture, cell)
     rows, columns = detail.shape
     sums = cv2.integral(detail)
