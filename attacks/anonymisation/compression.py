@@ -27,8 +27,8 @@ FLAT = 0.75
 FINEST = 2.0
 """A step of one is lost in the rounding of the pixels."""
 CERTAIN = 12.0
-"""Standard deviations; pictures never stored as JPEG stay under 12 with qualities above `COARSE`
-(development pictures, blurred, noisy and clear)."""
+"""Standard deviations, under which pictures never stored as JPEG stay at qualities above `COARSE`
+(benchmarks/tried.md, estimation of the operator)."""
 COARSE = 9
 FINE = range(84, 99)
 """Qualities at which a picture is stored again."""

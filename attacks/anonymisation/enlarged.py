@@ -32,9 +32,8 @@ CANDIDATES = 3
 
 
 CLEARLY, AT_LEAST = 0.7, 0.3
-"""Log ratios of residuals that the clearer and the other axis need. Over 60 development pictures
-that were not enlarged the clearer one stayed under 0.5; enlarged ones started at 0.9. Under JPEG at
-quality 75 to 95 they start at 0.55 (28 pictures); those missed are the ones enlarged least."""
+"""Log ratios of residuals that the clearer and the other axis need (benchmarks/tried.md, estimation
+of the operator)."""
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,14 @@ blurred has little detail."""
 MOST = 6.0
 """Largest log likelihood ratio of one coefficient: pixels that were clipped leave the lattice."""
 STAYS = 0.35
-"""Mean difference in grey levels of luma under which a block stays as it is when stored again:
-kept blocks without clipped pixels change by at most .25, changed ones by at least .48."""
+"""Mean difference in grey levels of luma under which a block stays as it is when stored again
+(benchmarks/tried.md, estimation of the operator)."""
 CLIPPED_KEPT, CLIPPED_CHANGED = -4.0, -0.5
 """Log likelihood ratio of blocks with clipped pixels: of kept ones seven in ten stay. What does not
 stay counts against a change too, lest regions spread over white walls."""
 ENOUGH = 800.0
-"""Log likelihood ratio that a changed part needs: of 100 untouched development pictures the most
-had 385, of 375 changed in an ellipse the least 3,500."""
+"""Log likelihood ratio that a changed part needs (benchmarks/tried.md, estimation of the
+operator)."""
 STEPS = (8, 4, 2, 1)
 """Pixels that a side is moved by, from coarse to fine."""
 BOX_FADES = (0.0, 0.05, 0.1, 0.15)

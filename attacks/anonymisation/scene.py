@@ -81,7 +81,7 @@ def _places(picture: np.ndarray) -> list[Box]:
     sums = cv2.integral(detail)
     scores: list[tuple[float, Box]] = []
     for size in sorted({round(v) for v in SIZES}):
-        if 2 * size > 3 * min(rows, columns):
+        if size > min(rows, columns):
             break
         inside = _mean(sums, size, 0, rows, columns)
         around = _mean(sums, size, max(1, round(0.4 * size)), rows, columns)

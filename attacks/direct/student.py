@@ -37,9 +37,8 @@ from reid_audit.attacks.vectors import per_person, unit
 from reid_audit.metrics.cache import entry
 
 CLEAR_SHARE = 0.6
-"""Of the score that comes from the clear gallery, the rest from the gallery as the student sees it:
-rank-1 .734 against .721 for halves, .681 and .624 for either alone (sigma / face width .128, 598
-probes of 299 development people of LFW; .7 is as good)."""
+"""Of the score that comes from the clear gallery, the rest from the gallery as the student sees it
+(benchmarks/tried.md, attackers that learn)."""
 
 
 AFFORDABLE = 3e9

@@ -3,9 +3,8 @@
 For y = H x + n with independent modes, x^ = P H / (P H^2 + N) y (Wiener). With whole-sample
 symmetric borders a blur is exactly diagonal in DCT-I, so this is the exact estimate and takes two
 matrix products a picture. Operators without eigenvalues get the same estimate from the measured
-moments of reference faces. For JPEG after blur that is as good as linear restoration gets: a
-conjugate-gradient posterior mean with step^2 / 12 for every coefficient of every 8 x 8 block is
-.06 dB better (LFW, sigma 7.8, quality 75), clipping to the coefficients' intervals likewise.
+moments of reference faces. For JPEG after blur that is as good as linear restoration gets
+(benchmarks/tried.md, linear restoration).
 
 Two things are undone first. What an operator turns is turned back. Where a setting is drawn anew
 for every picture, the likeliest of some settings is found by Whittle's likelihood of the picture's

@@ -28,23 +28,20 @@ EPOCHS = 9
 BATCH = 64
 RATE = 6e-4
 RATE_WITHOUT_NORM = 1e-4
-"""For networks like dlib's, whose layers nothing rescales: 60 steps take the cosine to the clear
-face from .554 to .616, at 4e-5 to .606; 40 at 3e-4 ruin it (.179; sigma / face width .083, 240
-probes of development people of LFW)."""
+"""For networks like dlib's, whose layers nothing rescales (benchmarks/tried.md, attackers that
+learn)."""
 SETTLED = 60
 """Steps after which a network has made up for what the first ones spoil (Adam's have full size
-whatever the gradient); fewer steps are made smaller. Twelve at dlib's full rate left the demo's
-student 11 % of its people, at a fifth of it 80 %."""
+whatever the gradient); fewer steps are made smaller (benchmarks/tried.md)."""
 TEMPERATURE = 0.05
 CONTRAST = 0.5  # weight of the contrastive term beside 1 - cosine
 NEGATIVES = 16384
-"""Other people's embeddings that each face is told from: all of them, up to this many. In-batch
-negatives alone cost 3 points of rank-1 (.691 against .721 at sigma / face width .128, 598 probes of
-299 development people of LFW)."""
+"""Other people's embeddings that each face is told from: all of them, up to this many
+(benchmarks/tried.md)."""
 
 CONSTANT = 0.99
-"""Length of the mean of a network's unit answers from which they hardly depend on the face: .49 for
-students that learnt, 1.00 for one whose training broke down (LFW, sigma of 1 face width)."""
+"""Length of the mean of a network's unit answers from which they hardly depend on the face
+(benchmarks/tried.md)."""
 WATCHED = 256
 """Faces on which that is looked at."""
 

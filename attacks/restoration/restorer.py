@@ -63,10 +63,10 @@ class RestoringAttack(BaseAttack):
     """Restore with a trained network, then recognise.
 
     A probe's score is the mean of two cosines: to the clear gallery, and to the gallery put through
-    the same anonymisation and the same network; each about the mean of its side. A checkpoint
-    that learnt from pairs of a black box takes no belief about the anonymisation on trust: it is
-    compared with the clear gallery alone. The checkpoint is the one that `context.checkpoints`
-    holds, else the shipped one.
+    the same anonymisation and the same network; each about the mean of its side. With a checkpoint
+    that learnt from pairs of a black box, nothing is known of the anonymisation, so the gallery
+    cannot be put through it, and the score is the cosine to the clear gallery alone. The checkpoint
+    is the one that `context.checkpoints` holds, else the shipped one.
     """
 
     info: ClassVar[AttackInfo]

@@ -4,12 +4,8 @@ The hash is the picture's lowest DCT-II frequencies with the energy of every rad
 fixed value. Resizing and codecs hardly touch those frequencies; a blur scales each band as a whole,
 which the fixed energies undo. So an anonymised probe can be compared with clear pictures too.
 
-Measured on ../shared/data. Similarity of copies (1st percentile of 400): JPEG quality 30 1.000,
-half size 0.997, whole picture blurred with sigma 12 of 250 px 0.999, face box blurred with sigma
-7.8 0.998. Different pictures of one person: at most 0.992 in 102 studio pairs taken seconds apart;
-among all 45 million pairs of LFW those at 0.995 and above are the eight real duplicates, two of
-them under different names. Not found: crops beyond about 1 % and boxes filled or blurred beyond
-recognition when no original is given.
+Not found: crops beyond about 1 % and boxes filled or blurred beyond recognition when no original is
+given. What copies and different pictures measure: benchmarks/tried.md, duplicates.
 """
 
 from __future__ import annotations

@@ -20,9 +20,7 @@ FAILING_RESOLUTION = 12.0
 REFERENCE_WIDTH = 100.0
 """Face width in px on which advice is computed before it is scaled to the run's faces."""
 TARGET_RESOLUTION = 3.0
-"""Effective resolution that advice aims under. It is no proof: a student named 42 % of 299 people
-among 4,034 at 6.7, 25 % at 5.5 and 9 % at 4.2; what is left at 3.0 was not measured (LFW,
-benchmarks/lfw.md)."""
+"""Effective resolution that advice aims under: a target, no proof (benchmarks/tried.md, advice)."""
 
 
 def findings(

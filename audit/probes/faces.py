@@ -3,8 +3,8 @@
 A reference face's window is the square of three face widths about it, cut at the picture's border:
 it is anonymised after it was cut out. A probe's window is the whole picture: a blur of the whole
 picture is mirrored at the picture's border, and restoring a part of it would spread the mismatch at
-the part's border over the face (on LFW rank-1 fell from .85 to .77). Only pictures so large that
-memory counts are cut, far from the face, and those of which only a region was processed.
+the part's border over the face (benchmarks/tried.md, windows). Only pictures so large that memory
+counts are cut, far from the face, and those of which only a region was processed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Bootstrap over identities and permutation tests, vectorised over replicates and seeded.
 
-The percentile bootstrap covers too little for a pass bound (.72 to .93 at a nominal .95 with 50 to
-200 people), so bounds on rates come from `metrics.stats.proportion`; here are differences, AUROC,
-Cllr and means of per-image values.
+The percentile bootstrap covers too little for a pass bound (benchmarks/tried.md, bounds), so bounds
+on rates come from `metrics.stats.proportion`; here are differences, AUROC, Cllr and means of
+per-image values.
 """
 
 from collections.abc import Callable, Iterator

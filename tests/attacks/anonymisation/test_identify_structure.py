@@ -99,7 +99,9 @@ def test_a_box_wider_than_the_region() -> None:
         assert 1 <= parameters["box_x"] <= 24
 
 
-@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 2000), (2000, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1, 5000), (5000, 1), (3, 2000), (2000, 3), (60, 2000), (3000, 60)]
+)
 def test_a_strip_has_no_processed_part(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert identify(noise).region == (0, 0, shape[1], shape[0])
