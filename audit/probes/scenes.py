@@ -49,7 +49,7 @@ Picture = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
 Source = Literal["originals", "manifest", "anonymised", "region", "none"]
 
-SURE = 0.85
+SURE = 0.7
 """Score from which a detection is counted as a face that nobody labelled."""
 NAMED = 0.3
 """Overlap from which a detection is the face that a box names."""

@@ -215,7 +215,7 @@ def test_without_an_original_a_stated_region_is_a_face_and_a_clear_face_is_unmat
 
 
 def test_doubtful_detections_count_only_where_somebody_is_named(task: Task) -> None:
-    doubtful = detected(POINTS, score=0.75)
+    doubtful = detected(POINTS, score=0.65)
     assert len(examine(replace(task, clear=doubtful)).faces) == 1  # the label's
     both = Found(doubtful.shape, (*detected(OTHER).detections, *doubtful.detections))
     named = replace(task.items[0], face_box=OTHER_FACE)
