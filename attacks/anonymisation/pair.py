@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import cv2
@@ -235,11 +236,12 @@ def _with_moved_sides(
 
     box, least = place.box, residual(best, place.box)
     for _ in range(SWEEPS):
-        for side in range(4):
-            moved = [(*box[:side], box[side] + step, *box[side + 1 :]) for step in STEPS]
-            for tried in filter(allowed, moved):
-                if (told := residual(best, tried)) < least:
-                    box, least = tried, told
+        for side, step in product(range(4), STEPS):
+            sides = list(box)
+            sides[side] += step
+            tried = (sides[0], sides[1], sides[2], sides[3])
+            if allowed(tried) and (told := residual(best, tried)) < least:
+                box, least = tried, told
         again = refitted(box)
         if (told := residual(again, box)) < least:
             best, least = again, told
