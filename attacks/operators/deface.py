@@ -46,7 +46,7 @@ class Deface(Operator):
         return max(0, x0), max(0, y0), min(width - 1, x1), min(height - 1, y1)
 
     def apply_in(self, picture: Picture, box: Sequence[int], rng: np.random.Generator) -> Picture:
-        """The enlarged box, filled; nothing where nothing of it lies on the picture."""
+        """The enlarged box, filled; a copy where the box lies outside the picture."""
         x0, y0, x1, y1 = self.reach(box, picture.shape)
         out = picture.copy()
         if x0 < x1 and y0 < y1:

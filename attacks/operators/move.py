@@ -36,7 +36,7 @@ class Rotate(Operator):
         )
 
     def transfer(self, height: int, width: int) -> np.ndarray:
-        """Ones: it moves detail and, but for its interpolation, takes none away."""
+        """Ones: rotation moves detail; only its interpolation takes some away."""
         return np.ones((height, width))
 
 

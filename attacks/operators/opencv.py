@@ -22,8 +22,8 @@ from reid_audit.attacks.pictures import Picture
 
 @dataclass(frozen=True)
 class CvGaussian(Operator):
-    """`cv2.GaussianBlur(picture, (k, ky), sigma, sy)`, where 0 leaves a value to OpenCV, but for a
-    `ky` of 0, which is `k`.
+    """`cv2.GaussianBlur(picture, (k, ky), sigma, sy)`. OpenCV derives a value that is 0, except that
+    a `ky` of 0 stands for `k`.
 
     On uint8 OpenCV rounds the kernel to 1/256, so that its weights, and the sigma an attacker
     measures, differ from `gaussian`.

@@ -61,7 +61,7 @@ class ParrotObjective:
     """Cross entropy with an additive angular margin over the people to train on.
 
     Trained on pairs of a black box it learns clear faces as well, under the same class weights:
-    nobody can put a gallery through a box that is not at hand, and so it is compared as it is.
+    a gallery cannot be put through a box that is not at hand, so it is compared as it is.
 
     Raises:
         InputError: no recogniser to start from, or a frozen one.

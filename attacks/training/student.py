@@ -149,7 +149,7 @@ class Teacher:
 
 
 def _mates(people: Tensor | None) -> Tensor:
-    """Mask `(B, B)` of other pictures of the same person, which are nobody to be told from."""
+    """Mask `(B, B)` of other pictures of the same person, which the contrast leaves out."""
     assert people is not None, "training faces say whom they show"
     same = people[:, None] == people[None]
     return same & ~torch.eye(len(people), dtype=torch.bool, device=people.device)
