@@ -22,7 +22,7 @@ from reid_audit.attacks.pictures import Picture
 
 @dataclass(frozen=True)
 class CvGaussian(Operator):
-    """`cv2.GaussianBlur(picture, (k, ky), sigma, sy)`. OpenCV derives a value that is 0, except that
+    """`cv2.GaussianBlur(picture, (k, ky), sigma, sy)`. OpenCV derives a value that is 0, but
     a `ky` of 0 stands for `k`.
 
     On uint8 OpenCV rounds the kernel to 1/256, so that its weights, and the sigma an attacker
