@@ -244,7 +244,10 @@ def test_words_of_a_row_of_the_drawn_page_do_not_meet(results):
     long = results.conditions[2].model_copy(
         update={
             "anonymizer": results.conditions[2].anonymizer.model_copy(
-                update={"tool": "Signal (Android)", "spec": "pixelate:b=12|ellipse|jpeg:q=75"}
+                update={
+                    "tool": "Signal (Android)",
+                    "spec": "pixelate:b=12|ellipse:soft=0.25|jpeg:q=75,sub=420|rotate:deg=5",
+                }
             )
         }
     )
