@@ -78,14 +78,6 @@ class Language:
             return self("page.not_computed")
         return self._point(_percent(fraction)) + (f"{_SPACE}%" if unit else "")
 
-    def whole_percent(self, fraction: float) -> str:
-        """People in a hundred, in words where rounding would feign none or all."""
-        hundredth = 100 * fraction
-        if 0 < hundredth < 0.5:
-            return self("page.less_than_one")
-        all_but = 99.5 <= hundredth < 100
-        return self("page.more_than_99") if all_but else self.count(hundredth)
-
     def declared(self, fraction: float) -> str:
         """A fraction that somebody chose, such as a limit or a level, without forced decimals."""
         return self._point(f"{100 * fraction:.6g}") + f"{_SPACE}%"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -104,18 +103,6 @@ def knowledge(attack: AttackResult, language: Language) -> str | None:
     """What the attacker knows, in words where the catalogue has them."""
     words: Mapping[str, str] = language.raw("knowledge")
     return words.get(attack.knowledge or "") or (attack.knowledge and clean(attack.knowledge))
-
-
-def condition_title(condition: Condition, language: Language, longest: int = 80) -> str:
-    """A condition's title; its first and last words, which the tool chose, in the language."""
-    text = clean(condition.title, longest)
-    english = load("en")
-    for key in ("families", "regions"):
-        own, known = language.raw(f"decision.{key}"), english.raw(f"decision.{key}")
-        for name, word in known.items():
-            place = rf"^{word}\b" if key == "families" else rf"\b{word}\)$"
-            text = re.sub(place, own[name] + (")" if key == "regions" else ""), text)
-    return text
 
 
 def listed(found: list[Condition], language: Language) -> str:
@@ -387,12 +374,6 @@ def beside(results: Results, attack: AttackResult, language: Language) -> str:
         if rate.value is not None
     ]
     return language("decision.beside", list="; ".join(parts)) if parts else ""
-
-
-def weakest_bounded(results: Results) -> Condition | None:
-    """Of the conditions that stayed below the limit, the one that leaves most of the picture."""
-    bounded = [c for c in conditions(results) if c.verdict and c.verdict.outcome == "BOUNDED"]
-    return max(bounded, key=lambda c: c.anonymizer.effective_resolution or 0.0, default=None)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def written(value):
     """All ways in which the report may write a number of the results."""
     yield from (EN.count(value), EN.decimal(value), str(value), f"{value:g}")
     if 0 <= value <= 1:
-        yield from (EN.percent(value, unit=False), EN.declared(value), EN.whole_percent(value))
+        yield from (EN.percent(value, unit=False), EN.declared(value))
 
 
 def allowed(results):
