@@ -88,6 +88,8 @@ class AuditConfig(BaseModel):
     """face, image or box:x0,y0,x1,y1: where it was applied; None takes the best source."""
     smallest_face: float = Field(20.0, ge=12)
     """Width in pixels of the smallest faces that are looked for."""
+    identities: Literal["labels", "auto"] = "labels"
+    """Who the faces show: as the data says, or by clustering the faces of the originals."""
     worlds: tuple[Literal["closed", "open"], ...] = Field(("closed",), min_length=1)
     """What trained attackers may learn from: "closed" is background and gallery, "open" is
     background alone. The first is the one that controls are measured with."""

@@ -53,6 +53,11 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--method", help="How pictures were anonymised: gaussian:k=81, or unknown.")
 @click.option("--region", help="Where: face, image or box:x0,y0,x1,y1.")
 @click.option("--smallest-face", type=float, help="Pixels of width, 20; at least 12.")
+@click.option(
+    "--identities",
+    type=click.Choice(["labels", "auto"]),
+    help="auto: people by clustering the originals' faces, which are the gallery then.",
+)
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")
 @click.option("--student-epochs", type=int, help="How often a student sees each face.")

@@ -11,7 +11,15 @@ from reid_audit.attacks.residue import Residue, Severity
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
-from reid_audit.audit.results.schema import Condition, Data, Estimate, Faces, Finding, Results
+from reid_audit.audit.results.schema import (
+    Clustering,
+    Condition,
+    Data,
+    Estimate,
+    Faces,
+    Finding,
+    Results,
+)
 from reid_audit.metrics.leakage import FRAME, Leakage
 from reid_audit.metrics.stats import identities_needed
 
@@ -539,6 +547,8 @@ def limitations(results: Results) -> list[str]:
         "attacker may exist or appear.",
         "Rates are for people like those tested; subgroups may fare worse.",
     ]
+    if results.data.clustering is not None:
+        told.append(_of_clustering(results.data.clustering))
     sources = results.data.frame_sources
     if sources.get("originals"):
         told.append(
@@ -551,6 +561,26 @@ def limitations(results: Results) -> list[str]:
             "the setting has to be estimated first."
         )
     return told
+
+
+def _of_clustering(told: Clustering) -> str:
+    """How far people who were told by clustering can be relied on."""
+    rate, wrong = told.false_match_rate, told.expected_wrong_pairs
+    if told.target_false_match_rate is None:
+        threshold = f"at {told.recognizer}'s published threshold"
+    else:
+        threshold = f"at a false-match rate of {told.target_false_match_rate:g}"
+    estimate = (
+        "how many were joined wrongly is not known"
+        if wrong is None
+        else f"at most {wrong:.1%} of {told.joined_pairs} joined pairs are expected to be wrong"
+    )
+    return (
+        f"Nobody named the people: {told.recognizer} gathered {told.faces} faces of the "
+        f"originals {threshold} ({rate.n} pairs surely of two people) into {told.people} people "
+        f"with several pictures; {estimate}. People whom it could not recognise in clear pictures "
+        "are missing or split in two, so the rates are for those that it recognises."
+    )
 
 
 def untested() -> list[str]:

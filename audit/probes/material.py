@@ -56,6 +56,8 @@ class Material:
 
     smallest_face: float
     original_faces: tuple[Face, ...]
+    clustering: schema.Clustering | None = None
+    """How people were told, where no label says so."""
 
     @property
     def gallery_people(self) -> frozenset[str]:

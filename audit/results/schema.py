@@ -157,6 +157,30 @@ class Faces(Record):
     """Those missed, then those covered in part, the largest first."""
 
 
+class Clustering(Record):
+    """How people were told where no label says so: faces of the originals, joined by a recogniser.
+    Those of whom it failed to join the faces count as others."""
+
+    recognizer: str
+    threshold: float
+    """Similarity from which faces count as one person's: cosine, or minus Euclidean distance."""
+    threshold_source: Literal["impostor pairs", "published"]
+    target_false_match_rate: float | None = None
+    """At which the threshold was set; null where it is the recogniser's published one."""
+    false_match_rate: Estimate
+    """Measured on pairs surely of two people; `n` is their number."""
+    faces: int
+    people: int
+    """Those seen in two pictures or more."""
+    pictures_of_people: int
+    joined_pairs: int
+    """Pairs of faces taken as one person's."""
+    expected_wrong_pairs: float | None = None
+    """Share of them that would be two people's if as many pairs were joined wrongly as single pairs
+    pass at the target rate; joining by the mean over many pairs makes it fewer. Null without a
+    target."""
+
+
 class Data(Record):
     """What was audited: pictures by role, the inventory of faces, and what was left out."""
 
@@ -172,6 +196,9 @@ class Data(Record):
     """Null when no originals were given."""
     frame_sources: dict[str, int] = Field(default_factory=dict)
     """Where the probes' face positions came from: originals, manifest, anonymised, ..."""
+    identities: Literal["labels", "clustered"] = "labels"
+    """Who says whom the faces show."""
+    clustering: Clustering | None = None
 
 
 class Anonymizer(Record):

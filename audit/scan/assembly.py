@@ -48,9 +48,7 @@ def assemble(
             material.smallest_face,
         ),
         gallery=_count(material, material.gallery),
-        probes=probe_count(
-            [p.identity for p in material.dataset.probes], material.gallery_people, material.failed
-        ),
+        probes=probe_count(_identities(material), material.gallery_people, material.failed),
         background=_count(material, material.background),
         spare=_count(material, material.spare),
         stages=[*material.stages, *_scored(conditions, attacked)],
@@ -65,6 +63,8 @@ def assemble(
         ],
         originals=_originals(material),
         frame_sources=dict(material.frame_sources),
+        identities="labels" if material.clustering is None else "clustered",
+        clustering=material.clustering,
     )
     recognizer = verdict.worst_recognizer
     results = schema.Results(
@@ -104,6 +104,13 @@ def assemble(
             "untested": untested(),
         }
     )
+
+
+def _identities(material: Material) -> list[str | None]:
+    """Whom the pictures to audit show, by their labels or by the clustering of their faces."""
+    if material.clustering is None:
+        return [probe.identity for probe in material.dataset.probes]
+    return [identity for group in material.groups for identity in group.identities]
 
 
 def _originals(material: Material) -> schema.OriginalsCount | None:

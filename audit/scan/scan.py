@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reid_audit.attacks.recognition.recognizers import load_recognizer
@@ -21,6 +22,7 @@ from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store, tool_version
 from reid_audit.audit.scan.assembly import assemble
 from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
+from reid_audit.audit.scan.identities import check_identities, clustered
 from reid_audit.audit.scan.linkage import linkage
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import write_trials
@@ -40,16 +42,18 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     device = resolve_device(config.device)
-    material = read_material(dataset, config, store, device, progress)
+    check_identities(dataset, config)
+    unnamed = read_material(dataset, config, store, device, progress)
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     perception = Perception.installed(device)
-    audit = Audit(material, config, store, recognizers, perception, progress)
+    audit = Audit(unnamed, config, store, recognizers, perception, progress)
+    material = clustered(audit) if config.identities == "auto" else unnamed
+    audit = replace(audit, material=material)
     conditions: list[schema.Condition] = []
     checks: list[schema.Check] = []
     attacked: list[Attacked] = []
     for group in material.groups:
-        # Without a gallery there is nobody to be named, and nothing to attack.
-        used = recognizers if material.gallery else ()
+        used = recognizers if attackable(group, material) else ()
         found = [attack_group(group, recognizer, audit) for recognizer in used]
         own_checks = _checks(found, config)
         conditions.append(_condition(group, found, own_checks, audit))
@@ -58,8 +62,8 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         attacked += found
     links = [
         found
-        for group in material.groups
-        if not named(group, material)
+        for group in unnamed.groups
+        if not named(group, unnamed)
         for recognizer in recognizers
         for found in linkage(group, recognizer, audit)
     ]
@@ -82,6 +86,13 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         device=device,
     )
     return assemble(material, config, conditions, checks, attacked, links, weights, run)
+
+
+def attackable(group: Group, material: Material) -> bool:
+    """Whether anybody can be named: not without a gallery, nor where clustering knows nobody."""
+    if material.clustering is None:
+        return bool(material.gallery)
+    return any(identity in material.gallery_people for identity in group.identities)
 
 
 def named(group: Group, material: Material) -> bool:
@@ -124,6 +135,11 @@ def _condition(
 
 
 def _what_is_missing(material: Material) -> str:
+    if material.clustering is not None:
+        return (
+            "Clustering recognised nobody of these pictures in two of the originals, so nobody "
+            "could be looked up: give clear pictures of the people concerned with --gallery."
+        )
     if not material.gallery:
         return (
             "No gallery was given, so nobody could be looked up: give clear pictures of the "
