@@ -4,6 +4,8 @@
     python benchmarks/identify.py region   --data ../shared/data --pictures 50
     python benchmarks/identify.py families --data ../shared/data --pictures 100
     python benchmarks/identify.py jpeg     --data ../shared/data --pictures 40
+    python benchmarks/identify.py edges    --data ../shared/data --pictures 12
+    python benchmarks/identify.py resampled --data ../shared/data --pictures 300
     python benchmarks/identify.py paper    --data ../shared/data --pictures 1 --steps 400
 
 People: those of London and of LFW's gallery and probes whose name's SHA-256 starts with an odd
@@ -13,8 +15,10 @@ byte, less the people of London that were seen in development (`fitting.widths`)
 native 250 px and London reduced to 256 px. `region`: face boxes with a random shift, and ellipses
 in them, by the IoU of masks. `families`: ten families with random settings, the settings of
 `fitting.families`. `jpeg`: whether a JPEG over a blur is found in whole LFW pictures, one
-by one and pooled, and handed on to attackers. `paper`: the Revelio paper's estimator, a network
-trained for `--steps` on London's development half, and ours on the same pictures.
+by one and pooled, and handed on to attackers. `edges`: a blurred or filled face in a picture with
+other straight edges, those of `LAYOUTS`. `resampled`: LFW pictures scaled by .3 to .9, stored
+losslessly or as JPEG again, and anonymised by nobody. `paper`: the Revelio paper's estimator, a
+network trained for `--steps` on London's development half, and ours on the same pictures.
 """
 
 from __future__ import annotations
@@ -36,7 +40,12 @@ from reid_audit.attacks.anonymisation import (
     estimate_tools,
     identify,
 )
-from reid_audit.attacks.anonymisation.fitting.families import draw_spec
+from reid_audit.attacks.anonymisation.compression import stored_again
+from reid_audit.attacks.anonymisation.fitting.families import (
+    RESAMPLINGS,
+    draw_spec,
+    resampled,
+)
 from reid_audit.attacks.anonymisation.fitting.widths import development, first_byte
 from reid_audit.attacks.anonymisation.network import KernelSizeNetwork
 from reid_audit.attacks.operators import parse
@@ -61,6 +70,10 @@ REGION_TOOLS = (
     "imagenet:r=0.1,grow=0",
     "deface-blur:scale=1",
 )
+EDGE_TOOLS = ("gaussian:k=21", "gaussian:k=61", "box:k=31", "solid")
+LAYOUTS = ("caption", "stamp", "beside", "below", "gap", "letterbox", "frame")
+"""What stands beside the face: text on a bar or on the picture, another photograph, one after a
+white gap, black bars above and below, a white margin."""
 FAMILIES = (
     "none",
     "gaussian",
@@ -218,6 +231,83 @@ def jpeg(data: Path, count: int) -> None:
             )
 
 
+def lay_out(
+    picture: np.ndarray, other: np.ndarray, layout: str, rng: np.random.Generator
+) -> tuple[np.ndarray, int, int]:
+    """A picture of one of `LAYOUTS` and where in it `picture` starts (x, y); `other` has its
+    size."""
+    height, width = picture.shape[:2]
+    margin = int(rng.integers(8, 60))
+    text, size = "".join(rng.choice(list("abcdefgh 0123456789:"), 16)), rng.uniform(0.4, 0.8)
+    if layout in ("caption", "stamp"):
+        out = picture.copy()
+        colour = (255, 255, 255)
+        if layout == "caption":
+            out[height - int(rng.integers(20, 40)) :] = int(rng.choice([0, 24, 255]))
+            colour = (128, 128, 128)
+        at = (int(rng.integers(4, 60)), height - 8)
+        return cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1), 0, 0
+    if layout == "beside":
+        first = rng.random() < 0.5
+        parts = [picture, other] if first else [other, picture]
+        return np.hstack(parts), 0 if first else width, 0
+    if layout == "below":
+        first = rng.random() < 0.5
+        parts = [picture, other] if first else [other, picture]
+        return np.vstack(parts), 0, 0 if first else height
+    if layout == "gap":
+        gap = np.full((height, max(3, margin // 4), 3), 255, np.uint8)
+        return np.hstack([picture, gap, other]), 0, 0
+    if layout == "letterbox":
+        return cv2.copyMakeBorder(picture, margin, margin, 0, 0, cv2.BORDER_CONSTANT), 0, margin
+    white = (255, 255, 255)
+    out = cv2.copyMakeBorder(picture, *(margin,) * 4, cv2.BORDER_CONSTANT, value=white)
+    return out, margin, margin
+
+
+def edges(data: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures = faces(data, "lfw", None)[: 2 * count]
+    right = total = sure = wrong = 0
+    for layout in LAYOUTS:
+        hits = []
+        for spec in EDGE_TOOLS:
+            operator = parse(spec)
+            for picture, other in zip(pictures[:count], pictures[count:], strict=True):
+                box = [int(v) for v in np.array([78, 66, 172, 192]) + rng.integers(-8, 9, 4)]
+                anonymised = apply_to_box(operator, picture, tuple(box), rng)
+                whole, x, y = lay_out(anonymised, other, layout, rng)
+                answer = identify(np.ascontiguousarray(whole))
+                size = whole.shape[:2]
+                true = mask((box[0] + x, box[1] + y, box[2] + x, box[3] + y), "box", 0, size)
+                soft = float(answer.parameters.get("soft", 0.0))
+                placed = overlap(mask(answer.region, answer.region_shape, soft, size), true)
+                hits.append(answer.family == operator.family and placed >= 0.6)
+                sure += answer.confidence >= 0.9
+                wrong += answer.confidence >= 0.9 and not hits[-1]
+        right, total = right + sum(hits), total + len(hits)
+        print(f"{layout}: family right and IoU >= 0.6 {np.mean(hits):.1%}, n {len(hits)}")
+    print(f"all: {right / total:.1%} of {total}; confident (.9) {sure}, of them wrong {wrong}")
+
+
+def resampled_untouched(data: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    answers: Counter[str] = Counter()
+    wrong = 0
+    for picture in faces(data, "lfw", None)[:count]:
+        small = resampled(picture, rng.uniform(0.3, 0.9), str(rng.choice([*RESAMPLINGS])))
+        if rng.random() < 0.5:
+            small = stored_again(small, int(rng.integers(75, 96)))
+        answer = identify(np.ascontiguousarray(small))
+        answers[answer.family] += 1
+        wrong += answer.family not in ("none", "unknown") and answer.confidence >= 0.9
+    total = answers.total()
+    print(
+        f"kept {answers['none'] / total:.1%} of {total}: {dict(answers.most_common())}; "
+        f"wrong with a confidence of .9 or more: {wrong}"
+    )
+
+
 def paper(data: Path, each: int, steps: int, large: bool) -> None:
     """The paper's EfficientNetV2-L, or MobileNetV3-small, which a CPU can train."""
     with (data / "london.csv").open(newline="") as file:
@@ -271,9 +361,19 @@ def _spec(family: str, rng: np.random.Generator) -> str:
     return draw_spec(family, rng)
 
 
+CHOICES: dict[str, Callable[[Path, int], None]] = {
+    "kernel": kernel,
+    "region": region,
+    "families": families,
+    "jpeg": jpeg,
+    "edges": edges,
+    "resampled": resampled_untouched,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["kernel", "region", "families", "jpeg", "paper"])
+    parser.add_argument("what", choices=["paper", *CHOICES])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=1)
     parser.add_argument("--steps", type=int, default=400)
@@ -282,8 +382,7 @@ def main() -> None:
     if options.what == "paper":
         paper(options.data, options.pictures, options.steps, options.large)
         return
-    what = {"kernel": kernel, "region": region, "families": families, "jpeg": jpeg}
-    what[options.what](options.data, options.pictures)
+    CHOICES[options.what](options.data, options.pictures)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ from reid_audit.attacks.anonymisation.fills import find_fills
 from reid_audit.attacks.anonymisation.learned import classify
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
-from reid_audit.attacks.anonymisation.region import Region, find_region, whole_part
+from reid_audit.attacks.anonymisation.region import (
+    STANDS_OUT,
+    Region,
+    find_region,
+    whole_part,
+)
 from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification, with_codec
 from reid_audit.attacks.anonymisation.scene import find_regions
 from reid_audit.attacks.anonymisation.spectra import Spectrum
@@ -39,6 +44,13 @@ EXPLAINED = 0.9
 """Confidence from which one operator on the whole picture is preferred to one on a part."""
 NOISY = 0.6
 """Standard deviation in grey levels from which noise was added: rounding alone leaves .29."""
+FIRM = 0.6
+"""Evidence per border pixel under which a part is believed only where what was done to it is
+certain, and where that is not one of `RARE`."""
+JAGGED = ("pixelate", "downscale", "permute")
+"""Families that put straight edges into a whole picture, so that a part seems to stand out."""
+RARE = ("median", "motion", "permute", "noise")
+"""Families that smooth parts of ordinary pictures are taken for."""
 LARGEST_HALF = 60
 """Half width of the largest kernel that is looked for under noise."""
 LARGE = 1024
@@ -114,8 +126,13 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     whole = _identify_region(picture, box, stored)
     # Noise on everything would not leave a part without detail.
     nothing = whole.family in ("none", "unknown", "noise")
-    explained = not nothing and whole.confidence > EXPLAINED
-    return whole if explained or part.family in ("none", "unknown") else part
+    # What smooths everything leaves no box with sharp sides.
+    clear = found.shape == "box" and found.evidence >= STANDS_OUT and whole.family not in JAGGED
+    explained = not (nothing or clear) and whole.confidence > EXPLAINED
+    faint = found.shape == "box" and 0 < found.evidence < FIRM
+    doubtful = faint and (part.family in RARE or part.confidence < EXPLAINED)
+    doubtful = doubtful or part.family in ("none", "unknown")
+    return whole if explained or doubtful else part
 
 
 def _painted(picture: np.ndarray, found: Region) -> Identification | None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from reid_audit.attacks.anonymisation import identify
 from reid_audit.attacks.anonymisation.fills import find_fills
+from reid_audit.attacks.anonymisation.fitting.families import resampled
+from reid_audit.attacks.anonymisation.region import compactness
 from reid_audit.attacks.operators import parse
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.audit.data import decode
 
 BOX = (70, 60, 166, 180)
 BAR = (80, 96, 176, 122)
@@ -62,3 +69,43 @@ def test_bars_frames_and_captions_hide_nothing() -> None:
     captioned[220:] = (20, 30, 90)
     for other in (picture, barred, framed, captioned):
         assert find_fills(other) == ()
+
+
+@pytest.mark.parametrize("layout", ["caption", "neighbour"])
+def test_what_lies_off_the_lattice_beside_a_blur_is_no_part_of_it(layout: str) -> None:
+    """A caption, and a picture that another was put under, off the grid of its JPEG, were changed
+    since the JPEG as the blurred face was."""
+    noise = np.random.default_rng(0)
+    picture = parse("jpeg:q=75").apply(scenery(4), noise)
+    blurred = apply_to_box(parse("gaussian:k=61"), picture, BOX, noise)
+    x0, y0, x1, y1 = BOX
+    if layout == "caption":
+        blurred[-34:] = 24
+        cv2.putText(blurred, "camera 4", (20, 240), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255,) * 3, 1)
+        true = BOX
+    else:
+        above = parse("jpeg:q=75").apply(scenery(5), noise)
+        blurred, true = np.vstack([above, blurred]), (x0, y0 + 250, x1, y1 + 250)
+    answer = identify(blurred)
+    assert answer.family == "gaussian" and near(answer.region, true, 1)
+
+
+@pytest.mark.parametrize(
+    ("box", "weight"), [((0, 0, 40, 40), 1.0), ((5, 0, 35, 48), 1.0), ((0, 0, 40, 128), 0.5)]
+)
+def test_strips_need_more_evidence_than_faces(
+    box: tuple[int, int, int, int], weight: float
+) -> None:
+    assert compactness(np.array([box, box[1::-1] + box[:1:-1]])) == pytest.approx(weight)
+
+
+@pytest.mark.parametrize("name", ["area", "lanczos"])
+def test_a_photograph_scaled_down_from_a_jpeg_is_untouched(name: str, shared_data: Path) -> None:
+    """People whom nothing was fitted to."""
+    with (shared_data / "lfw.csv").open(newline="") as file:
+        paths = [
+            shared_data / row["path"] for row in csv.DictReader(file) if row["role"] == "probe"
+        ]
+    answers = [identify(resampled(decode(path), 0.62, name)) for path in paths[:3]]
+    assert [answer.family for answer in answers].count("none") >= 2
+    assert all(a.family in ("none", "unknown") or a.confidence < 0.9 for a in answers)
