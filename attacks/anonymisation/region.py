@@ -172,9 +172,9 @@ def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides, bool]:
         if score[best] >= ENOUGH and contrast[best] >= CONTRAST:
             return Region(_box(boxes[best]), evidence=float(evidence[best])), sides, False
     box, jump = find_ellipse(detail, sides)
-    rim = np.array([box])
+    oval = np.array([box])
     border = 2 * (box[2] - box[0] + box[3] - box[1])
-    score = border * jump * detail_contrast(detail, rim).clip(0, 1) * compactness(rim)
+    score = border * jump * detail_contrast(detail, oval).clip(0, 1) * compactness(oval)
     clear = jump > ACCEPTED and score[0] >= ENOUGH
     return Region(box, "ellipse", evidence=jump) if clear else whole, sides, False
 
