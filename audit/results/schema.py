@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reid_audit.metrics.documents import read_json_text
 from reid_audit.metrics.errors import InputError as InputError
@@ -232,6 +232,15 @@ class Controls(Record):
     context_only: Estimate = Estimate()
     known_weak: Estimate = Estimate()
     disjoint_identity: Estimate = Estimate()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, values: object) -> object:
+        """Runs of earlier versions hold `label_permutation`, which was never filled: their reports
+        can still be rendered."""
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if name != "label_permutation"}
+        return values
 
 
 class Unaided(Record):

@@ -169,3 +169,10 @@ def test_manifest_names_no_machine(tmp_path: Path) -> None:
         text = store.write_manifest(device="cpu", seeds={}, data={}, weights={}).read_text()
     assert os.uname().nodename not in text and str(Path.home()) not in text
     assert '"torch"' in text and '"git_commit"' in text
+
+
+def test_controls_of_earlier_versions_are_read() -> None:
+    from reid_audit.audit.results.schema import Controls
+
+    told = Controls.model_validate({"naive": {"value": 0.5}, "label_permutation": {"value": None}})
+    assert told.naive.value == 0.5
