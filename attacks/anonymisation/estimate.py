@@ -117,10 +117,11 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
         found = regions[0] if regions else Region(box)
     else:
         found = find_region(picture, was_jpeg=stored is None)
-    paint = _painted(picture, found)
+    part = _identify_at(picture, found, stored)
+    # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
+    paint = None if part.family == "pixelate" else _painted(picture, found)
     if paint is not None:
         return replace(paint, quality=stored)
-    part = _identify_at(picture, found, stored)
     if found.box == box or found.soft or part.family in ("solid", "pixelate"):
         return part
     whole = _identify_region(picture, box, stored)

@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,6 +62,11 @@ AROUND, UNIT = 0.5, 16
 are counted in."""
 LARGE_ENOUGH = 24
 """Sides in pixels of a region from which its pixels tell an operator."""
+COARSE, REMADE = 24, 0.97
+"""Side in pixels to which an original that was processed again is reduced, and its correlation with
+the picture from which they are one."""
+SHUFFLED = 2.0
+"""Mean difference in grey levels of sorted values up to which pixels only changed places."""
 ENOUGH_FOR_PROCESSES = 24
 """Fewer pictures are done before other processes have started."""
 
@@ -157,13 +163,36 @@ def examine(task: Task) -> Scene:
     if task.original is not None:
         original = decode(task.original)
         pair = compare(picture, original)
-        if pair.relation == "different" and whole:
-            # A picture that a record says was processed as a whole has nothing to be known by.
-            pair = replace(pair, relation="same")
+        if pair.relation == "different" and (whole or _transformed(task, picture, original)):
+            # A picture that was processed as a whole has nothing left to be known by.
+            pair, whole = replace(pair, relation="same"), True
         if pair.relation != "different":
             return _beside_original(task, picture, original, pair, whole)
         return replace(_alone(task, picture, whole), pair=pair)
     return _alone(task, picture, whole)
+
+
+def _transformed(task: Task, picture: Picture, original: Picture) -> bool:
+    """Whether a picture that nothing of its original is seen in is that original all the same: an
+    unknown tool was stated, or what its pixels say was done to it makes it from the original."""
+    if task.method == "unknown":
+        return True
+    told = identify(picture, read_encoded(task.path))
+    if not _processed_as_whole(told, picture.shape[:2]):
+        return False
+    clear = placed(original, picture.shape[:2], False)
+    if told.family == "permute":  # the same values in other places
+        gap = np.abs(np.sort(clear, axis=None).astype(float) - np.sort(picture, axis=None))
+        return bool(gap.mean() <= SHUFFLED)
+    operator = told.operator()
+    if operator is None:
+        return False
+    made = operator.apply(np.ascontiguousarray(clear), np.random.default_rng(0))
+    a, b = (
+        cv2.resize(p, (COARSE, COARSE), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+        for p in (made, picture)
+    )
+    return bool(np.corrcoef(a, b)[0, 1] >= REMADE)
 
 
 def needs_sight(scene: Scene, task: Task) -> bool:

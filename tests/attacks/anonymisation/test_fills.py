@@ -16,6 +16,7 @@ from reid_audit.attacks.anonymisation.region import compactness
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.audit.data import decode
+from reid_audit.audit.people import identity, nuisance, render
 
 BOX = (70, 60, 166, 180)
 BAR = (80, 96, 176, 122)
@@ -109,3 +110,11 @@ def test_a_photograph_scaled_down_from_a_jpeg_is_untouched(name: str, shared_dat
     answers = [identify(resampled(decode(path), 0.62, name)) for path in paths[:3]]
     assert [answer.family for answer in answers].count("none") >= 2
     assert all(a.family in ("none", "unknown") or a.confidence < 0.9 for a in answers)
+
+
+@pytest.mark.parametrize("block", [8, 16, 30])
+def test_equal_blocks_side_by_side_are_no_paint(block: int) -> None:
+    """What keeps detail must not be told as a fill, which keeps none."""
+    for seed in range(4):
+        picture = parse(f"pixelate:b={block}")(render(identity(seed), nuisance(seed, 0), 240))
+        assert identify(picture).family == "pixelate"
