@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_audit.attacks.anonymisation import Identification, identify, read_encoded
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.attacks.anonymisation import Identification, find_regions, identify, read_encoded
+from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
@@ -24,7 +28,8 @@ Progress = Callable[[str, int, int], None]
 
 
 def identify_files(paths: Sequence[Path], progress: Progress) -> list[dict[str, Any]]:
-    """One record per picture, in the form of `identify --json`; folders are searched through.
+    """One record per processed part of a picture, in the form of `identify --json`; folders are
+    searched through.
 
     A picture that cannot be read has a record with its `error`.
 
@@ -37,19 +42,44 @@ def identify_files(paths: Sequence[Path], progress: Progress) -> list[dict[str, 
         raise NothingToAudit(f"{', '.join(map(str, paths))}: no picture there.")
     records = []
     for done, path in enumerate(pictures, start=1):
-        records.append(identify_file(path))
+        records += identify_file(path)
         progress("identifying", done, len(pictures))
     return records
 
 
-def identify_file(path: Path) -> dict[str, Any]:
-    """The record of one picture."""
+def identify_file(path: Path) -> list[dict[str, Any]]:
+    """The records of one picture: one, or one for each part that the same tool processed."""
     try:
         picture = decode(path)
-        found = identify(picture, read_encoded(path))
+        parts = _parts(picture, read_encoded(path))
     except InputError as error:
-        return {"path": str(path), "error": str(error)}
-    fits = fitting(found, picture.shape[:2])
+        return [{"path": str(path), "error": str(error)}]
+    return [_record(path, part, picture.shape[:2]) for part in parts]
+
+
+def _parts(picture: NDArray[np.uint8], encoded: EncodedInfo) -> list[Identification]:
+    """What was done to the clearest part of a picture `(H, W, 3)`, and to further parts where the
+    same was done: a caption or a neighbour's edge is no second tool."""
+    first = identify(picture, encoded)
+    height, width = picture.shape[:2]
+    if first.region == (0, 0, width, height):
+        return [first]
+    parts = [first]
+    for region in find_regions(picture, encoded.quality is None):
+        if any(_meet(region.box, part.region) for part in parts):
+            continue
+        part = identify(picture, encoded, region)
+        if part.family == first.family:
+            parts.append(part)
+    return parts
+
+
+def _meet(a: Sequence[int], b: Sequence[int]) -> bool:
+    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
+
+
+def _record(path: Path, found: Identification, shape: tuple[int, ...]) -> dict[str, Any]:
+    fits = fitting(found, (shape[0], shape[1]))
     return {
         "path": str(path),
         "region": [int(v) for v in found.region],
