@@ -21,6 +21,9 @@ from reid_audit.metrics.leakage import FRAME
 SMALLEST_FACE = 8
 """Pixels; what is smaller identifies nobody, with or without anonymisation."""
 
+SMOOTHING = frozenset({"gaussian", "box"})
+"""Families that are hard to tell apart in a small part through a codec."""
+
 SPREAD = "_sd"
 """Ending of a parameter's standard deviation."""
 
@@ -69,7 +72,7 @@ def _parts(picture: NDArray[np.uint8], encoded: EncodedInfo) -> list[Identificat
         if any(_meet(region.box, part.region) for part in parts):
             continue
         part = identify(picture, encoded, region)
-        if part.family == first.family:
+        if part.family == first.family or {part.family, first.family} <= SMOOTHING:
             parts.append(part)
     return parts
 
