@@ -483,7 +483,7 @@ def _recognizer(results: Results) -> Finding | None:
         status="warn",
         title="A stronger recogniser is one command away",
         evidence=f"Scored by {', '.join(sorted(used))} alone. {WHAT_A_FETCH_CHANGES}",
-        recommendation="Run `reid-audit weights fetch edgeface-s` and audit again: the strongest "
+        recommendation="Run reid-audit weights fetch edgeface-s and audit again: the strongest "
         "installed recogniser is used by default.",
         values={"recognizers": ", ".join(sorted(used))},
     )

@@ -27,6 +27,8 @@ WEAK_BLUR = 0.02
 """Sigma over face width of the positive control: faces stay plain to the eye."""
 AT_MOST = 200
 """Faces of the positive control."""
+TOGETHER = 32
+"""Faces of it that are held and embedded together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +121,14 @@ def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Contro
     chosen = gallery.select(rows)
     restorer = Restorer.fit(forward, chosen, context)
     found = []
-    for index in range(len(chosen)):
-        rng = context.rng(chosen.ids[index])
-        picture, points, region = forward.degrade(chosen.load(index), chosen.landmarks[index], rng)
-        restored = restorer.restore(picture, region)
-        found.append(scorer.embed([restored], points[None])[0])
-    trials = left_out_trials(np.array(found), rows, templates, gallery, scorer)
+    for start in range(0, len(chosen), TOGETHER):
+        restored, places = [], []
+        for index in range(start, min(start + TOGETHER, len(chosen))):
+            rng = context.rng(chosen.ids[index])
+            clear, landmarks = chosen.load(index), chosen.landmarks[index]
+            picture, points, region = forward.degrade(clear, landmarks, rng)
+            restored.append(restorer.restore(picture, region))
+            places.append(points)
+        found.append(scorer.embed(restored, np.array(places)))
+    trials = left_out_trials(np.concatenate(found), rows, templates, gallery, scorer)
     return Control(trials, chosen.identities, f"gallery pictures, sigma {WEAK_BLUR} of face width")
