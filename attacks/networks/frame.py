@@ -147,7 +147,11 @@ def crop_transform(target: Template, size: int, wider: float = WIDER) -> Tensor:
 
 
 def to_crops(frames: Tensor, theta: Tensor, side: int) -> Tensor:
-    """A recogniser's crops `(B, C, side, side)` of frames `(B, C, S, S)`; differentiable."""
+    """A recogniser's crops `(B, C, side, side)` of frames `(B, C, S, S)`; differentiable.
+
+    Args:
+        theta: from the crop to the frame, `(2, 3)` for all or `(B, 2, 3)`.
+    """
     grid = affine_grid(
         theta.expand(len(frames), 2, 3), [len(frames), frames.shape[1], side, side], False
     )

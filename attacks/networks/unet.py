@@ -34,6 +34,8 @@ PRESETS = {
     "small": Preset(64, (32, 64, 96), 1, patch=2),
     # Twice as fast again; diffusion takes many evaluations.
     "light": Preset(64, (64, 96), 1, patch=4),
+    # Faces of 128 pixels at half resolution: a fifth of the numbers of "large".
+    "medium": Preset(128, (48, 96, 144), 2, patch=2, head=16, groups=8),
     "large": Preset(128, (64, 128, 256, 256), 2, head=32, groups=32),
     "paper": Preset(128, (64, 128, 256, 512), 2, head=32, groups=32),  # Palette's widths
     "tiny": Preset(32, (8, 16), 1, patch=2, head=8, groups=4),  # for tests

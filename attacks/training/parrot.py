@@ -18,7 +18,7 @@ from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.training.noise import Noise
 from reid_audit.attacks.training.observe import Observed
 from reid_audit.attacks.training.source import middle
-from reid_audit.attacks.training.trunk import Trunk, described, rate
+from reid_audit.attacks.training.trunk import Trunk, described, random_moves, rate
 from reid_audit.attacks.vectors import per_person
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.verification import auroc
@@ -37,10 +37,10 @@ class ParrotEmbedder(nn.Module):
         self.trunk = Trunk(start, size)
         self.register_buffer("centre", torch.zeros(start.dimension))
 
-    def forward(self, seen: Tensor | Observed) -> Tensor:
-        """Unit embeddings `(B, d)`."""
+    def forward(self, seen: Tensor | Observed, moves: Tensor | None = None) -> Tensor:
+        """Unit embeddings `(B, d)`, the crops moved where that is wanted."""
         frames = seen.anonymized if isinstance(seen, Observed) else seen
-        return normalize(self.trunk(frames) - self.centre)
+        return normalize(self.trunk(frames, moves) - self.centre)
 
 
 class ParrotNetwork(nn.Module):
@@ -51,9 +51,9 @@ class ParrotNetwork(nn.Module):
         self.embedder = embedder
         self.head = nn.Parameter(torch.from_numpy(people).float())
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, moves: Tensor | None = None) -> Tensor:
         """Cosines `(B, people)`."""
-        answer: Tensor = self.embedder(frames) @ normalize(self.head).T
+        answer: Tensor = self.embedder(frames, moves) @ normalize(self.head).T
         return answer
 
 
@@ -94,7 +94,10 @@ class ParrotObjective:
         frames, people = observed.anonymized, observed.people
         if self.clear_as_well:
             frames, people = torch.cat([frames, clear]), torch.cat([people, people])
-        return {"loss": margin_loss(self.network(frames).float(), people)}
+        moves = random_moves(noise)
+        if self.clear_as_well:
+            moves = torch.cat([moves, moves])
+        return {"loss": margin_loss(self.network(frames, moves).float(), people)}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         """The linear estimate, as it is: a parrot restores nothing."""

@@ -23,7 +23,7 @@ from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.training.noise import Noise
 from reid_audit.attacks.training.observe import Observed
 from reid_audit.attacks.training.source import middle
-from reid_audit.attacks.training.trunk import WideTrunk, described, rate
+from reid_audit.attacks.training.trunk import WideTrunk, described, random_moves, rate
 from reid_audit.metrics.errors import InputError
 
 MEAN_FACES = 256
@@ -41,9 +41,10 @@ class StudentNetwork(nn.Module):
         self.trunk = WideTrunk(start, size)
         self.bridges = nn.ModuleList(nn.Linear(dimensions[0], d) for d in dimensions[1:])
 
-    def forward(self, observed: Observed) -> Tensor:
-        """Embeddings `(B, sum of dimensions)`, one teacher's space after the other."""
-        own = self.trunk(observed)
+    def forward(self, observed: Observed, moves: Tensor | None = None) -> Tensor:
+        """Embeddings `(B, sum of dimensions)`, one teacher's space after the other; the crops moved
+        where that is wanted."""
+        own = self.trunk(observed, moves)
         return torch.cat([own, *(normalize(bridge(own).float()) for bridge in self.bridges)], 1)
 
 
@@ -87,10 +88,10 @@ class StudentObjective:
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
         """`distance`, 1 - cosine, and with the contrast to others `loss`; means over the
-        teachers."""
+        teachers. The student sees moved crops, its teachers those in place."""
         own = torch.arange(len(clear), device=clear.device)
         distances, contrasts = [], []
-        answers = self.network(observed).float().split(self.dimensions, dim=1)
+        answers = self.network(observed, random_moves(noise)).float().split(self.dimensions, dim=1)
         for teacher, found in zip(self.teachers, answers, strict=True):
             similarity = teacher.centred(found) @ teacher.centred(teacher(clear)).T
             distances.append((1 - similarity.diagonal()).mean())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from math import radians
 from typing import Any
 
 import torch
@@ -15,11 +16,15 @@ from reid_audit.attacks.networks.distillation import RATE, RATE_WITHOUT_NORM
 from reid_audit.attacks.networks.frame import crop_transform, to_crops
 from reid_audit.attacks.networks.unet import STEPS, strength
 from reid_audit.attacks.recognition.interface import Recognizer
+from reid_audit.attacks.training.noise import Noise
 from reid_audit.attacks.training.observe import Observed
 from reid_audit.metrics.errors import InputError
 
 CONDITION = 32
 """Width of the layer between blur strength and what it does to the stem."""
+TURN, SCALE, SHIFT = radians(3), 0.03, 0.012
+"""Standard deviations of how a crop is moved while a trunk learns: its angle, the logarithm of its
+scale, and its place in shares of its side, as in the students that learn in a run."""
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
@@ -32,13 +37,16 @@ class Trunk(nn.Module):
         self.preprocess, self.side = start.preprocess, start.template.size
         self.theta = crop_transform(start.template, size)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Unit embeddings `(B, d)`."""
-        return normalize(self.trunk(self.prepared(frames)).float())
+    def forward(self, frames: Tensor, moves: Tensor | None = None) -> Tensor:
+        """Unit embeddings `(B, d)`; `moves (B, 3, 3)` as `random_moves` draws them."""
+        return normalize(self.trunk(self.prepared(frames, moves)).float())
 
-    def prepared(self, frames: Tensor) -> Tensor:
-        """Frames as the recogniser's input."""
-        return self.preprocess(to_crops(frames, self.theta.to(frames.device), self.side) * 255)
+    def prepared(self, frames: Tensor, moves: Tensor | None = None) -> Tensor:
+        """Frames as the recogniser's input, each crop moved where that is wanted."""
+        theta = self.theta.to(frames.device)
+        if moves is not None:
+            theta = theta @ moves.to(theta)
+        return self.preprocess(to_crops(frames, theta, self.side) * 255)
 
     def train(self, mode: bool = True) -> Trunk:
         """Batch norm keeps its statistics: small batches would spoil them."""
@@ -57,9 +65,11 @@ class WideTrunk(Trunk):
         super().__init__(start, size)
         widen(self.trunk)
 
-    def forward(self, observed: Observed) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, observed: Observed, moves: Tensor | None = None
+    ) -> Tensor:
         """Unit embeddings `(B, d)` of what was observed of B faces."""
-        pictures = [self.prepared(observed.restored), self.prepared(observed.anonymized)]
+        pictures = [self.prepared(f, moves) for f in (observed.restored, observed.anonymized)]
         told = strength(observed.log_sigma) / STEPS
         plane = told.to(pictures[0])[:, None, None, None].expand_as(pictures[0][:, :1])
         return normalize(self.trunk(torch.cat([*pictures, plane], dim=1)).float())
@@ -104,6 +114,18 @@ def widen(network: nn.Module) -> None:
         "The recogniser has no convolution of three channels at its beginning to widen: start from "
         "another one."
     )
+
+
+def random_moves(noise: Noise) -> Tensor:
+    """A small turn, scaling and shift of each sample's crop: `(B, 3, 3)` in the crop's coordinates
+    from -1 to 1. Without them a network learns a few thousand faces pixel by pixel."""
+    drawn = noise.normal(4)
+    turn, scale = TURN * drawn[:, 0], (SCALE * drawn[:, 1]).exp()
+    right, down = (2 * SHIFT * drawn[:, 2:]).unbind(1)
+    along, across = scale * turn.cos(), scale * turn.sin()
+    none = torch.zeros_like(along)
+    rows = [along, -across, right, across, along, down, none, none, none + 1]
+    return torch.stack(rows, dim=1).view(-1, 3, 3)
 
 
 def rate(network: nn.Module) -> float:

@@ -23,7 +23,7 @@ KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--accumulate", type=click.IntRange(1), default=1, help="Parts of a batch.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--size", default="small", show_default=True, help="Network: small or large.")
+@click.option("--size", default="small", show_default=True, help="Network: small, medium or large.")
 @click.option(
     "--sigma",
     type=click.FloatRange(0, min_open=True),
@@ -66,7 +66,7 @@ def train(
     background/, or a manifest.
 
     Writes weights, a model card and TensorBoard logs into OUTPUT. An interrupted training goes on
-    when the same command is repeated; `accelerate launch -m audit train ...` spreads it.
+    when the same command is repeated; `accelerate launch -m reid_audit train ...` spreads it.
     """
     from reid_audit.audit.commands.train import Request, run
 

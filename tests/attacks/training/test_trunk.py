@@ -18,7 +18,15 @@ from reid_audit.attacks.training.observe import Observed, OperatorRange
 from reid_audit.attacks.training.parrot import ParrotObjective
 from reid_audit.attacks.training.source import Paired, Source, Synthetic
 from reid_audit.attacks.training.student import StudentObjective
-from reid_audit.attacks.training.trunk import Stem, Trunk, WideTrunk
+from reid_audit.attacks.training.trunk import (
+    SCALE,
+    SHIFT,
+    TURN,
+    Stem,
+    Trunk,
+    WideTrunk,
+    random_moves,
+)
 from reid_audit.metrics.errors import InputError
 
 Fit = Callable[..., Trained]
@@ -65,6 +73,20 @@ def test_a_wide_trunk_starts_as_the_recogniser_and_can_leave_it(
     assert not torch.allclose(wide(stronger), wide(observed))
 
 
+def test_moved_crops_show_what_a_moved_template_would_cut(pack: Pack, stand_in: Recognizer) -> None:
+    clear, _ = seen(Synthetic(pack, BLUR, CPU), pack.training[:1])
+    trunk, noise = Trunk(stand_in, SIZE), Noise.of(0, range(400))
+    moves = random_moves(noise)
+    turns = torch.atan2(moves[:, 1, 0], moves[:, 0, 0])
+    assert turns.std().item() == pytest.approx(TURN, rel=0.15)
+    assert moves.det().log().div(2).std().item() == pytest.approx(SCALE, rel=0.15)
+    assert moves[:, :2, 2].std().item() == pytest.approx(2 * SHIFT, rel=0.15)
+    aside = torch.eye(3)[None]
+    aside[0, 0, 2] = 4 / trunk.side  # two of the crop's pixels to the right, of -1 to 1
+    moved, still = trunk.prepared(clear, aside), trunk.prepared(clear)
+    torch.testing.assert_close(moved[..., :-2], still[..., 2:], atol=1e-4, rtol=0)
+
+
 def test_a_trained_student_comes_nearer_to_its_teachers_than_it_started(
     fit: Fit, pack: Pack, stand_in: Recognizer, other: Recognizer, tmp_path: Path
 ) -> None:
@@ -95,10 +117,11 @@ def test_a_student_answers_each_teacher_and_is_told_from_other_people_only(
     parts = objective.network(observed).split([32, 5], dim=1)
     for part in parts:
         torch.testing.assert_close(part.norm(dim=1), torch.ones(4))
-    noise = Noise.of(0, range(4))
     alone = replace(observed, people=torch.zeros(4, dtype=torch.int64))
     strangers = replace(observed, people=torch.arange(4))
-    kept, contrasted = (objective.loss(clear, seen_, noise) for seen_ in (alone, strangers))
+    kept, contrasted = (
+        objective.loss(clear, case, Noise.of(0, range(4))) for case in (alone, strangers)
+    )
     assert kept["distance"] == contrasted["distance"] and kept["loss"] < contrasted["loss"]
     with pytest.raises(InputError, match="frozen"):
         StudentObjective("tiny", other)
