@@ -10,6 +10,7 @@ from typing import Literal
 from reid_audit.attacks.residue import Residue, Severity
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
+from reid_audit.audit.evaluation.asked import asked
 from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
 from reid_audit.audit.results.schema import (
     Clustering,
@@ -43,6 +44,7 @@ def findings(
     ]
     found += [_reidentification(condition, results) for condition in results.conditions]
     found += [_effective_resolution(condition) for condition in results.conditions]
+    found += asked(results, config.minimum_ceiling)
     found += _residues(leaks)
     found += [_left_out(results.data), _duplicates(results.data), _unmatched(results.data)]
     found += [_adequacy(results), _recognizer(results), _sample(results), _authorization(config)]

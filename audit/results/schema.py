@@ -332,6 +332,41 @@ class Linkage(Record):
     chance: Estimate
 
 
+class Linkability(Record):
+    """Whether anonymised pictures of one person were told from those of two by one attack.
+
+    Measures: `auroc`, `tar_far_01` and `tar_far_001` (true-accept rate at a false-accept rate of
+    .01 and .001), `eer`, `d_sys` (ISO/IEC 24745) and `rank_1` (the most similar other picture shows
+    the same person). Intervals are over people.
+    """
+
+    attack: str
+    recognizer: str
+    condition: str
+    knowledge: str | None = None
+    status: Status = "ok"
+    reason: str | None = None
+    people: int = 0
+    """Those shown by two pictures or more."""
+    pictures: int = 0
+    """That were compared with one another."""
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
+    context_only: dict[str, Estimate] = Field(default_factory=dict)
+    """The same attack on the same pictures with the faces painted over."""
+    filled: dict[str, Estimate] = Field(default_factory=dict)
+    """The same attack on pictures of one colour."""
+    shuffled: dict[str, Estimate] = Field(default_factory=dict)
+    """The measures when who is whom is shuffled: chance, and the range that it takes."""
+    clear: dict[str, Estimate] = Field(default_factory=dict)
+    """The recogniser on the originals; empty without them."""
+    excess: Estimate = Estimate()
+    """AUROC less that of `context_only`."""
+    p_value: float | None = None
+    """Of that excess: one-sided, by bootstrap over people, not adjusted for other attacks."""
+    p_value_context: float | None = None
+    """Of `context_only` being better than the shuffled names: one-sided, by permutation."""
+
+
 class Waiver(Record):
     """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
 
@@ -412,6 +447,8 @@ class Results(Record):
     findings: list[Finding]
     linkage: list[Linkage] = Field(default_factory=list)
     """Empty where originals or unlabelled faces are missing."""
+    linkability: list[Linkability] = Field(default_factory=list)
+    """Empty where nobody is shown by two anonymised pictures, or nobody is named."""
     conditions: list[Condition] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)

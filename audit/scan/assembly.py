@@ -86,6 +86,7 @@ def assemble(
         attacks=[result for found in attacked for result in found.results],
         findings=[],
         linkage=list(links),
+        linkability=[link for found in attacked for link in found.links],
         conditions=list(conditions),
         checks=list(checks),
         seed=config.seed,

@@ -18,6 +18,7 @@ from reid_audit.audit.checkpoints import checkpoints
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.controls import controls
 from reid_audit.audit.evaluation.estimates import Assessed, Settings, assess
+from reid_audit.audit.evaluation.linkability import clear_links, linked, studied
 from reid_audit.audit.evaluation.verdict import Evidence
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import clear_faces
@@ -53,6 +54,7 @@ class Attacked:
     recognizer: str
     controls: schema.Controls
     results: tuple[schema.AttackResult, ...]
+    links: tuple[schema.Linkability, ...]
     evidence: tuple[Evidence, ...]
     trials: tuple[pd.DataFrame, ...]
     sheet: tuple[Row, ...]
@@ -68,6 +70,8 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         setup = replace(setup, shown=picked(group))
     assessed: dict[tuple[str, World], Assessed] = {}
     restored: dict[str, Mapping[int, Picture]] = {}
+    links = []
+    clear = clear_links(setup, settings)
     trials = []
     for world, name in product(config.worlds, config.attacks):
         info = attack_class(name).info
@@ -77,7 +81,9 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         outcome = named(run_attack(name, setup.in_world(world), audit.store), group, names)
         if outcome.restored:
             restored.setdefault(info.title, outcome.restored)
-        assessed[name, world] = assess(outcome, setup.in_world(world), settings)
+        found = assess(outcome, setup.in_world(world), settings)
+        assessed[name, world] = found
+        links.append(linked(outcome, setup, found, clear, settings))
         if outcome.status == "ok":
             columns = {
                 "attack": name,
@@ -90,6 +96,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         recognizer.name,
         controls(setup, assessed, names, settings),
         tuple(found.result for found in assessed.values()),
+        tuple(link for link in links if link is not None),
         tuple(_evidence(assessed, recognizer.name, group.id)),
         tuple(trials),
         tuple(sheet_rows(group, restored, names)) if shows else (),
@@ -143,5 +150,6 @@ def make_setup(group: Group, recognizer: Recognizer, audit: Audit) -> Setup:
         known=known,
         batch_size=config.batch_size,
         perception=audit.perception,
+        studied=studied(group, group.identities),
         options=config.options,
     )

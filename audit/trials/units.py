@@ -36,9 +36,10 @@ from reid_audit.audit.trials.scoring import (
 from reid_audit.metrics.cache import save_arrays
 from reid_audit.metrics.errors import MissingWeights, NotApplicable, TrainingFailed, Unwritable
 
+KINDS = ("attack", "context-only", "solid-fill")
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,6 +50,7 @@ class Setup:
     original_embeddings: `(N, d)` of the clear probes, and `known (N,)` where there is one.
     batch_size: probes decoded and attacked together.
     shown: probes whose restored pictures are kept, for the restricted sheet.
+    studied: probes, in order, whose embeddings are kept to be compared with one another.
     options: what is set about attacks, by their name and then by the option's.
     """
 
@@ -62,6 +64,7 @@ class Setup:
     batch_size: int
     perception: Perception
     shown: frozenset[int] = frozenset()
+    studied: tuple[int, ...] = ()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def in_world(self, world: World) -> Setup:
@@ -74,6 +77,8 @@ class Outcome:
     """One attack on one group. `trials` has a column `kind`: attack, context-only or solid-fill,
     and a column `estimate`: what an attack inferred about a probe (JSON), None in controls;
     `embedded` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
+    `seen` those of the studied probes by kind, `(S, d)`, and of the solid-fill control of those of
+    them that it has, empty where the attack yields none;
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
     pictures of the probes that the setup wants shown, by row."""
 
@@ -82,6 +87,7 @@ class Outcome:
     reason: str | None = None
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
     embedded: Floats | None = None
+    seen: Mapping[str, Floats] = field(default_factory=dict)
     inception: NDArray[np.float64] | None = None
     seconds: float = 0.0
     network_evaluations: int | None = None
@@ -126,7 +132,7 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
             if not fitted:
                 attack, fitted = attack.fit(setup.reference, setup.context), True
             shard = _attack_shard(attack, setup, indices)
-            save_arrays(features, {"embedded": shard.embedded, "inception": shard.inception})
+            save_arrays(features, {**shard.embedded, "inception": shard.inception})
             if shard.restored:
                 save_arrays(pictures, {str(row): p for row, p in shard.restored.items()})
             took = time.perf_counter() - started
@@ -141,7 +147,7 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
             with np.load(features) as kept:
                 shard = _Shard(
                     unit.trials,
-                    kept["embedded"],
+                    {kind: kept[kind] for kind in KINDS if kind in kept},
                     kept["inception"],
                     unit.facts["evaluations"],
                     _kept_pictures(pictures),
@@ -150,20 +156,33 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
         seconds += took
         setup.context.progress(f"{name} on {group.title}", number + 1, len(shards))
     trials = pd.concat([shard.trials for shard in done])
-    embedded = np.concatenate([shard.embedded for shard in done])
+    seen = _joined(done)
     inception = np.concatenate([shard.inception for shard in done], axis=1)
     return Outcome(
         name=name,
         status="ok",
         # The order of the probes, whatever the shards.
         trials=trials.sort_values(["kind", "probe"], kind="stable", ignore_index=True),
-        embedded=embedded if len(embedded) else None,
+        embedded=seen["attack"][setup.known] if seen and setup.known.any() else None,
+        seen={
+            kind: rows[[row for row in setup.studied if row < len(rows)]]
+            for kind, rows in seen.items()
+        },
         inception=inception if inception.shape[1] else None,
         seconds=seconds,
         network_evaluations=sum(shard.evaluations for shard in done) or None,
         parameters=parameters or None,
         restored={row: picture for shard in done for row, picture in shard.restored.items()},
     )
+
+
+def _joined(shards: Sequence[_Shard]) -> dict[str, Floats]:
+    """Embeddings by kind of every probe that the kind has; of an attack without any, nothing."""
+    kinds = [kind for kind in KINDS if kind in shards[0].embedded]
+    return {
+        kind: np.concatenate([shard.embedded[kind] for shard in shards if kind in shard.embedded])
+        for kind in kinds
+    }
 
 
 def _kept_pictures(file: Path) -> dict[int, Picture]:
@@ -198,11 +217,11 @@ def count_parameters(attack: object) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Shard:
-    """What is kept of one shard: trials, embeddings `(M, d)`, Inception features `(2, K, 2048)`,
+    """What is kept of one shard: trials, embeddings by kind, Inception features `(2, K, 2048)`,
     restored pictures that are to be shown, by probe."""
 
     trials: pd.DataFrame
-    embedded: Floats
+    embedded: Mapping[str, Floats]
     inception: NDArray[np.float64]
     evaluations: int
     restored: Mapping[int, Picture]
@@ -215,14 +234,14 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
     mates = setup.scorer.mates([setup.identities[i] for i in rows])
     output = attack.run(probes, setup.context)
     scores, embeddings = setup.scorer.complete(output, probes)
-    known = setup.known[rows]
     fidelity, inception = _fidelity(output, setup, rows, probes.landmarks)
-    idd = identity_distance(embeddings, setup.original_embeddings[rows], known)
+    idd = identity_distance(embeddings, setup.original_embeddings[rows], setup.known[rows])
     parts = [
         pd.concat([identification_rows(scores, mates), idd, fidelity], axis=1).assign(
             kind="attack", probe=rows, estimate=_estimates(output, len(rows))
         )
     ]
+    embedded = {"attack": embeddings}
     few = [row for row in rows if row < SOLID]
     for kind, variant, some in (
         ("context-only", without_faces(probes), rows),
@@ -231,14 +250,13 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         if not some:
             continue
         part = next(variant.batches(len(some)))
-        control, _ = setup.scorer.complete(attack.run(part, setup.context), part)
+        control, embedded[kind] = setup.scorer.complete(attack.run(part, setup.context), part)
         trials = identification_rows(control, mates[: len(some)])
         parts.append(trials.assign(kind=kind, probe=some))
-    nothing = np.zeros((0, 0), np.float32)
     shown = zip(rows, output.restored or (), strict=False)
     return _Shard(
         pd.concat(parts, ignore_index=True),
-        embeddings[known] if embeddings is not None else nothing,
+        {kind: found for kind, found in embedded.items() if found is not None},
         inception,
         output.network_evaluations or 0,
         {row: picture for row, picture in shown if row in setup.shown},

@@ -24,6 +24,7 @@ from reid_audit.audit.results.schema import (
 )
 from reid_audit.reports.figures import curves, decision, planes, rows
 from reid_audit.reports.figures.canvas import Absent, Drawing, style
+from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.text import grouping, summary
 from reid_audit.reports.text.language import Language, load
 from reid_audit.reports.text.names import clean
@@ -99,6 +100,7 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             own_names=plain_names(summary.conditions(results), own),
             titles=summary.listed(summary.conditions(results), own),
             facts=_facts(results),
+            asked=questions(results, own),
             norms=mapped(results, english),
             figures=figures,
             tables=[_Tables.of(results, c) for c in summary.conditions(results)],

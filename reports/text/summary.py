@@ -158,6 +158,7 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("sample.size", ("fail", "warn"), "people"),
     ("authorization.missing", ("manual",), "authorisation"),
     ("linkage.context", ("manual",), "surroundings"),
+    ("linkage.among", ("warn",), "among"),
     ("waivers.stale", ("warn",), "waivers"),
 )
 """Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
@@ -204,6 +205,7 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     sentences = language.raw("decision.actions")
     values = [finding.values for finding in group]
     needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
+    needed |= {"among": "condition"}
     if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
         return None
     known = conditions(results)

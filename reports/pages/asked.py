@@ -1,0 +1,152 @@
+"""What regulators ask beside identification: the section's content, read from the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reid_audit.audit.results.schema import Estimate, Linkability, Results
+from reid_audit.reports.text import summary
+from reid_audit.reports.text.language import Language
+from reid_audit.reports.text.names import clean
+from reid_audit.reports.text.plain import plain_names
+
+LINK_MEASURES = ("tar_far_01", "tar_far_001", "eer", "d_sys", "rank_1")
+_BESIDE = ("context_only", "filled", "shuffled", "clear")
+"""Controls of linkability, by their field and by their name under `asked.kinds`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: its head, and cells under the measures."""
+
+    head: str
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One question on one anonymisation: the sentence that answers it, and the figures behind it.
+
+    rows: attacks, the strongest first; controls: what they must be compared with; notes: attacks
+    without a figure, and why.
+    """
+
+    condition: str
+    sentence: str
+    rows: list[Row]
+    controls: list[Row]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of the questions: its key under `asked`, the columns and a part for each condition."""
+
+    key: str
+    columns: list[str]
+    parts: list[Part]
+
+
+def questions(results: Results, language: Language) -> list[Question]:
+    """The questions that a run has evidence on; empty where it has none."""
+    linked = _linkability(results, language)
+    return [linked] if linked.parts else []
+
+
+def _linkability(results: Results, language: Language) -> Question:
+    names = plain_names(summary.conditions(results), language)
+    parts = []
+    for condition, name in names.items():
+        links = [link for link in results.linkability if link.condition == condition]
+        scored = [link for link in links if "rank_1" in link.metrics]
+        scored.sort(key=lambda link: -(link.metrics["auroc"].value or 0.0))
+        if scored:
+            parts.append(_linked_part(name, scored, links, results, language))
+    heads = [str(language(f"asked.measures.{measure}")) for measure in LINK_MEASURES]
+    return Question("linkability", heads, parts)
+
+
+def _linked_part(
+    name: str,
+    scored: list[Linkability],
+    links: list[Linkability],
+    results: Results,
+    language: Language,
+) -> Part:
+    best = scored[0]
+    accepted, rank_1 = best.metrics["tar_far_01"], best.metrics["rank_1"]
+    sentence = language(
+        "asked.linkability.sentence",
+        attack=_attack(best.attack, results, language),
+        people=language.count(best.people),
+        rank_1=_rate(rank_1, language),
+        chance=language.percent(best.shuffled["rank_1"].value),
+        context=language.percent(best.context_only["rank_1"].value),
+    )
+    if accepted.value is not None:
+        sentence += " " + language(
+            "asked.linkability.accepted",
+            rate=_rate(accepted, language),
+            context=language.percent(best.context_only["tar_far_01"].value),
+        )
+    return Part(
+        name,
+        sentence,
+        [
+            Row(_who(link, results, language), _cells(link.metrics, LINK_MEASURES, language))
+            for link in scored
+        ],
+        [
+            Row(
+                language(f"asked.kinds.{kind}"),
+                _cells(getattr(best, kind), LINK_MEASURES, language),
+            )
+            for kind in _BESIDE
+            if getattr(best, kind)
+        ],
+        _unmeasured(links, results, language),
+    )
+
+
+def _unmeasured(links: list[Linkability], results: Results, language: Language) -> list[str]:
+    """Attacks without a figure, by reason."""
+    without: dict[str, list[str]] = {}
+    for link in links:
+        if link.reason:
+            name = _attack(link.attack, results, language)
+            without.setdefault(link.reason, []).append(name)
+    return [
+        f"{', '.join(dict.fromkeys(named))}: {clean(reason)}" for reason, named in without.items()
+    ]
+
+
+def _attack(name: str, results: Results, language: Language) -> str:
+    """An attack's title as the other tables have it."""
+    known = next((attack for attack in results.attacks if attack.name == name), None)
+    return summary.title(known, language) if known else clean(name, 80)
+
+
+def _who(link: Linkability, results: Results, language: Language) -> str:
+    return f"{_attack(link.attack, results, language)} ({summary.recognizer(link.recognizer)})"
+
+
+_SHARES = {"tar_far_01", "tar_far_001", "eer", "rank_1"}
+
+
+def _cells(
+    figures: Mapping[str, Estimate], measures: tuple[str, ...], language: Language
+) -> list[str]:
+    return [_cell(figures.get(name), name in _SHARES, language) for name in measures]
+
+
+def _cell(estimate: Estimate | None, share: bool, language: Language) -> str:
+    if estimate is None or estimate.value is None:
+        return "–"
+    value = language.percent(estimate.value) if share else language.decimal(estimate.value)
+    interval = language.interval(estimate, share)
+    return f"{value} ({interval})" if interval else value
+
+
+def _rate(estimate: Estimate, language: Language) -> str:
+    return _cell(estimate, True, language)

@@ -1,0 +1,108 @@
+"""The section on what regulators ask, in every language, and the controls that it answers."""
+
+import pytest
+
+from reid_audit.audit.results.schema import Estimate, Finding, Linkability
+from reid_audit.reports.pages.asked import questions
+from reid_audit.reports.pages.html import render_html
+from reid_audit.reports.text import norms
+from reid_audit.reports.text.language import available, load
+from reid_audit.reports.text.wording import violations
+
+
+def rate(value, low=None, high=None):
+    return Estimate(value=value, low=low, high=high, n=194, n_identities=97)
+
+
+def measures(level):
+    return {
+        "auroc": rate(0.5 + level / 2),
+        "tar_far_01": rate(level, level - 0.1, level + 0.1),
+        "tar_far_001": Estimate(reason="too few pairs"),
+        "eer": rate(0.5 - level / 2, 0.0, 0.5),
+        "d_sys": rate(level / 2),
+        "rank_1": rate(level, level - 0.1, level + 0.1),
+    }
+
+
+@pytest.fixture(scope="module")
+def asked(results):
+    def link(attack, level, **own):
+        return Linkability(
+            attack=attack,
+            recognizer="edgeface-xs",
+            condition="heavy",
+            people=97,
+            pictures=194,
+            metrics=measures(level),
+            context_only=measures(0.123),
+            filled=measures(0.2),
+            shuffled={**measures(0.21), "rank_1": rate(0.00518)},
+            excess=rate(level - 0.1, level - 0.2, level),
+            p_value=0.001,
+            p_value_context=0.3,
+            **own,
+        )
+
+    parrot = Linkability(
+        attack="parrot",
+        recognizer="edgeface-xs",
+        condition="heavy",
+        status="skipped",
+        reason="it yields no embedding",
+    )
+    finding = Finding(
+        id="linkage.among.heavy",
+        severity="high",
+        status="warn",
+        title="Anonymised pictures of one person can be linked by face: Gaussian blur",
+        evidence="wiener: .8",
+        recommendation="Fill the faces.",
+        values={"condition": "Gaussian blur, kernel 81"},
+    )
+    return results.model_copy(
+        update={
+            "linkability": [link("naive", 0.3), link("wiener", 0.8), parrot],
+            "findings": [*results.findings, finding],
+        }
+    )
+
+
+@pytest.mark.parametrize("code", available())
+def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
+    language = load(code)
+    page = read_page(render_html(asked, code))
+    (section,) = [s for s in page.all("section") if s.attrs.get("id") == "asked"]
+    text = section.text()
+    assert language("asked.heading") in text and language("asked.linkability.heading") in text
+    for figure in (0.8, 0.123, 0.00518):
+        assert language.percent(figure).replace("\u00a0", " ") in text
+    assert not violations(text)
+    (question,) = questions(asked, language)
+    (part,) = question.parts
+    assert part.rows[0].head.startswith("Wiener") and len(part.rows) == 2
+    assert [row.head for row in part.controls] == [
+        language(f"asked.kinds.{kind}") for kind in ("context_only", "filled", "shuffled")
+    ]
+    assert part.notes and "it yields no embedding" in part.notes[0]
+    assert part.rows[0].cells[1] == "–"
+
+
+def test_a_run_without_the_evidence_has_no_such_section(results, page):
+    assert not [s for s in page.all("section") if s.attrs.get("id") == "asked"]
+    assert questions(results, load("en")) == []
+
+
+def test_the_control_of_the_opinion_is_answered(asked, results):
+    def states(run):
+        return {c.id: c.state for norm in norms.mapped(run, load("en")) for c in norm.controls}
+
+    assert states(asked)["linkability-among"] == "against"
+    assert states(results)["linkability-among"] == "untested"
+
+
+def test_what_to_do_about_it_is_said_once_in_the_language(asked, read_page):
+    for code in available():
+        text = read_page(render_html(asked, code)).text()
+        sentence = str(load(code).raw("decision.actions.among")).partition("{")[0]
+        assert sentence in text
