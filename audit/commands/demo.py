@@ -11,7 +11,7 @@ import pandas as pd
 
 from reid_audit.audit.config import SHIPPED, AuditConfig, resolve
 from reid_audit.audit.data import Dataset, load
-from reid_audit.audit.people import cast
+from reid_audit.audit.people import attributes, cast
 from reid_audit.metrics.errors import InputError
 
 Progress = Callable[[str, int, int], None]
@@ -59,11 +59,8 @@ def make_demo(output: Path, seed: int, progress: Progress) -> tuple[Dataset, Aud
         range(BACKGROUND_PICTURES),
         progress=lambda done: progress("drawing people", len(clear) + done, total),
     )
-    rows: list[tuple[str, str, str, Path, Path | None]] = []
-    for path in sorted(clear):
-        if int(path.stem) < GALLERY:
-            rows.append((_id(path), path.parent.name, "gallery", path, None))
-    rows += [(_id(path), path.parent.name, "background", path, None) for path in background]
+    rows = [_row(path, "gallery", path) for path in sorted(clear) if int(path.stem) < GALLERY]
+    rows += [_row(path, "background", path) for path in background]
     probes = [path for path in sorted(clear) if int(path.stem) >= GALLERY]
     known_folder = output / "people" / "known"
     for method, spec in METHODS.items():
@@ -72,9 +69,10 @@ def make_demo(output: Path, seed: int, progress: Progress) -> tuple[Dataset, Aud
             told = partial(progress, f"anonymising ({method})")
             anonymize(known_folder, folder, parse(spec), "image", seed, progress=told)
         for original in probes:
-            made, who = folder / original.relative_to(known_folder), original.parent.name
-            rows.append((f"{method}/{_id(original)}", who, "probe", made, original))
-    table = pd.DataFrame(rows, columns=["image_id", "identity", "role", "path", "original"])
+            made = folder / original.relative_to(known_folder)
+            row = _row(original, "probe", made)
+            rows.append({**row, "image_id": f"{method}/{row['image_id']}", "original": original})
+    table = pd.DataFrame(rows)
     for column in ("path", "original"):
         table[column] = [p and p.relative_to(output).as_posix() for p in table[column]]
     table.to_csv(output / "manifest.csv", index=False)
@@ -109,6 +107,15 @@ def restoring(dataset: Dataset, config: AuditConfig, output: Path) -> tuple[Data
     return replace(dataset, probes=first[:SHOWN]), resolve(settings)
 
 
-def _id(picture: Path) -> str:
-    """Person and number of a picture."""
-    return f"{picture.parent.name}/{picture.stem}"
+def _row(clear: Path, role: str, path: Path) -> dict[str, object]:
+    """A line of the manifest about a picture drawn at `clear` and now standing at `path`."""
+    who = clear.parent.name
+    true = attributes(int(who.rpartition("-")[2]), int(clear.stem))
+    return {
+        "image_id": f"{who}/{clear.stem}",
+        "identity": who,
+        "role": role,
+        "path": path,
+        "original": None,
+        **{f"attribute_{name}": value for name, value in true.items()},
+    }

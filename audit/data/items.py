@@ -29,6 +29,9 @@ class Item:
     """The same picture before anonymisation, when the auditor has it."""
     face_box: Box | None = None
     stratum: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    """What the manifest says of the face, by attribute, sorted: `(("glasses", "yes"),)`. An
+    attribute that it leaves empty is unknown, and never guessed."""
     spec: str | None = None
     """How it was anonymised, from the sidecar, in the operators' grammar."""
     regions: tuple[Box, ...] = ()

@@ -18,6 +18,8 @@ from reid_audit.metrics.errors import InputError
 
 REQUIRED = ("image_id", "identity", "role", "path")
 OPTIONAL = ("original", "face_box", "stratum")
+ATTRIBUTE = "attribute_"
+"""Beginning of the columns that say something of the face: `attribute_sex`, `attribute_age`."""
 MANIFEST_ENDINGS = (".csv", ".tsv", ".parquet")
 
 CORNERS = (("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
@@ -80,6 +82,13 @@ def _item(
         original=_path(original, folder, bounds, f"{where}: original") if original else None,
         face_box=_box(row, box_columns, where),
         stratum=row.get("stratum") or None,
+        attributes=tuple(
+            sorted(
+                (name.removeprefix(ATTRIBUTE), value)
+                for name, value in row.items()
+                if name.startswith(ATTRIBUTE) and value
+            )
+        ),
         row=number,
     )
 
@@ -211,7 +220,9 @@ def _box_columns(columns: Sequence[str]) -> tuple[str, ...]:
 def _check_columns(path: Path, columns: Sequence[str], box_columns: Sequence[str]) -> None:
     known = (*REQUIRED, *OPTIONAL, *box_columns)
     for column in columns:
-        if column not in known:
+        if column == ATTRIBUTE:
+            raise InputError(f"{path}: column {column!r} names no attribute; attribute_sex does.")
+        if column not in known and not column.startswith(ATTRIBUTE):
             nearest = difflib.get_close_matches(column, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}."
             raise InputError(f"{path}: unknown column {column[:80]!r}; {hint}")

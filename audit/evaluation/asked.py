@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reid_audit.audit.evaluation.linkability import shown, worst_link
-from reid_audit.audit.results.schema import Condition, Estimate, Finding, Linkability, Results
+from reid_audit.audit.results.schema import (
+    Condition,
+    Estimate,
+    Finding,
+    Inference,
+    Linkability,
+    Results,
+)
+from reid_audit.metrics.stats import holm
 
 FEWEST_PEOPLE = 20
 """People with several pictures below which a failed linkage says nothing."""
@@ -21,6 +29,9 @@ def asked(results: Results, minimum_ceiling: float) -> Iterator[Finding]:
         links = [link for link in results.linkability if link.condition == condition.id]
         if any(link.excess.value is not None for link in links):
             yield _among(condition, links, results.verdict.alpha, minimum_ceiling)
+        told = [one for one in results.inference if one.condition == condition.id]
+        if any(one.p_value is not None for one in told):
+            yield _inference(condition, told, results.verdict.alpha, minimum_ceiling)
 
 
 def _among(
@@ -111,6 +122,90 @@ def _told(link: Linkability) -> str:
         f"{link.shuffled['d_sys'].value or 0:.2f}."
     )
     return " ".join(parts)
+
+
+def _inference(
+    condition: Condition, told: Sequence[Inference], alpha: float, minimum_ceiling: float
+) -> Finding:
+    """Whether attributes that the data states were told from the anonymised faces."""
+    scored = [one for one in told if one.p_value is not None]
+    by_face = _proven(scored, [max(_p(o.p_value), _p(o.p_value_excess)) for o in scored], alpha)
+    from_picture = _proven(scored, [_p(one.p_value) for one in scored], alpha)
+    best = _best_each(scored)
+    people = min(one.people for one in best)
+    common = {
+        "id": f"inference.{condition.id}",
+        "evidence": " ".join(map(_told_attribute, best)),
+        "values": {"condition": condition.title, "people": str(people)},
+    }
+    if by_face or from_picture:
+        named = ", ".join(dict.fromkeys(o.attribute for o in by_face or from_picture))
+        where = "anonymised faces" if by_face else "what stands around anonymised faces"
+        return Finding(
+            severity="high" if by_face else "medium",
+            status="warn",
+            title=f"Attributes can be told from {where} ({named}): {condition.title}",
+            recommendation=(
+                "Treat these attributes as disclosed. Fill the faces with one colour to withhold "
+                "what the face shows."
+                if by_face
+                else "Treat these attributes as disclosed, or cover hair and clothes as well: "
+                "painting the faces over tells as much."
+            ),
+            **common,
+        )
+    # The clear pictures say whether these classifiers could have told it.
+    able = all((one.clear.low or 0.0) > (one.base_rate or 1.0) for one in best)
+    ceilings = [condition.controls.get(one.recognizer) for one in best]
+    able &= all(c and (c.clear_ceiling.value or 0.0) >= minimum_ceiling for c in ceilings)
+    if people < FEWEST_PEOPLE or not able:
+        return Finding(
+            severity="low",
+            status="manual",
+            title=f"Whether attributes can be told is not settled: {condition.title}",
+            recommendation=f"Label at least {FEWEST_PEOPLE} people, give originals, and a "
+            "recogniser from whose clear faces the attributes can be told.",
+            **common,
+        )
+    return Finding(
+        severity="info",
+        status="pass",
+        title=f"No tested attack told attributes from anonymised faces: {condition.title}",
+        recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
+        **common,
+    )
+
+
+def _p(value: float | None) -> float:
+    return 1.0 if value is None else value
+
+
+def _proven(
+    scored: Sequence[Inference], p_values: Sequence[float], alpha: float
+) -> list[Inference]:
+    """Those whose p-value stays below alpha after Holm's correction for all that were tried."""
+    return [one for one, p in zip(scored, holm(p_values), strict=True) if p < alpha]
+
+
+def _best_each(scored: Sequence[Inference]) -> list[Inference]:
+    """The attack that told each attribute best."""
+    best: dict[str, Inference] = {}
+    for one in scored:
+        known = best.get(one.attribute)
+        if known is None or (one.gain.value or 0.0) > (known.gain.value or 0.0):
+            best[one.attribute] = one
+    return list(best.values())
+
+
+def _told_attribute(one: Inference) -> str:
+    told = (
+        f"{one.attribute}: {one.attack} with {one.recognizer} {_rate(one.balanced_accuracy)} "
+        f"balanced accuracy over {one.classes} classes ({one.people} people), a guess "
+        f"{one.base_rate or 0:.1%}, faces painted over {one.context_only.value or 0:.1%}"
+    )
+    if one.clear.value is not None:
+        told += f", clear pictures {one.clear.value:.1%}"
+    return f"{told}."
 
 
 def _rate(estimate: Estimate) -> str:

@@ -127,6 +127,7 @@ def face_item(items: Sequence[Item], face: SceneFace, number: int) -> Item:
         identity=None,
         face_box=None,
         stratum=None,
+        attributes=(),
     )
 
 

@@ -367,6 +367,43 @@ class Linkability(Record):
     """Of `context_only` being better than the shuffled names: one-sided, by permutation."""
 
 
+class Inference(Record):
+    """Whether an attribute that the data states was told from anonymised faces by one attack, by a
+    classifier that learnt from clear reference faces of other people. Rates are balanced accuracies
+    with intervals over people."""
+
+    attribute: str
+    attack: str
+    recognizer: str
+    condition: str
+    knowledge: str | None = None
+    status: Status = "ok"
+    reason: str | None = None
+    classes: int = 0
+    people: int = 0
+    pictures: int = 0
+    base_rate: float | None = None
+    """Balanced accuracy of a guess: one over the number of classes."""
+    balanced_accuracy: Estimate = Estimate()
+    gain: Estimate = Estimate()
+    """Over the base rate."""
+    context_only: Estimate = Estimate()
+    """The same attack with the faces painted over."""
+    filled: Estimate = Estimate()
+    """The same attack on pictures of one colour."""
+    clear: Estimate = Estimate()
+    """The same classifier on the originals."""
+    excess: Estimate = Estimate()
+    """Over `context_only`."""
+    p_value: float | None = None
+    """That this is a guess: by permutation, one picture a person."""
+    p_value_excess: float | None = None
+    """That painting the faces over changes nothing: exact McNemar, one-sided, one picture a
+    person."""
+    p_value_context: float | None = None
+    """That `context_only` is a guess."""
+
+
 class Waiver(Record):
     """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
 
@@ -449,6 +486,8 @@ class Results(Record):
     """Empty where originals or unlabelled faces are missing."""
     linkability: list[Linkability] = Field(default_factory=list)
     """Empty where nobody is shown by two anonymised pictures, or nobody is named."""
+    inference: list[Inference] = Field(default_factory=list)
+    """Empty where the data states no attribute of the faces."""
     conditions: list[Condition] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)

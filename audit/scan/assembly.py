@@ -87,6 +87,7 @@ def assemble(
         findings=[],
         linkage=list(links),
         linkability=[link for found in attacked for link in found.links],
+        inference=[told for found in attacked for told in found.inferred],
         conditions=list(conditions),
         checks=list(checks),
         seed=config.seed,

@@ -18,6 +18,7 @@ from reid_audit.audit.checkpoints import checkpoints
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.controls import controls
 from reid_audit.audit.evaluation.estimates import Assessed, Settings, assess
+from reid_audit.audit.evaluation.inference import ask, inferences
 from reid_audit.audit.evaluation.linkability import clear_links, linked, studied
 from reid_audit.audit.evaluation.verdict import Evidence
 from reid_audit.audit.probes.condition import Group
@@ -55,6 +56,7 @@ class Attacked:
     controls: schema.Controls
     results: tuple[schema.AttackResult, ...]
     links: tuple[schema.Linkability, ...]
+    inferred: tuple[schema.Inference, ...]
     evidence: tuple[Evidence, ...]
     trials: tuple[pd.DataFrame, ...]
     sheet: tuple[Row, ...]
@@ -70,7 +72,9 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         setup = replace(setup, shown=picked(group))
     assessed: dict[tuple[str, World], Assessed] = {}
     restored: dict[str, Mapping[int, Picture]] = {}
-    links = []
+    links: list[schema.Linkability | None] = []
+    inferred: list[schema.Inference] = []
+    questions = ask(setup, audit.material.faces)
     clear = clear_links(setup, settings)
     trials = []
     for world, name in product(config.worlds, config.attacks):
@@ -84,6 +88,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         found = assess(outcome, setup.in_world(world), settings)
         assessed[name, world] = found
         links.append(linked(outcome, setup, found, clear, settings))
+        inferred += inferences(outcome, setup, found, questions, settings)
         if outcome.status == "ok":
             columns = {
                 "attack": name,
@@ -97,6 +102,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         controls(setup, assessed, names, settings),
         tuple(found.result for found in assessed.values()),
         tuple(link for link in links if link is not None),
+        tuple(inferred),
         tuple(_evidence(assessed, recognizer.name, group.id)),
         tuple(trials),
         tuple(sheet_rows(group, restored, names)) if shows else (),

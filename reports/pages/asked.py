@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reid_audit.audit.results.schema import Estimate, Linkability, Results
+from reid_audit.audit.results.schema import Estimate, Inference, Linkability, Results
 from reid_audit.reports.text import summary
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
@@ -50,8 +50,8 @@ class Question:
 
 def questions(results: Results, language: Language) -> list[Question]:
     """The questions that a run has evidence on; empty where it has none."""
-    linked = _linkability(results, language)
-    return [linked] if linked.parts else []
+    every = (_linkability(results, language), _inference(results, language))
+    return [question for question in every if question.parts]
 
 
 def _linkability(results: Results, language: Language) -> Question:
@@ -109,12 +109,72 @@ def _linked_part(
     )
 
 
-def _unmeasured(links: list[Linkability], results: Results, language: Language) -> list[str]:
+INFERENCE_MEASURES = ("balanced_accuracy", "gain", "excess")
+_BESIDE_INFERENCE = ("context_only", "filled", "clear")
+
+
+def _inference(results: Results, language: Language) -> Question:
+    """One part for each anonymisation: the strongest attack on every attribute."""
+    names = plain_names(summary.conditions(results), language)
+    parts = []
+    for condition, name in names.items():
+        own = [one for one in results.inference if one.condition == condition]
+        scored = [one for one in own if one.balanced_accuracy.value is not None]
+        if not scored:
+            continue
+        scored.sort(key=lambda one: (one.attribute, -(one.balanced_accuracy.value or 0.0)))
+        best: dict[str, Inference] = {}
+        for one in scored:
+            best.setdefault(one.attribute, one)
+        sentences = [
+            language(
+                "asked.inference.sentence",
+                attribute=clean(one.attribute, 60),
+                attack=_attack(one.attack, results, language),
+                rate=_rate(one.balanced_accuracy, language),
+                people=language.count(one.people),
+                base=language.percent(one.base_rate),
+                context=language.percent(one.context_only.value),
+                clear=language.percent(one.clear.value),
+            )
+            for one in best.values()
+        ]
+        parts.append(
+            Part(
+                name,
+                " ".join(sentences),
+                [
+                    Row(
+                        f"{clean(one.attribute, 60)}: {_who(one, results, language)}",
+                        [_cell(getattr(one, m), True, language) for m in INFERENCE_MEASURES],
+                    )
+                    for one in scored
+                ],
+                [
+                    Row(
+                        f"{clean(one.attribute, 60)}: {language(f'asked.kinds.{kind}')}",
+                        [_cell(getattr(one, kind), True, language), "", ""],
+                    )
+                    for one in best.values()
+                    for kind in _BESIDE_INFERENCE
+                ],
+                _unmeasured(own, results, language),
+            )
+        )
+    heads = [str(language(f"asked.measures.{measure}")) for measure in INFERENCE_MEASURES]
+    return Question("inference", heads, parts)
+
+
+def _unmeasured(
+    links: Sequence[Linkability | Inference], results: Results, language: Language
+) -> list[str]:
     """Attacks without a figure, by reason."""
     without: dict[str, list[str]] = {}
     for link in links:
         if link.reason:
             name = _attack(link.attack, results, language)
+            if isinstance(link, Inference):
+                name = f"{clean(link.attribute, 60)}, {name}"
             without.setdefault(link.reason, []).append(name)
     return [
         f"{', '.join(dict.fromkeys(named))}: {clean(reason)}" for reason, named in without.items()
@@ -127,7 +187,7 @@ def _attack(name: str, results: Results, language: Language) -> str:
     return summary.title(known, language) if known else clean(name, 80)
 
 
-def _who(link: Linkability, results: Results, language: Language) -> str:
+def _who(link: Linkability | Inference, results: Results, language: Language) -> str:
     return f"{_attack(link.attack, results, language)} ({summary.recognizer(link.recognizer)})"
 
 

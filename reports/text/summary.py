@@ -159,6 +159,7 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("authorization.missing", ("manual",), "authorisation"),
     ("linkage.context", ("manual",), "surroundings"),
     ("linkage.among", ("warn",), "among"),
+    ("inference.", ("warn",), "inference"),
     ("waivers.stale", ("warn",), "waivers"),
 )
 """Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
@@ -205,7 +206,7 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     sentences = language.raw("decision.actions")
     values = [finding.values for finding in group]
     needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
-    needed |= {"among": "condition"}
+    needed |= {"among": "condition", "inference": "condition"}
     if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
         return None
     known = conditions(results)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reid_audit.audit.results.schema import Estimate, Finding, Linkability
+from reid_audit.audit.results.schema import Estimate, Finding, Inference, Linkability
 from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.pages.html import render_html
 from reid_audit.reports.text import norms
@@ -62,6 +62,24 @@ def asked(results):
     )
     return results.model_copy(
         update={
+            "inference": [
+                Inference(
+                    attribute="glasses",
+                    attack=name,
+                    recognizer="edgeface-xs",
+                    condition="heavy",
+                    classes=2,
+                    people=97,
+                    pictures=194,
+                    base_rate=0.5,
+                    balanced_accuracy=rate(level, level - 0.1, level + 0.1),
+                    gain=rate(level - 0.5),
+                    context_only=rate(0.547),
+                    filled=rate(0.5),
+                    clear=rate(0.913),
+                )
+                for name, level in (("wiener", 0.829), ("naive", 0.6))
+            ],
             "linkability": [link("naive", 0.3), link("wiener", 0.8), parrot],
             "findings": [*results.findings, finding],
         }
@@ -78,7 +96,12 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     for figure in (0.8, 0.123, 0.00518):
         assert language.percent(figure).replace("\u00a0", " ") in text
     assert not violations(text)
-    (question,) = questions(asked, language)
+    for figure in (0.829, 0.547, 0.913):
+        assert language.percent(figure).replace("\u00a0", " ") in text
+    question, attributes = questions(asked, language)
+    (inferred,) = attributes.parts
+    assert "naive" not in inferred.sentence and len(inferred.rows) == 2
+    assert len(inferred.controls) == 3
     (part,) = question.parts
     assert part.rows[0].head.startswith("Wiener") and len(part.rows) == 2
     assert [row.head for row in part.controls] == [
