@@ -3,6 +3,7 @@
     python benchmarks/identify.py kernel   --data ../shared/data --pictures 1
     python benchmarks/identify.py region   --data ../shared/data --pictures 50
     python benchmarks/identify.py families --data ../shared/data --pictures 100
+    python benchmarks/identify.py painted  --data ../shared/data --pictures 50
     python benchmarks/identify.py jpeg     --data ../shared/data --pictures 40
     python benchmarks/identify.py edges    --data ../shared/data --pictures 12
     python benchmarks/identify.py resampled --data ../shared/data --pictures 300
@@ -13,12 +14,15 @@ byte, less the people of London that were seen in development (`fitting.widths`)
 
 `kernel`: every odd size from 1 to 81, each on `--pictures` other pictures, per picture: LFW at its
 native 250 px and London reduced to 256 px. `region`: face boxes with a random shift, and ellipses
-in them, by the IoU of masks. `families`: ten families with random settings, the settings of
-`fitting.families`. `jpeg`: whether a JPEG over a blur is found in whole LFW pictures, one
-by one and pooled, and handed on to attackers. `edges`: a blurred or filled face in a picture with
-other straight edges, those of `LAYOUTS`. `resampled`: LFW pictures scaled by .3 to .9, stored
-losslessly or as JPEG again, and anonymised by nobody. `paper`: the Revelio paper's estimator, a
-network trained for `--steps` on London's development half, and ours on the same pictures.
+in them, by the IoU of masks. `families`: ten families with random settings, those of
+`fitting.families`, on pictures of LFW, London and the scenes; of the untouched ones half are scaled
+down from JPEG files; with how often answers of each confidence are right (`--figure` draws that).
+`painted`: fills, eye bars and drawings through codecs and resizing. `jpeg`: whether a JPEG over a
+blur is found in whole LFW pictures, one by one and pooled, and handed on to attackers. `edges`: a
+blurred or filled face in a picture with other straight edges, those of `LAYOUTS`. `resampled`: LFW
+pictures scaled by .3 to .9, stored losslessly or as JPEG again, and anonymised by nobody. `paper`:
+the Revelio paper's estimator, a network trained for `--steps` on London's development half, and
+ours on the same pictures.
 """
 
 from __future__ import annotations
@@ -27,10 +31,12 @@ import argparse
 import csv
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 from torchvision.models import mobilenet_v3_small
 
@@ -51,6 +57,7 @@ from reid_audit.attacks.anonymisation.network import KernelSizeNetwork
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.attacks.operators.fill import inscribed_ellipse
+from reid_audit.metrics.stats import clopper_pearson
 
 Box = tuple[int, int, int, int]
 REGION_TOOLS = (
@@ -132,7 +139,8 @@ def kernel(data: Path, each: int) -> None:
     tools: dict[str, Callable[[int, np.random.Generator], str]] = {
         "torchvision": lambda k, rng: f"gaussian:k={k}",
         "opencv": lambda k, rng: f"cv-gaussian:k={k}",
-        "torchvision + jpeg 95": lambda k, rng: f"gaussian:k={k}|jpeg:q=95",
+        "torchvision + jpeg 90": lambda k, rng: f"gaussian:k={k}|jpeg:q=90",
+        "opencv + jpeg 90": lambda k, rng: f"cv-gaussian:k={k}|jpeg:q=90",
         "torchvision + jpeg 75": lambda k, rng: f"gaussian:k={k}|jpeg:q=75",
     }
     for set_name, pictures in sets.items():
@@ -295,10 +303,8 @@ def resampled_untouched(data: Path, count: int) -> None:
     answers: Counter[str] = Counter()
     wrong = 0
     for picture in faces(data, "lfw", None)[:count]:
-        small = resampled(picture, rng.uniform(0.3, 0.9), str(rng.choice([*RESAMPLINGS])))
-        if rng.random() < 0.5:
-            small = stored_again(small, int(rng.integers(75, 96)))
-        answer = identify(np.ascontiguousarray(small))
+        small = small_photograph(picture, rng)
+        answer = identify(small)
         answers[answer.family] += 1
         wrong += answer.family not in ("none", "unknown") and answer.confidence >= 0.9
     total = answers.total()
@@ -336,18 +342,150 @@ def paper(data: Path, each: int, steps: int, large: bool) -> None:
     )
 
 
-def families(data: Path, count: int) -> None:
+BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+"""Edges of the bins of confidence."""
+
+
+def families(data: Path, count: int, figure: Path | None = None) -> None:
     rng = np.random.default_rng(0)
-    pictures = faces(data, "lfw", None)
+    sets = [faces(data, "lfw", None), faces(data, "london", 256), crops(data, rng)]
+    told: list[tuple[float, bool]] = []
     right = total = 0
     for family in FAMILIES:
         answers: Counter[str] = Counter()
         for index in range(count):
-            spec = _spec(family, rng)
-            answers[identify(parse(spec).apply(pictures[index % len(pictures)], rng)).family] += 1
+            group = sets[int(rng.choice(3, p=[0.5, 0.35, 0.15]))]
+            picture = group[int(rng.integers(len(group)))]
+            if family == "none" and index % 2:
+                picture = small_photograph(picture, rng)
+            answer = identify(parse(_spec(family, rng)).apply(picture, rng))
+            answers[answer.family] += 1
+            told.append((answer.confidence, answer.family == family))
         right, total = right + answers[family], total + count
         print(f"{family}: {dict(answers.most_common())}", flush=True)
-    print(f"right: {right / total:.1%} of {total}")
+    low, high = clopper_pearson(right, total)
+    print(f"right: {right / total:.1%} of {total} (95 % interval {low:.1%} to {high:.1%})")
+    reliability(told, figure)
+
+
+def reliability(told: Sequence[tuple[float, bool]], figure: Path | None) -> None:
+    """How many answers of each confidence are right, printed and drawn."""
+    confidence, right = (np.array(column) for column in zip(*told, strict=True))
+    points = []
+    print("| confidence | answers | mean confidence | right (95 % interval) |\n|---|---|---|---|")
+    for low, high in pairwise(BINS):
+        inside = (confidence >= low) & ((confidence < high) | (high == 1.0))
+        n, k = int(inside.sum()), int(right[inside].sum())
+        if n:
+            a, b = clopper_pearson(k, n)
+            mean = float(confidence[inside].mean())
+            points.append((mean, k / n, a, b))
+            print(f"| {low:g} to {high:g} | {n} | {mean:.3f} | {k / n:.1%} ({a:.1%} to {b:.1%}) |")
+    sure = confidence >= 0.9
+    n, k = int(sure.sum()), int(right[sure].sum())
+    a, b = clopper_pearson(k, n)
+    print(f"of {n} answers at .9 or more right: {k / n:.1%} ({a:.1%} to {b:.1%})")
+    if figure is None:
+        return
+    drawing, axes = plt.subplots(figsize=(4, 3.4))
+    mean, share, lowest, highest = np.array(points).T
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    axes.errorbar(mean, share, [share - lowest, highest - share], fmt="o", capsize=2)
+    axes.set_xlabel("confidence of the answer")
+    axes.set_ylabel("share of answers that are right")
+    drawing.tight_layout()
+    drawing.savefig(figure)
+
+
+def crops(data: Path, rng: np.random.Generator, each: int = 20) -> list[np.ndarray]:
+    """Parts of 256 pixels of the photographs of groups and offices that nothing was fitted to."""
+    parts = []
+    for name in ("multiface", "office1", "office2", "office3", "city"):
+        picture = cv2.imread(str(data / "scenes" / f"{name}.jpg"))[..., ::-1]
+        for _ in range(each):
+            y, x = (int(rng.integers(0, side - 256 + 1)) // 16 * 16 for side in picture.shape[:2])
+            parts.append(np.ascontiguousarray(picture[y : y + 256, x : x + 256]))
+    return parts
+
+
+def small_photograph(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A photograph scaled down, half of the time stored as JPEG again."""
+    small = resampled(picture, rng.uniform(0.3, 0.9), str(rng.choice([*RESAMPLINGS])))
+    if rng.random() < 0.5:
+        small = stored_again(small, int(rng.integers(75, 96)))
+    return np.ascontiguousarray(small)
+
+
+PAINT = ("fill", "bar", "ellipse", "sticker", "text")
+CODECS = ("none", "jpeg:q=95", "jpeg:q=75", "webp:q=80", "half", "double")
+
+
+def painted(data: Path, count: int) -> None:
+    """Family right and the painted part found (IoU >= .6), by what was painted and the codec."""
+    rng = np.random.default_rng(0)
+    pictures = [*faces(data, "lfw", None), *faces(data, "london", 256)]
+    for codec in CODECS:
+        for kind in PAINT:
+            right = placed = 0
+            for _ in range(count):
+                picture = pictures[int(rng.integers(len(pictures)))]
+                out, box = paint(picture, kind, rng)
+                scale = {"half": 0.5, "double": 2.0}.get(codec, 1.0)
+                if scale != 1:
+                    out = cv2.resize(out, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+                elif codec != "none":
+                    out = parse(codec).apply(out, rng)
+                answer = identify(np.ascontiguousarray(out))
+                size = (out.shape[0], out.shape[1])
+                x0, y0, x1, y1 = (round(scale * v) for v in box)
+                true = mask((x0, y0, x1, y1), "box", 0, size)
+                right += answer.family in (("generative",) if kind in DRAWN else ("solid",))
+                placed += overlap(mask(answer.region, "box", 0, size), true) >= 0.6
+            low, high = clopper_pearson(right, count)
+            print(
+                f"{codec}, {kind}: right {right / count:.1%} ({low:.1%} to {high:.1%}), part found "
+                f"{placed / count:.1%}, n {count}",
+                flush=True,
+            )
+
+
+DRAWN = ("sticker", "text")
+
+
+def paint(picture: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, Box]:
+    """One face painted over, and the box of the paint."""
+    out = picture.copy()
+    unit = picture.shape[0] / 250
+    face = unit * (np.array([78, 66, 174, 192]) + rng.integers(-10, 11, 4))
+    x0, y0, x1, y1 = (int(v) for v in face)
+    colour = tuple(int(v) for v in rng.integers(0, 256, 3)) if rng.random() < 0.5 else (0, 0, 0)
+    ink = tuple(255 - v for v in colour)
+    if kind == "bar":
+        y0 = int(unit * rng.integers(92, 110))
+        y1 = y0 + int(unit * rng.integers(18, 34))
+    if kind in ("fill", "bar", "text"):
+        out[y0:y1, x0:x1] = colour
+    if kind == "text":
+        scale = 0.006 * (x1 - x0)
+        at = (x0 + (x1 - x0) // 10, (y0 + y1) // 2)
+        cv2.putText(out, "private", at, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 2, cv2.LINE_AA)
+    if kind in ("ellipse", "sticker"):
+        middle, half = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
+        if kind == "sticker":
+            colour, ink, half = (250, 210, 40), (60, 40, 10), (half[1], half[1])
+        cv2.ellipse(out, middle, half, 0, 0, 360, colour, -1, cv2.LINE_AA)
+        if kind == "sticker":
+            r = half[0]
+            for side in (-1, 1):
+                eye = (middle[0] + side * r // 3, middle[1] - r // 4)
+                cv2.circle(out, eye, max(2, r // 8), ink, -1, cv2.LINE_AA)
+            cv2.ellipse(
+                out, middle, (r // 2, r // 2), 0, 20, 160, ink, max(2, r // 12), cv2.LINE_AA
+            )
+        x0, y0 = middle[0] - half[0], middle[1] - half[1]
+        x1, y1 = middle[0] + half[0] + 1, middle[1] + half[1] + 1
+    height, width = picture.shape[:2]
+    return out, (max(0, x0), max(0, y0), min(width, x1), min(height, y1))
 
 
 def _spec(family: str, rng: np.random.Generator) -> str:
@@ -364,7 +502,7 @@ def _spec(family: str, rng: np.random.Generator) -> str:
 CHOICES: dict[str, Callable[[Path, int], None]] = {
     "kernel": kernel,
     "region": region,
-    "families": families,
+    "painted": painted,
     "jpeg": jpeg,
     "edges": edges,
     "resampled": resampled_untouched,
@@ -373,14 +511,18 @@ CHOICES: dict[str, Callable[[Path, int], None]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["paper", *CHOICES])
+    parser.add_argument("what", choices=["paper", "families", *CHOICES])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=1)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--large", action="store_true", help="the paper's EfficientNetV2-L")
+    parser.add_argument("--figure", type=Path, help="of `families`: where to draw the reliability")
     options = parser.parse_args()
     if options.what == "paper":
         paper(options.data, options.pictures, options.steps, options.large)
+        return
+    if options.what == "families":
+        families(options.data, options.pictures, options.figure)
         return
     CHOICES[options.what](options.data, options.pictures)
 

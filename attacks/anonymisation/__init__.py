@@ -8,6 +8,7 @@
 from reid_audit.attacks.anonymisation.encoded import read_encoded
 from reid_audit.attacks.anonymisation.estimate import identify
 from reid_audit.attacks.anonymisation.pair import PairIdentification, identify_pair
+from reid_audit.attacks.anonymisation.parts import identify_parts
 from reid_audit.attacks.anonymisation.region import Region
 from reid_audit.attacks.anonymisation.result import (
     FAMILIES,
@@ -29,5 +30,6 @@ __all__ = [
     "find_regions",
     "identify",
     "identify_pair",
+    "identify_parts",
     "read_encoded",
 ]

@@ -14,7 +14,7 @@ from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
 from reid_audit.attacks.anonymisation.fills import find_fills
-from reid_audit.attacks.anonymisation.learned import classify
+from reid_audit.attacks.anonymisation.learned import classify, family_odds
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
 from reid_audit.attacks.anonymisation.region import (
@@ -67,6 +67,10 @@ SHAKEN = 1.2
 """Standard deviation in grey levels that a codec leaves inside a fill."""
 MOST = 768
 """Sides in pixels of the middle of a region that its spectrum is read from."""
+COMMON = 0.5
+"""Least confidence in what the other parts of a picture say."""
+POSSIBLE = 1e-5
+"""Probability of a family from which it is possible."""
 OPENCV = 8.0
 """Gain in log posterior from which the kernel is taken to be OpenCV's."""
 
@@ -75,11 +79,13 @@ def identify(
     picture: np.ndarray,
     encoded: EncodedInfo | None = None,
     region: Box | Region | None = None,
+    family: str | None = None,
 ) -> Identification:
     """Identify the operator that made `picture` `(H, W, 3)` uint8.
 
     `encoded` are facts from the file's header (`read_encoded`); `region`, a box in pixels or a
-    `Region` (an ellipse, a mask that fades), overrules the search for the processed part.
+    `Region` (an ellipse, a mask that fades), overrules the search for the processed part; `family`
+    is what other parts say where this one leaves a choice.
 
     Raises:
         InputError: not a colour picture of 8 bits, or an impossible region.
@@ -100,7 +106,7 @@ def identify(
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise InputError(f"region {place.box} does not lie in a picture of {width} x {height}.")
         with threadpool_limits(1):
-            answer = _identify_at(picture, place, stored)
+            answer = _identify_at(picture, place, stored, family)
     answer = with_codec(answer)
     if encoded is None:
         return answer
@@ -164,20 +170,25 @@ def _painted(picture: np.ndarray, found: Region) -> Identification | None:
     return replace(answer, spec="solid|ellipse" if fill.shape == "ellipse" else "solid")
 
 
-def _identify_at(picture: np.ndarray, place: Region, stored: int | None) -> Identification:
+def _identify_at(
+    picture: np.ndarray, place: Region, stored: int | None, family: str | None = None
+) -> Identification:
     """The answer for a part of any shape."""
     if place.shape == "ellipse" or place.soft:
-        return _identify_masked(picture, place, stored)
-    return _identify_region(picture, place.box, stored)
+        return _identify_masked(picture, place, stored, family)
+    return _identify_region(picture, place.box, stored, family=family)
 
 
-def _identify_masked(picture: np.ndarray, found: Region, stored: int | None) -> Identification:
+def _identify_masked(
+    picture: np.ndarray, found: Region, stored: int | None, family: str | None = None
+) -> Identification:
     """The answer for an ellipse or a box that fades, from the rectangle inside it where the mask is
     whole."""
     core = whole_part(found)
     fading_box = found.shape == "box"
     # The one tool known to fade a box blurs it by the Gaussian that blurs the mask.
-    inside = _identify_region(picture, core, stored, True, ("box",) if fading_box else ())
+    excluded = ("box",) if fading_box else ()
+    inside = _identify_region(picture, core, stored, True, excluded, family)
     parameters = dict(inside.parameters)
     for side, start, first in (("x", found.box[0], core[0]), ("y", found.box[1], core[1])):
         if (phase := f"phase_{side}") in parameters:
@@ -200,15 +211,22 @@ def _identify_region(
     stored: int | None,
     cut: bool = False,
     excluded: tuple[str, ...] = (),
+    family: str | None = None,
 ) -> Identification:
     """`stored`: quality of the JPEG file, None where it is none; `cut`: the box is cut out of what
-    was processed; `excluded`: families that are out of the question."""
+    was processed; `excluded`: families that are out of the question; `family`: known from
+    elsewhere, where the pixels leave a choice."""
     x0, y0, x1, y1 = box
+    far_x, far_y = (max(0, side - MOST) // 2 // MCU * MCU for side in (x1 - x0, y1 - y0))
+    everything = picture[y0:y1, x0:x1]
+    x0, y0 = x0 + far_x, y0 + far_y
+    x1, y1 = min(x1, x0 + MOST), min(y1, y0 + MOST)
+    cut |= (y1 - y0, x1 - x0) != everything.shape[:2]
     region = np.ascontiguousarray(picture[y0:y1, x0:x1])
     height, width = region.shape[:2]
     answer = Identification(box, "unknown", quality=stored)
     colour = solid_colour(region)
-    if colour is not None:
+    if colour is not None and solid_colour(everything) is not None:
         return replace(
             answer,
             family="solid",
@@ -230,8 +248,8 @@ def _identify_region(
         parameters = {
             "block_x": grid.block_x,
             "block_y": grid.block_y,
-            "phase_x": grid.phase_x,
-            "phase_y": grid.phase_y,
+            "phase_x": round((far_x + grid.phase_x) % grid.block_x),
+            "phase_y": round((far_y + grid.phase_y) % grid.block_y),
         }
         return replace(
             answer,
@@ -240,17 +258,17 @@ def _identify_region(
             confidence=grid.share,
             spec=f"pixelate:b={block}",
         )
-    if max(height, width) > MOST:
-        far_x, far_y = (max(0, side - MOST) // 2 // MCU * MCU for side in (width, height))
-        x0, y0 = x0 + far_x, y0 + far_y
-        x1, y1 = min(x1, x0 + MOST), min(y1, y0 + MOST)
-        region, cut = np.ascontiguousarray(picture[y0:y1, x0:x1]), True
     # Units that lie in the region as a whole: what is outside may have been stored before.
     quality = stored or jpeg_quality_of(picture[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
+    if region.std() == 0:  # one colour in the middle of a part that has others
+        return answer
     evidence = measure(region, cut, quality)
     enlarged = enlargement(region)
     # The samples' places tell an enlargement even under JPEG, where the network guesses.
-    family, confidence = classify(evidence.features, "downscale", *excluded)
+    odds = family_odds(evidence.features, "downscale", *excluded)
+    likeliest, confidence = classify(odds)
+    if family in odds:
+        likeliest, confidence = family, max(odds[family], COMMON)
     describe = {
         "none": _none,
         "gaussian": _gaussian,
@@ -260,26 +278,29 @@ def _identify_region(
         "pixelate": _pixelate,
         "noise": _noise,
     }
-    scrambled = family in ("permute", "noise") and confidence > EXPLAINED
+    scrambled = likeliest in ("permute", "noise") and confidence > EXPLAINED
     if enlarged.certain and not scrambled:
-        family, confidence = "downscale", 1.0
+        likeliest, confidence, odds = "downscale", 1.0, {}
         parameters, spec = _downscale(enlarged)
     else:
-        parameters, spec = describe.get(family, _nothing)(evidence, region)
+        parameters, spec = describe.get(likeliest, _nothing)(evidence, region)
     noise = (
-        evidence.noise if family in ("gaussian", "box", "noise") else evidence.gaussian.noise**0.5
+        evidence.noise
+        if likeliest in ("gaussian", "box", "noise")
+        else evidence.gaussian.noise**0.5
     )
-    if spec is not None and family in ("gaussian", "box") and quality is None and noise > NOISY:
+    if spec is not None and likeliest in ("gaussian", "box") and quality is None and noise > NOISY:
         spec += f"|noise:sigma={np.sqrt(noise**2 - ROUNDING_VARIANCE):.3g}"
     return replace(
         answer,
-        family=family,
+        family=likeliest,
         parameters=parameters,
         noise=float(noise),
         codec=None if quality is None else "jpeg",
         quality=quality,
         confidence=confidence,
         spec=spec,
+        odds={name: round(p, 5) for name, p in odds.items() if p > POSSIBLE},
     )
 
 

@@ -30,6 +30,10 @@ class Network:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Outputs `(O,)` for features `(F,)`."""
+        return self.many(features)
+
+    def many(self, features: np.ndarray) -> np.ndarray:
+        """Outputs `(..., O)` for features `(..., F)`."""
         x = np.nan_to_num((features - self.mean) / self.scale).clip(-6, 6)
         for weight, bias in self.layers[:-1]:
             x = np.maximum(x @ weight + bias, 0)
@@ -45,14 +49,17 @@ def _network() -> tuple[Network, tuple[str, ...]]:
     return network, tuple(stored["classes"])
 
 
-def classify(features: np.ndarray, *excluded: str) -> tuple[str, float]:
-    """Most probable family but the excluded ones, and its probability; `unknown` when nothing is
-    probable."""
+def family_odds(features: np.ndarray, *excluded: str) -> dict[str, float]:
+    """Probability of each family but the excluded ones."""
     network, classes = _network()
     logits = network(features)
     logits[[c in excluded for c in classes]] = -np.inf
     probability = np.exp(logits - logits.max())
     probability /= probability.sum()
-    best = int(np.argmax(probability))
-    confidence = float(probability[best])
-    return (classes[best] if confidence >= UNSURE else "unknown"), confidence
+    return {c: float(p) for c, p in zip(classes, probability, strict=True) if c not in excluded}
+
+
+def classify(odds: dict[str, float]) -> tuple[str, float]:
+    """Most probable family, and its probability; `unknown` when nothing is probable."""
+    best = max(odds, key=odds.__getitem__)
+    return (best if odds[best] >= UNSURE else "unknown"), odds[best]

@@ -8,7 +8,7 @@ difference is what keeping the setting secret is worth.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -24,6 +24,8 @@ from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification,
 from reid_audit.attacks.anonymisation.structure import block_grid
 from reid_audit.attacks.operators import Operator, parse
 from reid_audit.attacks.operators.blur import rule_kernel, rule_sigma
+from reid_audit.attacks.operators.tools import Placed
+from reid_audit.attacks.operators.tools.matching import LENGTH_NAMES, lengths_of
 from reid_audit.metrics.errors import InputError
 
 UNCHANGED = 2.5
@@ -40,11 +42,15 @@ SWEEPS = 2
 SETTLED = 0.5
 """Residual in grey levels, rounding's, from which no further family is tried."""
 SIMPLER = 1.03
-"""Residual, in the least one's, up to which an earlier family is taken."""
+"""Residual, in the least one's, up to which an earlier family is taken, or a tool."""
+ALIKE, ROUNDING = 1.1, 0.1
+"""Residual, in the least one's and beyond it in grey levels, up to which a tool is said to fit."""
 ONE_COLOUR = 0.94
 """Share of its pixels from which a part is filled with one colour."""
 FLAT = 3.0
 """Standard deviation in grey levels of a part filled with one colour, through a codec."""
+SAME_COLOUR = 1.5
+"""Residual in grey levels up to which a smoothing tool explains one colour: that of the part."""
 WHITE = 0.55
 """Difference left by smoothing, in the whole, under which it is noise."""
 SHUFFLED = 2.0
@@ -83,12 +89,12 @@ def identify_pair(
     anonymised: np.ndarray,
     region: Box | Region | None = None,
     encoded: EncodedInfo | None = None,
-    tools: Sequence[Operator] = (),
+    tools: Mapping[str, Placed] | None = None,
 ) -> PairIdentification:
     """What was done to `original` in `region` (default: the whole picture) to make `anonymised`.
 
     Both are `(H, W, 3)` uint8 of one size; `encoded`: header facts of the anonymised file;
-    `tools`: operators that are tried as they are, such as those of a catalogue.
+    `tools`: by name, what tools of a catalogue would have done to this picture.
 
     Raises:
         InputError: the pictures differ in size, or the region does not lie in them.
@@ -101,7 +107,7 @@ def identify_pair(
     place = region if isinstance(region, Region) else Region(region or (0, 0, width, height))
     unaided = identify(anonymised, encoded, place)
     with threadpool_limits(1):
-        settled, residual, change = _settle(original, anonymised, place, unaided, tools)
+        settled, residual, change = _settle(original, anonymised, place, unaided, tools or {})
     return PairIdentification(settled, unaided, residual, change)
 
 
@@ -120,7 +126,7 @@ def _settle(
     anonymised: np.ndarray,
     place: Region,
     unaided: Identification,
-    tools: Sequence[Operator],
+    tools: Mapping[str, Placed],
 ) -> tuple[Identification, float, float]:
     """The answer, its residual and the whole change."""
     core = whole_part(place) if place.shape == "ellipse" or place.soft else place.box
@@ -131,6 +137,7 @@ def _settle(
         parameters={},
         spec=None,
         confidence=1.0,
+        odds={},
     )
     before, after = _part(original, core), _part(anonymised, core)
     change = _distance(before, after)
@@ -140,18 +147,29 @@ def _settle(
         return replace(answer, family="none", parameters=still, spec="none"), change, change
     if min(after.shape[:2]) < SMALLEST:
         return replace(answer, family="unknown", confidence=0.0), change, change
-    colour = np.median(after.reshape(-1, 3), axis=0)
-    near = np.abs(after - colour).max(axis=2) <= 4 * FLAT
-    if near.mean() >= ONE_COLOUR and after[near].std(axis=0).max() < FLAT:
-        filled = {"color": tuple(int(v) for v in colour)}
-        return replace(answer, family="solid", parameters=filled, spec="solid"), 0.0, change
+    made = {name: _remade(original, placed, core, after) for name, placed in tools.items()}
+    nearest = min(made, key=made.__getitem__, default=None)
+    smoothed = (
+        nearest is not None
+        and made[nearest] < SAME_COLOUR
+        and tools[nearest].operator.family != "solid"
+    )
+    filled = None if smoothed else _filled(after)
+    if filled is not None:
+        told = {"color": filled}
+        return replace(answer, family="solid", parameters=told, spec="solid"), 0.0, change
     if change < WHITE * raw and _independent(before, after):
         level = {"sigma": round(raw, 2)}
         spec = f"noise:sigma={raw:.3g}"
         return replace(answer, family="noise", parameters=level, spec=spec), raw, change
-    best, rest = _best(original, place, core, after, tools)
-    if rest > UNCHANGED:
+    if nearest is not None and made[nearest] < SETTLED:
+        best, rest = _of_tool(tools[nearest]), made[nearest]
+    else:
+        best, rest = _best(original, place, core, after)
+    if rest > UNCHANGED and (nearest is None or made[nearest] > UNCHANGED):
         best, rest = _with_moved_sides(original, anonymised, place, best, rest)
+    if nearest is not None and made[nearest] <= SIMPLER * rest + 0.02:
+        best, rest = _of_tool(tools[nearest]), made[nearest]
     if rest > max(EXPLAINED * change, UNCHANGED):
         sorted_gap = np.abs(np.sort(before, axis=None).astype(float) - np.sort(after, axis=None))
         if sorted_gap.mean() < SHUFFLED:
@@ -162,8 +180,44 @@ def _settle(
     spec = best.spec
     if place.shape == "ellipse" and "deface" not in spec:
         spec += f"|ellipse:soft={place.soft:.2g}" if place.soft else "|ellipse"
-    settled = replace(answer, family=best.family, parameters=best.parameters, spec=spec)
+    alike = sorted((r, name) for name, r in made.items() if r <= ALIKE * rest + ROUNDING)
+    settled = replace(
+        answer,
+        family=best.family,
+        parameters=best.parameters,
+        spec=spec,
+        tools=tuple(name for _, name in alike),
+    )
     return with_codec(settled), rest, change
+
+
+def _filled(part: np.ndarray) -> tuple[int, int, int] | None:
+    """The colour that a part `(H, W, 3)` was filled with, through a codec, or None."""
+    colour = np.median(part.reshape(-1, 3), axis=0)
+    near = np.abs(part - colour).max(axis=2) <= 4 * FLAT
+    if near.mean() < ONE_COLOUR or part[near].std(axis=0).max() >= FLAT:
+        return None
+    red, green, blue = (int(v) for v in colour)
+    return red, green, blue
+
+
+def _remade(original: np.ndarray, placed: Placed, core: Box, after: np.ndarray) -> float:
+    """What a tool that is applied to the original leaves in the middle of the place."""
+    made = placed.operator.apply_in(original, placed.box, np.random.default_rng(0))
+    return _distance(_part(made, core), after)
+
+
+def _of_tool(placed: Placed) -> _Candidate:
+    """A tool's layer with its lengths under the names of its family."""
+    x0, y0, x1, y1 = placed.box
+    height, width = y1 - y0, x1 - x0
+    operator = placed.operator.pinned(height, width)
+    candidate = _as_candidate(operator)
+    lengths = lengths_of(placed.operator, operator.family, height, width)
+    if lengths is None:
+        return candidate
+    head = LENGTH_NAMES[operator.family]
+    return replace(candidate, parameters={f"{head}_{axis}": v for axis, v in lengths.items()})
 
 
 def _best(
@@ -171,7 +225,6 @@ def _best(
     place: Region,
     core: Box,
     after: np.ndarray,
-    tools: Sequence[Operator],
 ) -> tuple[_Candidate, float]:
     """The candidate of least residual, the region taken alone or with its surroundings."""
     fits: list[tuple[float, _Candidate]] = []
@@ -184,8 +237,6 @@ def _best(
             return _distance(_part(candidate.apply(clear), inner), after)
 
         side = min(place.box[2] - place.box[0], place.box[3] - place.box[1])
-        if not reach:
-            fits += [(residual(tool), tool) for tool in map(_as_candidate, tools)]
         for candidate in _fitted(residual, after, side, place):
             fits.append((residual(candidate), candidate))
             if fits[-1][0] < SETTLED:

@@ -61,6 +61,8 @@ captions, bars and neighbours in a collage lie off the lattice too, or move what
 it."""
 NEAR = 12
 """Pixels within which the side of a changed box is looked for."""
+CONTEXT = 4
+"""Pixels beside a side that its evidence is read from."""
 JPEG = 8
 """Side in pixels of a JPEG's blocks."""
 NEIGHBOURS = np.tile(np.array([1, 1, 0, 1, 1]) / (4 * 33), (33, 1))
@@ -227,6 +229,28 @@ def _to_jumps(box: tuple[int, int, int, int], sides: Sides) -> tuple[int, int, i
     )
     smallest = min(moved[2] - moved[0], moved[3] - moved[1])
     return moved if smallest >= SMALLEST else box
+
+
+def with_sharpest_sides(picture: np.ndarray, box: Box, slack: int) -> Box:
+    """The box with each side where the jump is strongest, at most `slack` pixels away."""
+    x0, y0, x1, y1 = box
+    left, right = (_sharpest(picture[y0:y1], x, slack, k) for k, x in enumerate((x0, x1)))
+    turned = picture[:, x0:x1].transpose(1, 0, 2)
+    top, bottom = (_sharpest(turned, y, slack, k) for k, y in enumerate((y0, y1)))
+    return left, top, right, bottom
+
+
+def _sharpest(strip: np.ndarray, at: int, slack: int, side: int) -> int:
+    """Where near gap `at` the columns of a strip `(H, W, 3)` jump most as a left (0) or right (1)
+    side does; sides on the picture's border stay."""
+    width = strip.shape[1]
+    if at <= slack or at >= width - slack:
+        return at
+    low, high = max(0, at - slack - CONTEXT), min(width, at + slack + CONTEXT)
+    rows = strip[:: max(1, len(strip) // 256), low:high]
+    evidence = _side_evidence(rows)[side].mean(axis=0)
+    start = at - slack - low
+    return at - slack + int(np.argmax(evidence[start : start + 2 * slack + 1]))
 
 
 def _pixelated(

@@ -58,9 +58,13 @@ class Identification:
     codec: from the file's header, else `jpeg` where the pixels show its grid.
     quality: of the JPEG that the region went through, from the header, else from the pixels.
     confidence: in [0, 1].
+    odds: probability of each family that the pixels leave possible; empty where they show one
+        exactly.
     effective_resolution: pixels per side of what is left, None when it is not computed.
     spec: the operator on the region, its mask and the JPEG after it included, None when it is
         unknown.
+    tools: names of the tools of the catalogue that made it, as far as an original tells: empty
+        without one.
     """
 
     region: tuple[int, int, int, int]
@@ -74,6 +78,8 @@ class Identification:
     confidence: float = 0.0
     effective_resolution: float | None = None
     spec: str | None = None
+    tools: tuple[str, ...] = ()
+    odds: dict[str, float] = field(default_factory=dict)
 
     @property
     def kernel_size(self) -> int | None:

@@ -1,7 +1,8 @@
 """Which tools made the pictures of a run: one rule for each, from the evidence of all pictures.
 
 A tool has a family, and a length by one rule: fixed in pixels, in proportion to the face, to the
-region or to the picture, or drawn anew for every picture. A picture's cost under a tool is
+region or to the picture, drawn anew for every picture, or what a tool of the catalogue does by
+default. A picture's cost under a tool is
 
     -log [share of the tool] - log P(family | picture) - log p(length | rule) / p(any length),
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,11 +25,13 @@ import numpy as np
 from reid_audit.attacks.anonymisation.result import Identification, with_codec
 from reid_audit.attacks.operators import Operator
 from reid_audit.attacks.operators.blur import rule_kernel
+from reid_audit.attacks.operators.tools import Tool, layer_over, lengths_over, tools
 from reid_audit.metrics.errors import InputError
 
 LENGTHS = {
     "gaussian": ("sigma_x", "sigma_y"),
     "box": ("box_x", "box_y"),
+    "median": ("size_x", "size_y"),
     "pixelate": ("block_x", "block_y"),
     "downscale": ("factor_x", "factor_y"),
     "noise": ("sigma",),
@@ -40,7 +43,9 @@ RULES = ("pixels", "face", "region", "picture")
 """What lengths are in proportion to; pixels: to nothing."""
 DRAWN = "drawn"
 """Drawn anew for every picture, between two lengths."""
-AGAINST = {"pixels": 0.0, "face": 1.5, "region": 1.0, "picture": 1.5, DRAWN: 2.0}
+KNOWN = "catalogue"
+"""As a tool of the catalogue does by default."""
+AGAINST = {"pixels": 0.0, "face": 1.5, "region": 1.0, "picture": 1.5, DRAWN: 2.0, KNOWN: 1.5}
 """Negative log prior of each rule: the simple one first."""
 FURTHER = 4.0
 """Negative log prior of one more tool."""
@@ -48,6 +53,8 @@ DOUBT, EXACT_DOUBT = 0.04, 1e-5
 """Least probability that a picture's family was misread, from pixels, and from a pair."""
 SCATTER = 0.07
 """Standard deviation of log lengths beyond a picture's own, from pixels."""
+NEAR = 3.0
+"""Standard deviations within which a tool of the catalogue is tried."""
 STRAY = 0.06
 """Share of lengths that are far off."""
 WIDE = 3.5
@@ -58,6 +65,8 @@ STARTS = 24
 """Lengths that are tried of each family and rule."""
 MOST = 12
 """Tools in one run."""
+AGREED = 0.7
+"""Share of a tool's pictures that an entry of the catalogue must explain to be said to fit."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,15 @@ class ToolSample:
         own = float(np.mean(known)) if known else 0.03
         return math.hypot(own, 0.02 if self.settled else SCATTER)
 
+    def by_default(self, tool: Tool) -> float | None:
+        """Log of the length in pixels that a tool of the catalogue has on this region; None where
+        it has none, or another shape."""
+        answer = self.identification
+        if self.whole or (tool.shape != answer.region_shape and not answer.tools):
+            return None
+        lengths = lengths_over(tool, answer.family, answer.region, self.shape)
+        return None if lengths is None else math.log(math.sqrt(lengths["x"] * lengths["y"]))
+
     def unit(self, rule: str) -> float | None:
         """Log of the length in pixels to which lengths are in proportion under a rule."""
         x0, y0, x1, y1 = self.identification.region
@@ -109,10 +127,11 @@ class ToolSample:
 class ToolEstimate:
     """One tool.
 
-    rule: one of `RULES` or `drawn`; length: in pixels, or as a share of what the rule names, None
-    for families that have none; spread: standard deviation of its logarithm (of drawn ones: half
-    the log range); members: indices of the samples; typical: the answer of all members together,
-    for the median region; whole: whether whole pictures were processed.
+    rule: one of `RULES`, `drawn`, or `catalogue`, where `entry` names the tool; length: in pixels,
+    or as a share of what the rule names, None for families that have none; spread: standard
+    deviation of its logarithm (of drawn ones: half the log range); members: indices of the samples;
+    typical: the answer of all members together, for the median region; whole: whether whole
+    pictures were processed.
     """
 
     family: str
@@ -122,6 +141,7 @@ class ToolEstimate:
     members: tuple[int, ...]
     typical: Identification
     whole: bool
+    entry: str | None = None
 
     def operator(self) -> Operator | None:
         """The operator to attack, lengths in proportion to the region where they grow; None when
@@ -143,46 +163,59 @@ def estimate_tools(samples: Sequence[ToolSample]) -> tuple[ToolEstimate, ...]:
     priors = np.array([AGAINST[candidate.rule] for candidate in candidates])
     chosen = _chosen(costs, priors, [candidate.free for candidate in candidates])
     owner = _owners(costs[chosen])
-    tools = []
+    estimates = []
     for place, index in enumerate(chosen):
         members = tuple(int(i) for i in np.flatnonzero(owner == place))
         if members:
-            tools.append(_estimate(candidates[index], samples, members))
-    return tuple(sorted(tools, key=lambda tool: (-len(tool.members), tool.members)))
+            estimates.append(_estimate(candidates[index], samples, members))
+    return tuple(sorted(estimates, key=lambda tool: (-len(tool.members), tool.members)))
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A tool that is tried: log lengths between `low` and `high`, equal unless drawn."""
+    """A tool that is tried: log lengths between `low` and `high`, equal unless drawn; in units of
+    what tool of the catalogue, where it is one."""
 
     family: str
     rule: str
     whole: bool
     low: float | None
     high: float | None
+    tool: Tool | None = None
 
     @property
     def free(self) -> int:
         """Parameters."""
-        return 1 + (self.low is not None) + (self.low != self.high)
+        stated = self.low is None or self.tool is not None
+        return 1 + (not stated) + (self.low != self.high)
 
     def costs(self, samples: Sequence[ToolSample]) -> list[float]:
         """Cost of each sample but for the tool's share."""
         return [self._cost(sample) for sample in samples]
 
+    def unit(self, sample: ToolSample) -> float | None:
+        """Log of the length in pixels to which lengths are in proportion."""
+        return sample.unit(self.rule) if self.tool is None else sample.by_default(self.tool)
+
     def _cost(self, sample: ToolSample) -> float:
         answer, doubt = sample.identification, EXACT_DOUBT if sample.settled else DOUBT
         place = PLACE * (sample.whole != self.whole)
         sure = min(max(answer.confidence, 0.3), 1 - doubt)
-        if answer.family in ("unknown", self.family):
+        if answer.odds:
+            family = -math.log(max(answer.odds.get(self.family, 0.0), doubt / 3))
+        elif answer.family in ("unknown", self.family):
             family = -math.log(sure if answer.family == self.family else 0.25)
         else:
             family = -math.log(max(1 - sure, doubt) / 3)
         if answer.family != self.family or self.low is None or self.high is None:
             return family + place
-        length, unit = sample.length, sample.unit(self.rule)
+        told = answer.tools
+        if self.tool is not None and told:
+            off = 0.0 if self.tool.name in told else math.inf
+            return family + place - math.log(self._density(off, sample.spread) * WIDE)
+        length, unit = sample.length, self.unit(sample)
         if length is None or unit is None:
-            return family + place
+            return family + place + (0.0 if self.tool is None else -math.log(STRAY))
         return family + place - math.log(self._density(length - unit, sample.spread) * WIDE)
 
     def _density(self, length: float, spread: float) -> float:
@@ -215,7 +248,28 @@ def _candidates(samples: Sequence[ToolSample]) -> list[_Candidate]:
             if rule == "pixels" and len(shares) > 2:
                 low, high = (float(v) for v in np.quantile(shares, [0.05, 0.95]))
                 candidates.append(_Candidate(family, DRAWN, whole, low, high))
+        candidates += _known(family, known)
     return candidates
+
+
+def _known(family: str, samples: Sequence[ToolSample]) -> Iterator[_Candidate]:
+    """The tools of the catalogue that explain any of the samples, all of one family."""
+    for tool in tools():
+        candidate = _Candidate(family, KNOWN, False, 0.0, 0.0, tool)
+        for sample in samples:
+            if sample.whole:
+                continue
+            told = sample.identification.tools
+            if tool.name in told or (not told and _near(sample, tool)):
+                yield candidate
+                break
+
+
+def _near(sample: ToolSample, tool: Tool) -> bool:
+    expected, length = sample.by_default(tool), sample.length
+    if expected is None or length is None:
+        return False
+    return abs(length - expected) <= NEAR * sample.spread
 
 
 def _lengths(shares: list[float]) -> list[float]:
@@ -287,15 +341,16 @@ def _estimate(
         near = [s for s in alike if abs(offs[id(s)]) <= reach + 4 * s.spread] or alike
         weights = np.array([s.spread**-2 for s in near])
         shift = float(weights @ [offs[id(s)] for s in near] / weights.sum())
-        length = math.exp(middle + (shift if tool.rule != DRAWN else 0.0))
+        length = math.exp(middle + (shift if tool.rule not in (DRAWN, KNOWN) else 0.0))
         spread = reach if tool.rule == DRAWN else float(weights.sum() ** -0.5)
     typical = _typical(tool, near, length, own)
     whole = sum(s.whole for s in own) * 2 > len(own)
-    return ToolEstimate(tool.family, tool.rule, length, spread, members, typical, whole)
+    entry = None if tool.tool is None else tool.tool.name
+    return ToolEstimate(tool.family, tool.rule, length, spread, members, typical, whole, entry)
 
 
 def _off(sample: ToolSample, tool: _Candidate, middle: float) -> float:
-    length, unit = sample.length, sample.unit(tool.rule)
+    length, unit = sample.length, tool.unit(sample)
     return 0.0 if length is None or unit is None else length - unit - middle
 
 
@@ -310,21 +365,50 @@ def _typical(
     quality = _quality(answers)
     sure = float(np.mean([s.identification.family == tool.family for s in own]))
     confidence = max(sure * float(np.mean([a.confidence for a in answers])), min(sure, 0.99) ** 4)
-    answer = replace(answer, codec=codec, quality=quality, confidence=round(confidence, 4))
+    answer = replace(
+        answer,
+        codec=codec,
+        quality=quality,
+        confidence=round(confidence, 4),
+        tools=_agreed(answers),
+    )
     if answer.spec is None or length is None:
         return answer
     specs = [a.spec.split("|") for a in answers if a.spec is not None]
     masks = Counter(tuple(s for s in spec if s.startswith("ellipse")) for spec in specs)
     mask = list(masks.most_common(1)[0][0])
-    unit = middle.unit(tool.rule) if tool.rule != DRAWN else 0.0
+    unit = tool.unit(middle) if tool.rule != DRAWN else 0.0
     pixels = length * math.exp(unit or 0.0)
     parameters = _parameters(answer, pixels)
-    head = _head(tool, answer, parameters, near)
-    if tool.rule in ("face", "region"):
+    if tool.tool is not None and unit is not None:
+        head = str(layer_over(tool.tool, answer.region, middle.shape))
+        grows = _grows(tool.tool, middle)
+    else:
+        head, grows = _head(tool, answer, parameters, near), tool.rule in ("face", "region")
+    if grows:
         # Boxes around faces grow as the faces do, so that one proportion stands for both.
         parameters["side"] = round(math.exp(middle.unit("region") or 0.0), 1)
         mask.append(f"relative:side={parameters['side']:g}")
     return with_codec(replace(answer, parameters=parameters, spec="|".join([head, *mask])))
+
+
+def _agreed(answers: Sequence[Identification]) -> tuple[str, ...]:
+    """Tools of the catalogue that fit most of the answers that an original settled, those that fit
+    most of them first."""
+    told = [answer.tools for answer in answers if answer.tools]
+    counts = Counter(name for names in told for name in names)
+    return tuple(name for name, count in counts.most_common() if count >= AGREED * len(told))
+
+
+def _grows(tool: Tool, sample: ToolSample) -> bool:
+    """Whether a tool's setting grows with the region."""
+    x0, y0, x1, y1 = sample.identification.region
+    height, width = sample.shape
+    large, larger = (
+        layer_over(tool, (x0, y0, x0 + k * (x1 - x0), y0 + k * (y1 - y0)), (9 * height, 9 * width))
+        for k in (2, 3)
+    )
+    return str(large) != str(larger)
 
 
 def _parameters(answer: Identification, pixels: float) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _bends(plane: np.ndarray) -> np.ndarray:
     peak = int(np.argmax(power))
     return np.array(
         [
-            np.log(power[peak] / (np.median(power) + 1e-9)),
+            np.log((power[peak] + 1e-12) / (np.median(power) + 1e-9)),
             (peak + 20) / 512,
             np.log(power[peak] / len(bend) + 1e-4),
         ]

@@ -6,23 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from reid_audit.attacks.anonymisation import Identification, find_regions, identify, read_encoded
-from reid_audit.attacks.anonymisation.result import EncodedInfo
+from reid_audit.attacks.anonymisation import Identification, identify_parts, read_encoded
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
-from reid_audit.audit.probes.tools import fitting
+from reid_audit.audit.probes.tools import fitting, title_of
 from reid_audit.metrics.errors import InputError, NothingToAudit
 from reid_audit.metrics.leakage import FRAME
 
 SMALLEST_FACE = 8
 """Pixels; what is smaller identifies nobody, with or without anonymisation."""
 
-SMOOTHING = frozenset({"gaussian", "box"})
-"""Families that are hard to tell apart in a small part through a codec."""
+LARGEST_FACE = 320
+"""Pixels; what is left of a larger face is computed for one of this width, with the operator scaled
+alike: its cost grows with the area, and nothing else changes."""
 
 SPREAD = "_sd"
 """Ending of a parameter's standard deviation."""
@@ -54,31 +51,10 @@ def identify_file(path: Path) -> list[dict[str, Any]]:
     """The records of one picture: one, or one for each part that the same tool processed."""
     try:
         picture = decode(path)
-        parts = _parts(picture, read_encoded(path))
+        parts = identify_parts(picture, read_encoded(path))
     except InputError as error:
         return [{"path": str(path), "error": str(error)}]
     return [_record(path, part, picture.shape[:2]) for part in parts]
-
-
-def _parts(picture: NDArray[np.uint8], encoded: EncodedInfo) -> list[Identification]:
-    """What was done to the clearest part of a picture `(H, W, 3)`, and to further parts where the
-    same was done: a caption or a neighbour's edge is no second tool."""
-    first = identify(picture, encoded)
-    height, width = picture.shape[:2]
-    if first.region == (0, 0, width, height):
-        return [first]
-    parts = [first]
-    for region in find_regions(picture, encoded.quality is None):
-        if any(_meet(region.box, part.region) for part in parts):
-            continue
-        part = identify(picture, encoded, region)
-        if part.family == first.family or {part.family, first.family} <= SMOOTHING:
-            parts.append(part)
-    return parts
-
-
-def _meet(a: Sequence[int], b: Sequence[int]) -> bool:
-    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
 
 
 def _record(path: Path, found: Identification, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -97,7 +73,7 @@ def _record(path: Path, found: Identification, shape: tuple[int, ...]) -> dict[s
         "effective_resolution": _resolution(found),
         "confidence": found.confidence,
         "spec": found.spec,
-        "tool": fits[0].tool.title if fits else None,
+        "tool": title_of(fits),
         "tools_that_fit": [fit.tool.name for fit in fits],
     }
 
@@ -109,6 +85,8 @@ def _resolution(found: Identification) -> float | None:
     width = min(x1 - x0, y1 - y0) / FRAME
     if operator is None or width < SMALLEST_FACE:
         return None
+    if width > LARGEST_FACE:
+        operator, width = operator.scaled(LARGEST_FACE / width), float(LARGEST_FACE)
     return round(limit(operator, width).effective_resolution, 1)
 
 

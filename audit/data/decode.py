@@ -30,6 +30,9 @@ MAX_MEGAPIXELS = 80
 """Larger pictures are refused before decoding: a few kilobytes can claim gigapixels. Pillow itself
 warns from 89 million on. The variable REID_AUDIT_MAX_MEGAPIXELS sets another limit."""
 
+BAND = 512
+"""Rows that are copied at once."""
+
 _ORIENTATION, _BITS, _MAX_SAMPLE, _WIDTH, _HEIGHT = 274, 258, 281, 256, 257
 
 Image.init()
@@ -129,10 +132,19 @@ def _decode(path: Path, image: Image.Image) -> NDArray[np.uint8]:
         return _upright(over_black(to_eight_bits(samples, _white(image))), orientation)
     white = _white(image)
     image.load()
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return over_black(to_eight_bits(np.asarray(image), white))
-    return np.asarray(_to_rgb(image), dtype=np.uint8)
+    return _rows_of(_to_rgb(image))
+
+
+def _rows_of(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels of an RGB picture, in bands: Pillow hands a whole one out by way of two copies."""
+    width, height = image.size
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, BAND):
+        out[top : top + BAND] = np.asarray(image.crop((0, top, width, min(height, top + BAND))))
+    return out
 
 
 def _is_deep_colour(image: Image.Image) -> bool:

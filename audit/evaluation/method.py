@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reid_audit.audit.config import AuditConfig
-from reid_audit.audit.results.schema import Fact, Results, Unaided
+from reid_audit.audit.results.schema import Condition, Fact, Results, Unaided
 
 VALID_MONTHS = 12
 """Attackers improve: an audit older than this is to be repeated."""
@@ -44,9 +44,8 @@ def method_statement(
             ),
         ]
         if condition.unaided is not None:
-            facts.append(
-                ("Anonymiser", f"{condition.title}: without the record", _told(condition.unaided))
-            )
+            name = f"{condition.title}: {_without(condition)}"
+            facts.append(("Anonymiser", name, _told(condition.unaided)))
     facts += [
         ("Attackers", "Suite", ", ".join(config.attacks)),
         ("Attackers", "Training data", ", ".join(f"{w} world" for w in config.worlds)),
@@ -74,6 +73,11 @@ def method_statement(
         ("Statistics", "Seed", str(config.seed)),
     ]
     return [Fact(topic=topic, name=name, value=value) for topic, name, value in facts]
+
+
+def _without(condition: Condition) -> str:
+    settled = condition.anonymizer.source == "identified"
+    return "without the originals" if settled else "without the record"
 
 
 def _told(found: Unaided) -> str:

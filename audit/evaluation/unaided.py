@@ -1,20 +1,31 @@
-"""What an attacker without the sidecar would have found out about tool and setting.
+"""What an attacker without sidecar and originals would have found out about tool and setting.
 
-Where a record states how pictures were anonymised, attacks are given that setting. Whether keeping
-it secret would have helped is a question of its own, asked here: a few probes are identified from
-their pixels alone, and the estimates stand beside the truth.
+Where a record states how pictures were anonymised, or originals settle it, attacks are given that
+setting. Whether keeping it secret would have helped is a question of its own, asked here: probes
+are identified from their pixels alone, and the estimates stand beside the truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
-from reid_audit.attacks.anonymisation import identify, read_encoded
+import numpy as np
+
+from reid_audit.attacks.anonymisation import Identification, identify, read_encoded
+from reid_audit.attacks.operators.blur import rule_kernel
 from reid_audit.audit.data import decode
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.results.schema import Unaided
 from reid_audit.metrics.sampling import evenly
 
+SIDES: Mapping[str, tuple[str, str]] = {
+    "gaussian": ("sigma_x", "sigma_y"),
+    "box": ("box_x", "box_y"),
+    "pixelate": ("block_x", "block_y"),
+    "downscale": ("factor_x", "factor_y"),
+}
+"""By family, the lengths that identification tells along x and y, in pixels."""
 Progress = Callable[[str, int, int], None]
 AT_MOST = 8
 """Probes of a condition that are identified: each takes about half a second."""
@@ -26,7 +37,10 @@ _SIZES: Mapping[str, tuple[str, str]] = {
 
 
 def unaided(group: Group, progress: Progress) -> Unaided | None:
-    """Identify a few probes of a group without its record; None where there is no record."""
+    """Identify a few probes of a group without its record, or all that originals settled; None
+    where there is neither."""
+    if group.settled:
+        return _beside_originals(group.settled)
     operator = group.operator
     if operator is None or group.anonymizer.source == "identified":
         return None
@@ -43,3 +57,27 @@ def unaided(group: Group, progress: Progress) -> Unaided | None:
                 sizes.append(round(float(found.parameters[seen]), 2))
     size = float(operator.parameters[true]) if true in operator.parameters else None
     return Unaided(tried=len(picks), right=right, true_size=size, sizes=sizes)
+
+
+def _beside_originals(settled: Sequence[tuple[Identification, Identification]]) -> Unaided:
+    """Sizes as on a region of typical size, since settings may grow with the region."""
+    right = [(truth, alone) for truth, alone in settled if truth.family == alone.family]
+    sizes = [(a, b) for a, b in ((_size(truth), _size(alone)) for truth, alone in right) if a and b]
+    typical = float(np.median([true for true, _ in sizes])) if sizes else None
+    return Unaided(
+        tried=len(settled),
+        right=len(right),
+        true_size=None if typical is None else round(typical, 2),
+        sizes=[round(typical * seen / true, 2) for true, seen in sizes] if typical else [],
+    )
+
+
+def _size(answer: Identification) -> float | None:
+    """Kernel or block size in pixels, None where the family has none."""
+    names = SIDES.get(answer.family, ())
+    sides = [answer.parameters.get(name) for name in names]
+    known = [float(side) for side in sides if isinstance(side, int | float) and side > 0]
+    if not known:
+        return None
+    size = math.exp(float(np.mean(np.log(known))))
+    return float(rule_kernel(size)) if answer.family == "gaussian" else size

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.attacks.anonymisation import Identification
 from reid_audit.attacks.forward import ForwardModel, RelativeBox, sampled_widths
 from reid_audit.attacks.interface import AnonymizedFaces
 from reid_audit.attacks.operators import Operator, parse
@@ -24,7 +25,8 @@ SURROUND = 0.85
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The probes of one condition. `regions` are in pixels of the whole pictures."""
+    """The probes of one condition. `regions` are in pixels of the whole pictures; `settled`: what
+    originals say was done to some of the probes, each beside what their pixels alone say."""
 
     id: str
     title: str
@@ -34,6 +36,7 @@ class Group:
     originals: tuple[Face | None, ...]
     regions: tuple[Box, ...]
     whole_picture: bool
+    settled: tuple[tuple[Identification, Identification], ...] = ()
 
     def __len__(self) -> int:
         return len(self.faces)

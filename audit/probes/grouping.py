@@ -18,7 +18,7 @@ from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face, Landmarks, make_face
 from reid_audit.audit.probes.pairs import UPRIGHT, Turn
 from reid_audit.audit.probes.scenes import Scene, SceneFace
-from reid_audit.audit.probes.tools import fitting, in_words, stated
+from reid_audit.audit.probes.tools import fitting, in_words, stated, title_of
 from reid_audit.audit.results.schema import Anonymizer
 
 UNKNOWN: Literal["unknown"] = "unknown"
@@ -46,7 +46,8 @@ class Probe:
 
     shape: height and width of its picture, lying as landmarks and region see it: turned by `turn`.
     region: None means the whole picture. original: height and width of its original, None without
-    one; padded: whether that differs in size by a border rather than by scale.
+    one; padded: whether that differs in size by a border rather than by scale. pixels_alone: what
+    identification would have been without the original, where that settled it.
     """
 
     item: Item
@@ -60,6 +61,7 @@ class Probe:
     turn: Turn = UPRIGHT
     original: tuple[int, int] | None = None
     padded: bool = False
+    pixels_alone: Identification | None = None
 
 
 def probes_of(
@@ -94,6 +96,7 @@ def probes_of(
                 scene.turn,
                 original if scene.told else None,
                 scene.pair.padded if scene.pair is not None else False,
+                face.pixels_alone,
             )
         )
     named = {face.item for face in scene.faces}
@@ -276,6 +279,11 @@ def _group(
         tuple(original for _, original in pairs),
         tuple(regions),
         whole,
+        tuple(
+            (probe.identification, probe.pixels_alone)
+            for probe in ordered
+            if probe.identification is not None and probe.pixels_alone is not None
+        ),
     )
 
 
@@ -310,7 +318,7 @@ def describe(
         bits_per_channel=round(left.bits_per_channel, 1) if left else None,
         predicted_psnr=round(left.psnr, 2) if left else None,
         confidence=found.confidence if found else None,
-        tool=fits[0].tool.title if fits else None,
+        tool=title_of(fits),
         tools_that_fit=[fit.tool.name for fit in fits],
         reason=None if operator is not None else f"the operator {why}",
     )

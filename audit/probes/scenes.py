@@ -31,6 +31,7 @@ from reid_audit.attacks.anonymisation import (
 )
 from reid_audit.attacks.anonymisation import Region as Place
 from reid_audit.attacks.anonymisation.result import EncodedInfo
+from reid_audit.attacks.operators.tools import Placed, face_under, tools
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.audit.probes.difference import Difference
@@ -77,7 +78,9 @@ class SceneFace:
 
     landmarks: `(5, 2)` in its pixels. item: which of the picture's items names it, or None.
     region: where it was processed; None where it was not, or with the whole picture.
-    identification: what was done there, as far as its own pixels tell; None where not asked.
+    identification: what was done there, settled by the original where there is one, else as far as
+    its own pixels tell; None where not asked. pixels_alone: what they tell, where the original
+    settled it.
     """
 
     landmarks: Landmarks
@@ -87,6 +90,7 @@ class SceneFace:
     item: int | None
     region: Region | None
     identification: Identification | None
+    pixels_alone: Identification | None = None
 
     @property
     def width(self) -> float:
@@ -437,26 +441,38 @@ def _identified(
     task: Task,
     faces: Sequence[SceneFace],
     whole: bool,
-    look: Callable[[Region | None], Identification],
+    look: Callable[[Region | None], Told],
 ) -> tuple[SceneFace, ...]:
     """Faces with what was done to them, where nothing else says it."""
     if task.method is not None or not _asks(task.items):
         return tuple(faces)
     hidden = [face for face in faces if face.state in ("covered", "partial")]
     if whole:
-        told = look(None) if hidden else None
-        return tuple(
-            replace(face, identification=told) if face in hidden else face for face in faces
-        )
+        told = look(None) if hidden else UNTOLD
+        return tuple(_with(face, told) if face in hidden else face for face in faces)
     regions = {face.region for face in hidden if face.region is not None}
     largest = sorted(regions, key=lambda region: (-_area(region.box), region.box))[:LOOKED_AT]
     told_of = {
         region: look(region) for region in largest if min(_sides(region.box)) >= LARGE_ENOUGH
     }
     return tuple(
-        replace(face, identification=told_of[face.region]) if face.region in told_of else face
-        for face in faces
+        _with(face, told_of[face.region]) if face.region in told_of else face for face in faces
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was done, and what pixels alone say where an original settled it."""
+
+    settled: Identification | None
+    alone: Identification | None = None
+
+
+UNTOLD = Told(None)
+
+
+def _with(face: SceneFace, told: Told) -> SceneFace:
+    return replace(face, identification=told.settled, pixels_alone=told.alone)
 
 
 def _sides(box: Box) -> tuple[int, int]:
@@ -465,11 +481,11 @@ def _sides(box: Box) -> tuple[int, int]:
 
 def _look(
     picture: Picture, clear: Picture, encoded: EncodedInfo | None, region: Region | None
-) -> Identification:
+) -> Told:
     """What was done to a region, settled by doing it to the original; on a picture that was
     processed as a whole, what its pixels tell."""
     if region is None:
-        return identify(picture, encoded)
+        return Told(identify(picture, encoded))
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = region.box
     far_x, far_y = (max(UNIT, round(AROUND * side)) for side in _sides(region.box))
@@ -477,7 +493,22 @@ def _look(
     right, below = min(width, x1 + far_x), min(height, y1 + far_y)
     before, after = (np.ascontiguousarray(p[top:below, left:right]) for p in (clear, picture))
     place = Place((x0 - left, y0 - top, x1 - left, y1 - top), region.shape)
-    return replace(identify_pair(before, after, place, encoded).settled, region=region.box)
+    pair = identify_pair(before, after, place, encoded, _tools(region, (height, width), left, top))
+    settled, alone = (replace(answer, region=region.box) for answer in (pair.settled, pair.unaided))
+    return Told(settled, alone)
+
+
+def _tools(region: Region, shape: tuple[int, int], left: int, top: int) -> dict[str, Placed]:
+    """By name, what the tools of the catalogue would have done to a region of a picture of `shape`,
+    in pixels of a part of it that starts at `left`, `top`."""
+    placed = {}
+    for tool in tools():
+        if tool.shape not in (region.shape, "soft"):
+            continue
+        would = tool.place(face_under(tool, region.box, shape), shape)
+        x0, y0, x1, y1 = would.box
+        placed[tool.name] = replace(would, box=(x0 - left, y0 - top, x1 - left, y1 - top))
+    return placed
 
 
 def _box(values: Sequence[Any] | NDArray[Any]) -> Box:
@@ -584,12 +615,10 @@ def _from_json(content: dict[str, Any]) -> Scene:
         region, told = row["region"], row["identification"]
         if region is not None:
             region = Region(_box(region["box"]), region["shape"], region["source"])
-        if told is not None:
-            told = Identification(**{**told, "region": _box(told["region"])})
         points = np.array(row["landmarks"], np.float32)
-        faces.append(
-            SceneFace(**{**row, "landmarks": points, "region": region, "identification": told})
-        )
+        read = {"landmarks": points, "region": region, "identification": _identification(told)}
+        read["pixels_alone"] = _identification(row["pixels_alone"])
+        faces.append(SceneFace(**{**row, **read}))
     pair = content["pair"]
     return Scene(
         (content["shape"][0], content["shape"][1]),
@@ -598,3 +627,10 @@ def _from_json(content: dict[str, Any]) -> Scene:
         content["whole"],
         tuple(_box(box) for box in content["without_face"]),
     )
+
+
+def _identification(content: dict[str, Any] | None) -> Identification | None:
+    if content is None:
+        return None
+    box, names = _box(content["region"]), tuple(content["tools"])
+    return Identification(**{**content, "region": box, "tools": names})

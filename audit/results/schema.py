@@ -216,7 +216,8 @@ class Anonymizer(Record):
     predicted_psnr: float | None = None
     confidence: float | None = None
     tool: str | None = None
-    """The real tool that does this by default, as people call it; the nearest of several."""
+    """The real tool that does this by default, as people call it; the nearest of several, none
+    where several do the same."""
     tools_that_fit: list[str] = Field(default_factory=list)
     """Names of all tools of the catalogue whose default fits, the nearest first."""
     reason: str | None = None
@@ -244,7 +245,8 @@ class Controls(Record):
 
 
 class Unaided(Record):
-    """What identification from the pixels alone says of probes whose setting a record states."""
+    """What identification from the pixels alone says of probes whose setting a record states, or
+    their originals settle."""
 
     tried: int
     right: int

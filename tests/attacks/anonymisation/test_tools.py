@@ -117,3 +117,25 @@ def test_the_order_of_pictures_changes_nothing() -> None:
 def test_no_picture_is_an_error() -> None:
     with pytest.raises(InputError, match="no pictures"):
         estimate_tools([])
+
+
+def test_a_rule_that_only_a_catalogue_knows_is_one_tool() -> None:
+    """Blocks of a twelfth of the longer side, down to a multiple of 8: steps, no proportion."""
+    samples = []
+    for side in (100, 190, 200, 290, 300, 390, 400, 480):
+        length = max(8, side // 12 // 8 * 8)
+        answer = Identification(
+            (48, 48, 48 + side, 48 + side),
+            "pixelate",
+            parameters={"block_x": length, "block_y": length},
+            spec=f"pixelate:b={length}",
+            confidence=1.0,
+            tools=("sgblur",),
+        )
+        samples.append(ToolSample(answer, PICTURE, side / 1.1))
+    estimates = estimate_tools(samples)
+    assert len(estimates) == 1 and estimates[0].entry == "sgblur"
+    assert estimates[0].typical.tools == ("sgblur",)
+    assert "pillow-box" in str(estimates[0].operator())
+    alone = [replace(s, identification=replace(s.identification, tools=())) for s in samples]
+    assert [e.entry for e in estimate_tools(alone)] == ["sgblur"]

@@ -7,7 +7,14 @@ import pytest
 
 from reid_audit.attacks.operators import Nature, available, parse
 from reid_audit.attacks.operators.leakage import limit
-from reid_audit.attacks.operators.tools import face_box, find, matching_tools, tools
+from reid_audit.attacks.operators.tools import (
+    face_box,
+    find,
+    matching_tools,
+    named,
+    tools,
+    tools_that_fit,
+)
 from reid_audit.attacks.operators.tools.matching import face_under
 from reid_audit.attacks.operators.tools.remaining import remaining
 from reid_audit.metrics.errors import InputError
@@ -112,4 +119,12 @@ def test_nothing_is_named_that_no_tool_does():
     assert matching_tools("gaussian", odd, face, FRAME, "box") == []
     assert matching_tools("noise", {"sigma": 9}, face, FRAME, "box") == []
     assert matching_tools("solid", {}, face, FRAME, "ellipse") == []
-    assert matching_tools("solid", {}, face, FRAME, "box") == ["deface-solid"]
+
+
+def test_a_plain_box_is_no_one_tool():
+    face = face_box(120, FRAME)
+    black = tools_that_fit("solid", {"color": (0, 1, 0)}, face, FRAME, "box")
+    names = {fit.tool.name for fit in black}
+    assert {"deface-solid", "uniface-blackout", "ffmpeg-drawbox"} <= names
+    assert named(black) is None and named(black[:1]) is black[0].tool
+    assert not tools_that_fit("solid", {"color": (200, 10, 10)}, face, FRAME, "box")

@@ -66,6 +66,7 @@ def test_egoblur_takes_the_kernel_from_the_sides_of_the_picture_in_the_other_ord
         ("uniface-gaussian", "gaussian"),
         ("uniface-elliptical", "elliptical"),
         ("uniface-median", "median"),
+        ("uniface-blackout", "blackout"),
     ],
 )
 def test_uniface(name, method, box, frame):
@@ -138,6 +139,8 @@ def test_the_programs_that_blur_a_given_box(frame):
     ):
         difference = applied(name, frame, box)[20:100, 30:110] - ffmpeg(crop, filters).astype(int)
         assert np.abs(difference).max() <= 1
+    filled = ffmpeg(frame, "drawbox=x=30:y=20:w=80:h=80:t=fill")
+    np.testing.assert_array_equal(applied("ffmpeg-drawbox", frame, box), filled)
 
 
 def ffmpeg(picture, filters):
@@ -167,6 +170,13 @@ def test_imagemagick(frame, tmp_path):
         expected = np.asarray(file.convert("RGB")).astype(int)
     ours = applied("imagemagick-scale", frame, (30, 20, 110, 100))[20:100, 30:110]
     assert np.abs(ours - expected).max() <= 1
+    Image.fromarray(frame).save(tmp_path / "in.png")
+    drawn = ["-fill", "black", "-draw", "rectangle 30,20 109,99"]
+    subprocess.run([program, tmp_path / "in.png", *drawn, tmp_path / "out.png"], check=True)
+    with Image.open(tmp_path / "out.png") as file:
+        filled = np.asarray(file.convert("RGB"))
+    ours = applied("imagemagick-rectangle", frame, (30, 20, 110, 100))
+    np.testing.assert_array_equal(ours, filled)
 
 
 def test_imagenet_takes_its_radius_from_the_largest_face_and_blurs_the_mask(texture):

@@ -1,0 +1,80 @@
+"""What was done to every part of a picture that one tool processed.
+
+A small part that went through a codec hardly tells a Gaussian from a mean. The parts of a picture
+that one tool processed do together: their evidence on the family is independent, so that the logs
+of its probabilities add up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from reid_audit.attacks.anonymisation.ellipse import Box
+from reid_audit.attacks.anonymisation.estimate import identify
+from reid_audit.attacks.anonymisation.region import Region
+from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification
+from reid_audit.attacks.anonymisation.scene import find_regions
+
+SMOOTHING = frozenset({"gaussian", "box"})
+"""Families that are hard to tell apart in a small part through a codec."""
+LIKELY = 0.05
+"""Probability of the clearest part's family from which another part may have gone through the same
+tool: a caption or a neighbour's edge has not."""
+DOUBT = 0.02
+"""Least probability of a family in any one part."""
+
+
+def identify_parts(
+    picture: np.ndarray, encoded: EncodedInfo | None = None
+) -> tuple[Identification, ...]:
+    """What was done to a picture `(H, W, 3)` uint8: one answer for the whole of it, or one for each
+    part that the same tool processed, the clearest first.
+
+    Raises:
+        InputError: as `identify`.
+    """
+    first = identify(picture, encoded)
+    height, width = picture.shape[:2]
+    if first.region == (0, 0, width, height):
+        return (first,)
+    shape = "ellipse" if first.region_shape == "ellipse" else "box"
+    places = [Region(first.region, shape, float(first.parameters.get("soft", 0.0)))]
+    parts = [first]
+    for region in find_regions(picture, encoded is None or encoded.quality is None):
+        if not any(_meet(region.box, part.region) for part in parts):
+            part = identify(picture, encoded, region)
+            if _alike(part, first):
+                parts.append(part)
+                places.append(region)
+    family = common_family(parts)
+    again = [
+        part if part.family == family else identify(picture, encoded, place, family)
+        for part, place in zip(parts, places, strict=True)
+    ]
+    return tuple(part for part in again if part.family == family)
+
+
+def common_family(parts: Sequence[Identification]) -> str:
+    """The family that all parts together make likeliest."""
+    families = sorted({part.family for part in parts})
+    return max(families, key=lambda name: sum(math.log(_odds(part, name)) for part in parts))
+
+
+def _alike(part: Identification, first: Identification) -> bool:
+    """Whether one tool may have processed both."""
+    if part.family == first.family or {part.family, first.family} <= SMOOTHING:
+        return True
+    return part.family != "none" and part.odds.get(first.family, 0.0) >= LIKELY
+
+
+def _odds(part: Identification, family: str) -> float:
+    """Probability that a part was processed by a tool of this family, never quite 0 or 1."""
+    told = part.odds or {part.family: part.confidence}
+    return min(max(told.get(family, 0.0), DOUBT), 1 - DOUBT)
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
