@@ -45,6 +45,9 @@ CONSTANT = 0.99
 WATCHED = 256
 """Faces on which that is looked at."""
 
+TURN, SCALE, SHIFT = 3.0, 0.03, 0.012
+"""Standard deviations of how a face is moved while a student learns: degrees, the logarithm of its
+scale, and its place in shares of the side."""
 POSES = (
     (0, 0.96, 0, 0),
     (0, 1.04, 0, 0),
@@ -227,8 +230,8 @@ def half_is_faster(device: torch.device) -> bool:
 
 def jitter(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror at random and move by a few pixels, degrees and per cent; `(S, S, 3)` uint8."""
-    angle, scale = rng.normal(0, 3), float(np.exp(rng.normal(0, 0.03)))
-    posed = pose(face, angle, scale, *rng.normal(0, 0.012, 2))
+    angle, scale = rng.normal(0, TURN), float(np.exp(rng.normal(0, SCALE)))
+    posed = pose(face, angle, scale, *rng.normal(0, SHIFT, 2))
     return posed[:, ::-1] if rng.random() < 0.5 else posed
 
 

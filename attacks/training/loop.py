@@ -8,7 +8,6 @@ the step and the sample's place in the batch. So one process, several (`accelera
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
 from reid_audit.attacks.checkpoint import Card, Checkpoint, write_checkpoint, write_tensors
+from reid_audit.attacks.descent import refuse_no_number
 from reid_audit.attacks.interface import Progress
 from reid_audit.attacks.networks.pack import Pack
 from reid_audit.attacks.recognition.interface import Recognizer
@@ -103,8 +103,8 @@ def train(
         recognizer: whose embeddings validation compares, or None.
 
     Raises:
-        InputError: the batch cannot be divided, the folder holds another training, or the loss
-            is no number any more.
+        InputError: the batch cannot be divided, or the folder holds another training.
+        TrainingFailed: the loss is no number any more.
     """
     run = _Run(objective, pack, settings, output)
     with run.logs() as logs:
@@ -149,7 +149,11 @@ class _Run:
         self.schedule = get_cosine_schedule_with_warmup(plain, settings.warmup, settings.steps)
         self.optimizer = plain
         self.ema = EMAModel(
-            self.network.parameters(), decay=settings.ema, use_ema_warmup=True, power=3 / 4
+            self.network.parameters(),
+            decay=settings.ema,
+            use_ema_warmup=True,
+            power=3 / 4,
+            foreach=True,  # one call for all tensors instead of three for each
         )
         self.source: Source = source_of(pack, settings.operators, self.device)
         self.step, self.seconds = 0, 0.0
@@ -183,11 +187,7 @@ class _Run:
         self.ema.step(self.network.parameters())
         self.step += 1
         mean = float(self.accelerator.reduce(total, "mean"))
-        if not math.isfinite(mean):
-            raise InputError(
-                f"The loss is no number after {self.step} steps: lower the learning rate "
-                f"({self.settings.rate:g}) and start again in another folder."
-            )
+        refuse_no_number(mean, self.step)
         self.losses.append(mean)
         self.seconds += time.perf_counter() - started
         return mean

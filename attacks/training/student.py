@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, cross_entropy, normalize
+from torch.nn.functional import cosine_similarity, normalize
 
-from reid_audit.attacks.networks.distillation import CONTRAST, TEMPERATURE
+from reid_audit.attacks.networks.distillation import contrastive
 from reid_audit.attacks.networks.frame import crop_transform, to_crops
 from reid_audit.attacks.networks.pack import Pack
 from reid_audit.attacks.networks.unet import preset
@@ -87,18 +87,19 @@ class StudentObjective:
         }
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
-        """`distance`, 1 - cosine, and with the contrast to others `loss`; means over the
-        teachers. The student sees moved crops, its teachers those in place."""
-        own = torch.arange(len(clear), device=clear.device)
-        distances, contrasts = [], []
+        """`loss` as `contrastive` has it, against the other people of the batch, and of it
+        `distance`, 1 - cosine; means over the teachers. The student sees moved crops, its teachers
+        those in place."""
+        assert observed.people is not None, "training faces say whom they show"
+        same = observed.people[:, None] == observed.people[None]
+        losses, distances = [], []
         answers = self.network(observed, random_moves(noise)).float().split(self.dimensions, dim=1)
         for teacher, found in zip(self.teachers, answers, strict=True):
-            similarity = teacher.centred(found) @ teacher.centred(teacher(clear)).T
-            distances.append((1 - similarity.diagonal()).mean())
-            told_apart = similarity.masked_fill(_mates(observed.people), -1.0)
-            contrasts.append(cross_entropy(told_apart / TEMPERATURE, own))
-        distance, contrast = (torch.stack(parts).mean() for parts in (distances, contrasts))
-        return {"loss": distance + CONTRAST * contrast, "distance": distance}
+            answer, truth = teacher.centred(found), teacher.centred(teacher(clear))
+            losses.append(contrastive(answer, truth, truth, same))
+            distances.append((1 - (answer * truth).sum(dim=1)).mean())
+        loss, distance = (torch.stack(parts).mean() for parts in (losses, distances))
+        return {"loss": loss, "distance": distance}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         """The linear estimate, as it is: a student restores embeddings, not pictures."""
@@ -147,10 +148,3 @@ class Teacher:
         parts = prepared.split(len(prepared) if recognizer.batch_size > 1 else 1)
         found = torch.cat([recognizer.forward(part) for part in parts])
         return normalize(found.float().to(frames.device))
-
-
-def _mates(people: Tensor | None) -> Tensor:
-    """Mask `(B, B)` of other pictures of the same person, which the contrast leaves out."""
-    assert people is not None, "training faces say whom they show"
-    same = people[:, None] == people[None]
-    return same & ~torch.eye(len(people), dtype=torch.bool, device=people.device)

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from reid_audit.attacks.networks.distillation import RATE, RATE_WITHOUT_NORM
+from reid_audit.attacks.networks.distillation import (
+    RATE,
+    RATE_WITHOUT_NORM,
+    SCALE,
+    SHIFT,
+    TURN,
+)
 from reid_audit.attacks.networks.frame import crop_transform, to_crops
 from reid_audit.attacks.networks.unet import STEPS, strength
 from reid_audit.attacks.recognition.interface import Recognizer
@@ -22,9 +28,6 @@ from reid_audit.metrics.errors import InputError
 
 CONDITION = 32
 """Width of the layer between blur strength and what it does to the stem."""
-TURN, SCALE, SHIFT = radians(3), 0.03, 0.012
-"""Standard deviations of how a crop is moved while a trunk learns: its angle, the logarithm of its
-scale, and its place in shares of its side, as in the students that learn in a run."""
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
@@ -118,9 +121,10 @@ def widen(network: nn.Module) -> None:
 
 def random_moves(noise: Noise) -> Tensor:
     """A small turn, scaling and shift of each sample's crop: `(B, 3, 3)` in the crop's coordinates
-    from -1 to 1. Without them a network learns a few thousand faces pixel by pixel."""
+    from -1 to 1, drawn as for the students that learn in a run. Without them a network learns a few
+    thousand faces pixel by pixel."""
     drawn = noise.normal(4)
-    turn, scale = TURN * drawn[:, 0], (SCALE * drawn[:, 1]).exp()
+    turn, scale = radians(TURN) * drawn[:, 0], (SCALE * drawn[:, 1]).exp()
     right, down = (2 * SHIFT * drawn[:, 2:]).unbind(1)
     along, across = scale * turn.cos(), scale * turn.sin()
     none = torch.zeros_like(along)

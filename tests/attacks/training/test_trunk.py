@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from reid_audit.attacks.networks.distillation import SCALE, SHIFT, TURN
 from reid_audit.attacks.networks.pack import Pack
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.training.loop import Settings, Trained, train
@@ -18,15 +19,7 @@ from reid_audit.attacks.training.observe import Observed, OperatorRange
 from reid_audit.attacks.training.parrot import ParrotObjective
 from reid_audit.attacks.training.source import Paired, Source, Synthetic
 from reid_audit.attacks.training.student import StudentObjective
-from reid_audit.attacks.training.trunk import (
-    SCALE,
-    SHIFT,
-    TURN,
-    Stem,
-    Trunk,
-    WideTrunk,
-    random_moves,
-)
+from reid_audit.attacks.training.trunk import Stem, Trunk, WideTrunk, random_moves
 from reid_audit.metrics.errors import InputError
 
 Fit = Callable[..., Trained]
@@ -78,7 +71,7 @@ def test_moved_crops_show_what_a_moved_template_would_cut(pack: Pack, stand_in: 
     trunk, noise = Trunk(stand_in, SIZE), Noise.of(0, range(400))
     moves = random_moves(noise)
     turns = torch.atan2(moves[:, 1, 0], moves[:, 0, 0])
-    assert turns.std().item() == pytest.approx(TURN, rel=0.15)
+    assert turns.std().item() == pytest.approx(np.radians(TURN), rel=0.15)
     assert moves.det().log().div(2).std().item() == pytest.approx(SCALE, rel=0.15)
     assert moves[:, :2, 2].std().item() == pytest.approx(2 * SHIFT, rel=0.15)
     aside = torch.eye(3)[None]
