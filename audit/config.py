@@ -84,6 +84,8 @@ class AuditConfig(BaseModel):
     method: str | None = None
     """Spec of the anonymisation, where it is known better than it can be estimated; "unknown" where
     nobody knows it and estimates would mislead: attackers that learnt from pairs remain."""
+    anonymizer: str | None = None
+    """Command that made the pictures to audit from the originals, where the scan had it do so."""
     region: str | None = None
     """face, image or box:x0,y0,x1,y1: where it was applied; None takes the best source."""
     smallest_face: float = Field(20.0, ge=12)

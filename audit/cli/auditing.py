@@ -82,6 +82,12 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--client", help="For whom the audit is made.")
 @click.option("--scope", help="Which pictures, in a few words for the report's first page.")
 @click.option("--plan", help="File that declares the audit beforehand; its digest is recorded.")
+@click.option(
+    "--anonymizer",
+    metavar="COMMAND",
+    help="Make the pictures to audit from the originals by this tool: 'tool {in} {out}' on folders,"
+    " or 'tool {file} {out}' on each picture. Started without a shell.",
+)
 @click.option("--evidence", type=click.Choice(["none", "restricted"]))
 @click.option("--cache", help="Folder for intermediate arrays that several runs may share.")
 @click.option("--fail-on", help="Exit 1 when this holds, e.g. 'ira > 0.05'.")
@@ -113,6 +119,12 @@ def scan(
     if config.fail_on is not None:
         check_expression(config.fail_on)
     load_waivers(config.waivers)
+    if config.anonymizer is not None:
+        from reid_audit.audit.commands.blackbox import anonymized_originals
+
+        originals, anonymized = anonymized_originals(
+            config.anonymizer, data, originals, anonymized, output
+        )
     dataset = load(
         data,
         gallery=gallery,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import shlex
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from reid_audit.attacks.networks.unet import preset
 from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.attacks.training.loop import Settings, Trained, train
 from reid_audit.attacks.training.observe import OperatorRange
+from reid_audit.audit.commands.blackbox import anonymize_by_command
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
 from reid_audit.audit.data.folders import Bounds, read_folder
@@ -206,36 +205,6 @@ def _pairs(request: Request, items: Sequence[Item]) -> dict[Path, Path]:
     }
     names = {item.path: item.path.relative_to(root).with_suffix("").as_posix() for item in items}
     return {path: copies[name] for path, name in names.items() if name in copies}
-
-
-def anonymize_by_command(command: str, source: Path, target: Path) -> Path:
-    """Have another program anonymise a folder: `{in}` and `{out}` in the command stand for the two
-    folders. It is started without a shell, so no name of a file is ever read as code.
-
-    Raises:
-        InputError: a placeholder is missing, the program is not there, fails, or writes nothing.
-    """
-    words = shlex.split(command)
-    if not any("{in}" in word for word in words) or not any("{out}" in word for word in words):
-        raise InputError(f"--command {command!r}: write {{in}} and {{out}} where the folders go.")
-    if any(target.rglob("*")):
-        return target  # an earlier run's
-    target.mkdir(parents=True, exist_ok=True)
-    filled = [
-        word.replace("{in}", str(source.resolve())).replace("{out}", str(target.resolve()))
-        for word in words
-    ]
-    try:
-        done = subprocess.run(filled, check=False, capture_output=True, text=True)
-    except OSError as error:
-        raise InputError(f"--command: {words[0]!r} cannot be started ({error.strerror}).") from None
-    if done.returncode != 0:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        detail = f": {last[0]}" if last else ""
-        raise InputError(f"--command: {words[0]!r} ended with {done.returncode}{detail}.")
-    if not any(path.suffix.lower() in PICTURE_ENDINGS for path in target.rglob("*")):
-        raise InputError(f"--command: {words[0]!r} wrote no picture into {{out}}.")
-    return target
 
 
 def _key(request: Request, items: Sequence[Item]) -> str:

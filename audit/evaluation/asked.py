@@ -11,6 +11,7 @@ from reid_audit.audit.results.schema import (
     Finding,
     Inference,
     Linkability,
+    Replacement,
     Results,
 )
 from reid_audit.metrics.stats import holm
@@ -32,6 +33,9 @@ def asked(results: Results, minimum_ceiling: float) -> Iterator[Finding]:
         told = [one for one in results.inference if one.condition == condition.id]
         if any(one.p_value is not None for one in told):
             yield _inference(condition, told, results.verdict.alpha, minimum_ceiling)
+        pairs = [one for one in results.replacement if one.condition == condition.id]
+        if pairs:
+            yield from _replacement(condition, pairs, results.verdict.alpha)
 
 
 def _among(
@@ -174,6 +178,85 @@ def _inference(
         recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
         **common,
     )
+
+
+SHARED = 10.0
+"""Times the false-match rate from which outputs of different people share identities."""
+
+
+def _replacement(
+    condition: Condition, pairs: Sequence[Replacement], alpha: float
+) -> Iterator[Finding]:
+    """Whether replaced faces lead back to those that they replaced."""
+    tried = [(one, way) for one in pairs for way in one.maps]
+    adjusted = holm([way.p_value for _, way in tried])
+    proven = [pair for pair, p in zip(tried, adjusted, strict=True) if p < alpha]
+    one, best = max(proven or tried, key=lambda pair: pair[1].rank_1.value or 0.0)
+    values = {"condition": condition.title, "people": str(one.people)}
+    context, chance = best.context_only.value or 0.0, one.chance
+    by_surroundings = (best.context_only.low or 0.0) > chance
+    evidence = (
+        f"{one.pairs} pairs of {one.people} people, {one.recognizer}: of the replaced faces, "
+        f"{_rate(best.rank_1)} led to the person of their original first ({_WAYS[best.name]}), "
+        f"painted over {context:.1%}, by chance {chance:.1%}. {_rate(one.kept)} still match their "
+        f"original where {one.false_match_rate:g} of strangers match; similarity to it "
+        f"{one.own_similarity.value or 0:.2f}, of strangers {one.stranger_similarity:.2f}."
+    )
+    common = {"id": f"replacement.traced.{condition.id}", "evidence": evidence, "values": values}
+    if proven or by_surroundings:
+        where = "whoever holds pairs" if proven else "what stands around them"
+        yield Finding(
+            severity="high" if proven else "medium",
+            status="warn",
+            title=f"Replaced faces can be traced to the originals by {where}: {condition.title}",
+            recommendation=(
+                "Do not rely on the replacement against whoever has the tool or some of its pairs; "
+                "draw the new identity independently of the old one."
+                if proven
+                else "Cover hair, clothes and place as well."
+            ),
+            **common,
+        )
+    elif one.people < FEWEST_PEOPLE:
+        yield Finding(
+            severity="low",
+            status="manual",
+            title=f"Whether replaced faces can be traced is not settled: {condition.title}",
+            recommendation=f"Give pairs of at least {FEWEST_PEOPLE} people.",
+            **common,
+        )
+    else:
+        yield Finding(
+            severity="info",
+            status="pass",
+            title=f"No tested map led from replaced faces to the originals: {condition.title}",
+            recommendation="Audit again when more pairs are at hand: attackers may have more.",
+            **common,
+        )
+    shared = max(pairs, key=lambda pair: pair.shared.value or 0.0)
+    if (shared.shared.low or 0.0) > SHARED * shared.false_match_rate:
+        yield Finding(
+            id=f"replacement.donors.{condition.id}",
+            severity="low",
+            status="warn",
+            title=f"Replaced faces of different people share identities: {condition.title}",
+            evidence=(
+                f"{_rate(shared.shared)} of the pairs of two people's outputs match where "
+                f"{shared.false_match_rate:g} of strangers' originals do; "
+                f"the largest set that match one another are {shared.largest_share:.1%} of all."
+            ),
+            recommendation="Ask whose face it is: where donors are real people, their faces are "
+            "published under others' deeds.",
+            values=values,
+        )
+
+
+_WAYS = {
+    "bare": "compared as they are",
+    "negation": "by the opposite of the output's identity",
+    "ridge": "by a linear map learnt from other people's pairs",
+    "nearest": "by the originals of the pairs with the most similar outputs",
+}
 
 
 def _p(value: float | None) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.results.schema import Condition, Fact, Results, Unaided
@@ -32,6 +34,10 @@ def method_statement(
         ("Purpose", "Authorisation", config.authorization or "not recorded"),
         ("Purpose", "Declared threshold", f"{config.threshold:g} at level {config.alpha:g}"),
     ]
+    if config.anonymizer is not None:
+        # The program alone: its arguments may name places of the auditor's machine.
+        program = Path(shlex.split(config.anonymizer)[0]).name
+        facts.append(("Anonymiser", "Started by the scan", program))
     for condition in results.conditions:
         anonymizer = condition.anonymizer
         facts += [

@@ -406,6 +406,47 @@ class Inference(Record):
     """That `context_only` is a guess."""
 
 
+class ReplacementMap(Record):
+    """One way from a replaced face's identity to the original's, learnt from other people's pairs:
+    `bare` (none), `negation`, `ridge` (linear), `nearest` (of the pairs with the most similar
+    outputs)."""
+
+    name: str
+    rank_1: Estimate
+    """The person of the original came first among all originals, the output's own one included."""
+    rank_1_other: Estimate
+    """The same among the other originals: without the picture itself, by the person alone."""
+    context_only: Estimate
+    """As `rank_1`, with the faces of the outputs painted over."""
+    p_value: float
+    """That painting them over changes nothing: exact McNemar, one-sided, one picture a person."""
+
+
+class Replacement(Record):
+    """What pairs of replaced faces and their originals give away, without names or a gallery."""
+
+    recognizer: str
+    condition: str
+    pairs: int
+    people: int
+    """By name, else by likeness of the originals."""
+    named: bool
+    false_match_rate: float
+    """Of two people's originals, at the threshold of `kept` and `shared`."""
+    kept: Estimate
+    """Outputs that match their own original."""
+    own_similarity: Estimate
+    stranger_similarity: float
+    """Mean of an output and its original, and of two people's originals: cosine, or minus the
+    Euclidean distance. An output farther from its original than strangers are was pushed away."""
+    shared: Estimate
+    """Pairs of two people's outputs that match: identities that came from one donor."""
+    largest_share: float
+    """Outputs in the largest set that match one another."""
+    chance: float
+    maps: list[ReplacementMap] = Field(default_factory=list)
+
+
 class Waiver(Record):
     """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
 
@@ -490,6 +531,8 @@ class Results(Record):
     """Empty where nobody is shown by two anonymised pictures, or nobody is named."""
     inference: list[Inference] = Field(default_factory=list)
     """Empty where the data states no attribute of the faces."""
+    replacement: list[Replacement] = Field(default_factory=list)
+    """Empty where no condition has replaced faces, or their originals are missing."""
     conditions: list[Condition] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)

@@ -28,6 +28,7 @@ def assemble(
     checks: Sequence[schema.Check],
     attacked: Sequence[Attacked],
     links: Sequence[schema.Linkage],
+    pairs: Sequence[schema.Replacement],
     weights: Mapping[str, str],
     run: schema.Run,
 ) -> schema.Results:
@@ -87,6 +88,7 @@ def assemble(
         findings=[],
         linkage=list(links),
         linkability=[link for found in attacked for link in found.links],
+        replacement=list(pairs),
         inference=[told for found in attacked for told in found.inferred],
         conditions=list(conditions),
         checks=list(checks),

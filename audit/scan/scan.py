@@ -24,6 +24,7 @@ from reid_audit.audit.scan.assembly import assemble
 from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
 from reid_audit.audit.scan.identities import check_identities, clustered
 from reid_audit.audit.scan.linkage import linkage
+from reid_audit.audit.scan.replacement import replacement
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import write_trials
 
@@ -67,7 +68,13 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         for recognizer in recognizers
         for found in linkage(group, recognizer, audit)
     ]
-    weights = {r.name: r.digest for r in recognizers} if attacked or links else {}
+    replaced = [
+        replacement(group, recognizer, audit)
+        for group in unnamed.groups
+        for recognizer in recognizers
+    ]
+    pairs = [one for one in replaced if one is not None]
+    weights = {r.name: r.digest for r in recognizers} if attacked or links or pairs else {}
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
         write_sheet(sheet, store)
@@ -85,7 +92,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         peak_memory_mib=round(peak_memory_mib(), 1),
         device=device,
     )
-    return assemble(material, config, conditions, checks, attacked, links, weights, run)
+    return assemble(material, config, conditions, checks, attacked, links, pairs, weights, run)
 
 
 def attackable(group: Group, material: Material) -> bool:

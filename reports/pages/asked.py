@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reid_audit.audit.results.schema import Estimate, Inference, Linkability, Results
+from reid_audit.audit.results.schema import Estimate, Inference, Linkability, Replacement, Results
 from reid_audit.reports.text import summary
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
@@ -50,7 +50,11 @@ class Question:
 
 def questions(results: Results, language: Language) -> list[Question]:
     """The questions that a run has evidence on; empty where it has none."""
-    every = (_linkability(results, language), _inference(results, language))
+    every = (
+        _linkability(results, language),
+        _inference(results, language),
+        _replacement(results, language),
+    )
     return [question for question in every if question.parts]
 
 
@@ -163,6 +167,45 @@ def _inference(results: Results, language: Language) -> Question:
         )
     heads = [str(language(f"asked.measures.{measure}")) for measure in INFERENCE_MEASURES]
     return Question("inference", heads, parts)
+
+
+MAP_MEASURES = ("rank_1", "rank_1_other", "context_only")
+
+
+def _replacement(results: Results, language: Language) -> Question:
+    """One part for each anonymisation and recogniser: the ways from output to original."""
+    names = plain_names(summary.conditions(results), language)
+    parts = []
+    for one in results.replacement:
+        ways = sorted(one.maps, key=lambda way: -(way.rank_1.value or 0.0))
+        best = ways[0]
+        sentence = language(
+            "asked.replacement.sentence",
+            rate=_rate(best.rank_1, language),
+            people=language.count(one.people),
+            pairs=language.count(one.pairs),
+            way=language(f"asked.maps.{best.name}"),
+            context=language.percent(best.context_only.value),
+            chance=language.percent(one.chance),
+            kept=_rate(one.kept, language),
+            strangers=language.declared(one.false_match_rate),
+            shared=language.percent(one.shared.value),
+        )
+        rows = [
+            Row(
+                language(f"asked.maps.{way.name}"),
+                [_cell(getattr(way, name), True, language) for name in MAP_MEASURES],
+            )
+            for way in ways
+        ]
+        name = f"{names.get(one.condition, clean(one.condition, 60))}, {_recognizer(one)}"
+        parts.append(Part(name, sentence, rows, [], []))
+    heads = [str(language(f"asked.measures.map_{measure}")) for measure in MAP_MEASURES]
+    return Question("replacement", heads, parts)
+
+
+def _recognizer(one: Replacement) -> str:
+    return summary.recognizer(one.recognizer)
 
 
 def _unmeasured(

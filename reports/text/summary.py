@@ -160,6 +160,8 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("linkage.context", ("manual",), "surroundings"),
     ("linkage.among", ("warn",), "among"),
     ("inference.", ("warn",), "inference"),
+    ("replacement.traced", ("warn",), "traced"),
+    ("replacement.donors", ("warn",), "donors"),
     ("waivers.stale", ("warn",), "waivers"),
 )
 """Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
@@ -207,6 +209,7 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     values = [finding.values for finding in group]
     needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
     needed |= {"among": "condition", "inference": "condition"}
+    needed |= {"traced": "condition", "donors": "condition"}
     if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
         return None
     known = conditions(results)

@@ -124,7 +124,7 @@ def test_an_anonymiser_that_nobody_can_name_is_attacked_by_what_learnt_from_pair
     for kind in ("student", "parrot"):
         given.append(train(kind, people, *command, "--recognizer", "first"))
     shutil.rmtree(data / "anonymized")
-    from reid_audit.audit.commands.train import anonymize_by_command
+    from reid_audit.audit.commands.blackbox import anonymize_by_command
 
     anonymize_by_command(command[1], data / "originals", data / "anonymized")
     said = ("--attacks", "naive,wiener,mmse,student,parrot", "--recognizers", "first")

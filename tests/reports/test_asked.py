@@ -2,7 +2,14 @@
 
 import pytest
 
-from reid_audit.audit.results.schema import Estimate, Finding, Inference, Linkability
+from reid_audit.audit.results.schema import (
+    Estimate,
+    Finding,
+    Inference,
+    Linkability,
+    Replacement,
+    ReplacementMap,
+)
 from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.pages.html import render_html
 from reid_audit.reports.text import norms
@@ -80,6 +87,32 @@ def asked(results):
                 )
                 for name, level in (("wiener", 0.829), ("naive", 0.6))
             ],
+            "replacement": [
+                Replacement(
+                    recognizer="edgeface-xs",
+                    condition="heavy",
+                    pairs=194,
+                    people=97,
+                    named=False,
+                    false_match_rate=0.001,
+                    kept=rate(0.0123),
+                    own_similarity=rate(-0.4),
+                    stranger_similarity=0.02,
+                    shared=rate(0.0456),
+                    largest_share=0.1,
+                    chance=0.0103,
+                    maps=[
+                        ReplacementMap(
+                            name=name,
+                            rank_1=rate(level, level - 0.01, level + 0.01),
+                            rank_1_other=Estimate(reason="nobody is shown twice"),
+                            context_only=rate(0.0234),
+                            p_value=0.001,
+                        )
+                        for name, level in (("bare", 0.02), ("negation", 0.777))
+                    ],
+                )
+            ],
             "linkability": [link("naive", 0.3), link("wiener", 0.8), parrot],
             "findings": [*results.findings, finding],
         }
@@ -98,7 +131,10 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     assert not violations(text)
     for figure in (0.829, 0.547, 0.913):
         assert language.percent(figure).replace("\u00a0", " ") in text
-    question, attributes = questions(asked, language)
+    for figure in (0.777, 0.0234, 0.0123, 0.0456):
+        assert language.percent(figure).replace("\u00a0", " ") in text
+    question, attributes, replacement = questions(asked, language)
+    assert replacement.parts[0].rows[0].head == language("asked.maps.negation")
     (inferred,) = attributes.parts
     assert "naive" not in inferred.sentence and len(inferred.rows) == 2
     assert len(inferred.controls) == 3

@@ -23,9 +23,9 @@ from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.registry import attack_class
 from reid_audit.attacks.restoration.consistency import backproject, residual
 from reid_audit.attacks.restoration.restorer import log_sigmas, strength_in_pixels
+from reid_audit.audit.commands.blackbox import anonymize_by_command
 from reid_audit.audit.commands.train import (
     Request,
-    anonymize_by_command,
     build_pack,
     objective_class,
 )
