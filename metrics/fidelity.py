@@ -50,6 +50,12 @@ def ssim(reference: ArrayLike, other: ArrayLike, data_range: float | None = None
 
 
 def _ssim(x: NDArray[np.generic], y: NDArray[np.generic], peak: float) -> float:
+    return float(np.mean(ssim_map(x, y, peak)))
+
+
+def ssim_map(x: NDArray[np.generic], y: NDArray[np.generic], peak: float) -> Floats:
+    """Structural similarity of every window that lies wholly inside two pictures `(H, W, C)`:
+    `(H - 10, W - 10, C)`, as of `ssim`."""
     a, b = x.astype(float), y.astype(float)
     moments = np.concatenate([a, b, a * a, b * b, a * b], axis=-1)
     inner = slice(_RADIUS, -_RADIUS)  # windows that lie wholly inside the picture
@@ -58,7 +64,7 @@ def _ssim(x: NDArray[np.generic], y: NDArray[np.generic], peak: float) -> float:
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     product, square = mean_a * mean_b, mean_a**2 + mean_b**2
     structure = (2 * (ab - product) + c2) / (aa + bb - square + c2)
-    return float(np.mean((2 * product + c1) / (square + c1) * structure))
+    return np.asarray((2 * product + c1) / (square + c1) * structure)
 
 
 def idd(u: ArrayLike, v: ArrayLike) -> Floats:

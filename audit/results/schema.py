@@ -447,6 +447,28 @@ class Replacement(Record):
     maps: list[ReplacementMap] = Field(default_factory=list)
 
 
+class Utility(Record):
+    """What the pictures of a condition are still good for, beside their originals. Intervals are
+    over people."""
+
+    condition: str
+    pictures: int
+    people: int
+    detected: Estimate
+    """Faces that a detector still finds."""
+    landmark_shift: Estimate
+    """Mean distance of eyes, nose and mouth from where they were, in face widths, where a face is
+    found."""
+    pose_change: Estimate
+    """Degrees by which the head seems to turn, from these five points, where a face is found."""
+    ssim_outside: Estimate
+    lpips_outside: Estimate
+    """Of the picture without the face."""
+    usefulness: Estimate
+    """Mean of four shares: a face is found, its place and its pose are kept, and the picture
+    outside it."""
+
+
 class Waiver(Record):
     """Somebody's acceptance of a finding, until a date. It changes gates, never the verdict."""
 
@@ -533,6 +555,8 @@ class Results(Record):
     """Empty where the data states no attribute of the faces."""
     replacement: list[Replacement] = Field(default_factory=list)
     """Empty where no condition has replaced faces, or their originals are missing."""
+    utility: list[Utility] = Field(default_factory=list)
+    """Empty where originals are missing."""
     conditions: list[Condition] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)

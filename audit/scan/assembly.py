@@ -29,6 +29,7 @@ def assemble(
     attacked: Sequence[Attacked],
     links: Sequence[schema.Linkage],
     pairs: Sequence[schema.Replacement],
+    kept: Sequence[schema.Utility | None],
     weights: Mapping[str, str],
     run: schema.Run,
 ) -> schema.Results:
@@ -89,6 +90,7 @@ def assemble(
         linkage=list(links),
         linkability=[link for found in attacked for link in found.links],
         replacement=list(pairs),
+        utility=[one for one in kept if one is not None],
         inference=[told for found in attacked for told in found.inferred],
         conditions=list(conditions),
         checks=list(checks),

@@ -25,6 +25,7 @@ from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
 from reid_audit.audit.scan.identities import check_identities, clustered
 from reid_audit.audit.scan.linkage import linkage
 from reid_audit.audit.scan.replacement import replacement
+from reid_audit.audit.scan.utility import utility
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import write_trials
 
@@ -74,6 +75,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         for recognizer in recognizers
     ]
     pairs = [one for one in replaced if one is not None]
+    kept = [utility(group, audit) for group in material.groups]
     weights = {r.name: r.digest for r in recognizers} if attacked or links or pairs else {}
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
@@ -92,7 +94,9 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         peak_memory_mib=round(peak_memory_mib(), 1),
         device=device,
     )
-    return assemble(material, config, conditions, checks, attacked, links, pairs, weights, run)
+    return assemble(
+        material, config, conditions, checks, attacked, links, pairs, kept, weights, run
+    )
 
 
 def attackable(group: Group, material: Material) -> bool:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reid_audit.audit.results.schema import Estimate, Inference, Linkability, Replacement, Results
+from reid_audit.audit.results.schema import (
+    Estimate,
+    Inference,
+    Linkability,
+    Replacement,
+    Results,
+    Utility,
+)
 from reid_audit.reports.text import summary
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
@@ -54,6 +61,7 @@ def questions(results: Results, language: Language) -> list[Question]:
         _linkability(results, language),
         _inference(results, language),
         _replacement(results, language),
+        _utility(results, language),
     )
     return [question for question in every if question.parts]
 
@@ -202,6 +210,43 @@ def _replacement(results: Results, language: Language) -> Question:
         parts.append(Part(name, sentence, rows, [], []))
     heads = [str(language(f"asked.measures.map_{measure}")) for measure in MAP_MEASURES]
     return Question("replacement", heads, parts)
+
+
+def _utility(results: Results, language: Language) -> Question:
+    """One part for each anonymisation that originals were given for."""
+    names = plain_names(summary.conditions(results), language)
+    parts = [_kept(names[one.condition], one, language) for one in results.utility]
+    heads = [str(language("asked.measures.kept"))]
+    return Question("utility", heads, parts)
+
+
+def _kept(name: str, one: Utility, language: Language) -> Part:
+    sentence = language(
+        "asked.utility.sentence",
+        pictures=language.count(one.pictures),
+        people=language.count(one.people),
+        detected=_rate(one.detected, language),
+        usefulness=_rate(one.usefulness, language),
+        outside=_cell(one.ssim_outside, False, language),
+    )
+    shares = {"detected", "usefulness"}
+    fields = (
+        *("detected", "landmark_shift", "pose_change", "ssim_outside", "lpips_outside"),
+        "usefulness",
+    )
+    rows = [
+        Row(
+            language(f"asked.kept.{field}"),
+            [_cell(getattr(one, field), field in shares, language)],
+        )
+        for field in fields
+    ]
+    notes = [
+        f"{language(f'asked.kept.{field}')}: {clean(reason)}"
+        for field in fields
+        if (reason := getattr(one, field).reason) and getattr(one, field).value is None
+    ]
+    return Part(name, sentence, rows, [], notes)
 
 
 def _recognizer(one: Replacement) -> str:

@@ -9,6 +9,7 @@ from reid_audit.audit.results.schema import (
     Linkability,
     Replacement,
     ReplacementMap,
+    Utility,
 )
 from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.pages.html import render_html
@@ -113,6 +114,19 @@ def asked(results):
                     ],
                 )
             ],
+            "utility": [
+                Utility(
+                    condition="heavy",
+                    pictures=64,
+                    people=32,
+                    detected=rate(0.891, 0.8, 0.95),
+                    landmark_shift=rate(0.03),
+                    pose_change=rate(4.5),
+                    ssim_outside=rate(0.777),
+                    lpips_outside=Estimate(reason="weights not installed"),
+                    usefulness=rate(0.866),
+                )
+            ],
             "linkability": [link("naive", 0.3), link("wiener", 0.8), parrot],
             "findings": [*results.findings, finding],
         }
@@ -133,7 +147,9 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
         assert language.percent(figure).replace("\u00a0", " ") in text
     for figure in (0.777, 0.0234, 0.0123, 0.0456):
         assert language.percent(figure).replace("\u00a0", " ") in text
-    question, attributes, replacement = questions(asked, language)
+    question, attributes, replacement, kept = questions(asked, language)
+    assert language.percent(0.891) in kept.parts[0].sentence
+    assert len(kept.parts[0].rows) == 6 and "weights" in kept.parts[0].notes[0]
     assert replacement.parts[0].rows[0].head == language("asked.maps.negation")
     (inferred,) = attributes.parts
     assert "naive" not in inferred.sentence and len(inferred.rows) == 2
