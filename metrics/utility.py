@@ -43,7 +43,7 @@ def head_pose(landmarks: ArrayLike) -> Floats:
     left, _, right = np.linalg.svd(rows, full_matrices=False)
     two = left @ right
     third = np.cross(two[:, 0], two[:, 1])
-    return np.concatenate([two, third[:, None]], axis=1)
+    return np.asarray(np.concatenate([two, third[:, None]], axis=1))
 
 
 def yaw_pitch_roll(rotations: ArrayLike) -> Floats:
@@ -52,7 +52,7 @@ def yaw_pitch_roll(rotations: ArrayLike) -> Floats:
     yaw = np.arctan2(r[:, 0, 2], r[:, 2, 2])
     pitch = np.arcsin(np.clip(r[:, 1, 2], -1, 1))
     roll = np.arctan2(r[:, 1, 0], r[:, 1, 1])
-    return np.degrees(np.stack([yaw, pitch, roll], axis=1))
+    return np.asarray(np.degrees(np.stack([yaw, pitch, roll], axis=1)))
 
 
 def pose_change(before: ArrayLike, after: ArrayLike) -> Floats:

@@ -108,7 +108,8 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
     for place, row in enumerate(rows):
         (probe,), (clear,) = group.load([row]).pictures, group.load_originals([row])
         assert clear is not None, "asked for where there is one"
-        box = FACE.place(group.faces[row].local_landmarks, probe.shape)
+        x0, y0, x1, y1 = FACE.place(group.faces[row].local_landmarks, probe.shape).tolist()
+        box = (x0, y0, x1, y1)
         outside[place] = ssim_outside(clear, probe, box)
         perceived[place] = _lpips_outside(clear, probe, box, audit.perception)
         audit.progress(f"what is kept by {group.title}", place + 1, len(rows))
@@ -149,5 +150,8 @@ def _lpips_outside(
     mended[y0:y1, x0:x1] = clear[y0:y1, x0:x1]
     factor = min(1.0, SIDE / max(clear.shape[:2]))
     size = [max(64, round(side * factor)) for side in clear.shape[1::-1]]
-    pair = (cv2.resize(p, size, interpolation=cv2.INTER_AREA)[None] for p in (clear, mended))
-    return float(lpips(*pair, perception.lpips, device=perception.device)[0])
+    before, after = (
+        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)[None]
+        for picture in (clear, mended)
+    )
+    return float(lpips(before, after, perception.lpips, device=perception.device)[0])
