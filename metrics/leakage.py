@@ -35,7 +35,7 @@ FRAME = 256 / 150
 """Side of the square a face is looked at in, in face widths: head and hair, as in the usual crops
 (256 px of a face 150 px wide, 160 px of one 94 px wide)."""
 
-NAMED = ((4.24, 0.090), (5.48, 0.246), (6.71, 0.400), (8.77, 0.682), (13.67, 0.915), (20.02, 0.982))
+NAMED = ((4.24, 0.090), (5.48, 0.269), (6.71, 0.405), (8.77, 0.682), (13.67, 0.915), (20.02, 0.982))
 """Effective resolution that Gaussian blurs of LFW's pictures left, and the share of 598 pictures of
 299 people that the strongest attacker of this project named among 4,034 (benchmarks/lfw.md). A
 limit that no attack has reached says little to whoever must decide; what was reached does."""
