@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= demo-audit
 
-.PHONY: demo test test-quick check install clean
+.PHONY: demo test test-quick check audit sbom install clean
 
 demo: $(STAMP)  ## draw people who do not exist, audit them, say where the report is
 	$(BIN)/reid-audit demo -o $(OUT)
@@ -21,6 +21,12 @@ check: $(STAMP)  ## lint, format, types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(STAMP)  ## known vulnerabilities of what is installed; asks an advisory database on the net
+	$(BIN)/uvx --from pip-audit pip-audit --progress-spinner off --path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+sbom: $(STAMP)  ## what is installed, as CycloneDX JSON: sbom.json
+	$(BIN)/uvx --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-format JSON --output-reproducible -o sbom.json
 
 install: $(STAMP)
 

@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+import stat
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.errors import InputError, MissingFile
 
 Picture = NDArray[np.uint8]
 """RGB, uint8, `(H, W, 3)`."""
+FORMATS = (
+    *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "HEIF", "JPEG2000"),
+    *("PPM", "TGA", "PCX", "SGI", "QOI"),
+)
+"""What is decoded, whatever a file's ending says; formats that start other programs are not."""
+MAX_FILE_BYTES = 2**30
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
+    *(AttributeError, AssertionError, RuntimeError, NotImplementedError, struct.error),
+    *(zlib.error, Image.DecompressionBombError, cv2.error),
+)
+"""By what decoders report damaged data, according to the format."""
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+
+Image.init()
+pillow_heif.register_heif_opener()  # Pillow reads HEIC through a plug-in that has to be named
+
+
+def check_file(path: Path) -> None:
+    """Whether a path leads to a file worth reading; a pipe or a device would never end.
+
+    Raises:
+        InputError: missing, no regular file, empty, or above 1 GiB. The message names no path.
+    """
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        raise MissingFile("no such file; correct the path.") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        told = getattr(error, "strerror", None) or "no path"
+        raise InputError(f"cannot be read ({told}); correct the path.") from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise InputError("not a file; give the path of a picture.")
+    if facts.st_size == 0:
+        raise InputError("the file is empty; replace or remove it.")
+    if facts.st_size > MAX_FILE_BYTES:
+        raise InputError(
+            f"{facts.st_size} bytes is above the limit of {MAX_FILE_BYTES}; store it smaller."
+        )
 
 
 def check_picture(picture: object, what: str = "The picture") -> Picture:
@@ -48,11 +91,14 @@ def read_picture(path: Path) -> Picture:
         InputError: no file, or none that can be read as a picture; the message names it.
     """
     try:
-        with Image.open(path) as image:
+        check_file(path)
+        with Image.open(path, formats=FORMATS) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; correct the path.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except MemoryError:
+        raise InputError(f"{path}: decoding it takes too much memory; scale it down.") from None
+    except DAMAGE as error:
         raise InputError(f"{path}: not a picture that can be read; replace it.") from error
 
 

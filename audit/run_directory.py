@@ -37,6 +37,8 @@ SIGNATURES = (f"{SUMS}.minisig", f"{SUMS}.sig")
 LOCK = ".lock"
 WORK = "work"
 EVIDENCE = "evidence"
+PICTURES = ("crops-*.npy", "restored-*.npy", "rounds-*.npy")
+"""Arrays of pictures among a run's intermediate files."""
 
 _FACTS = b"reid_audit.facts"
 _PACKAGES = (
@@ -109,6 +111,13 @@ class Store:
         }
         return self.write_text(MANIFEST, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
+    def drop_pictures(self) -> None:
+        """Delete crops and restored pictures of reference faces, which a finished run needs no more
+        and which grow with every face; those in a folder shared between runs stay."""
+        for pattern in PICTURES:
+            for path in (self.path / WORK / "cache").glob(pattern):
+                path.unlink()
+
     def evidence(self) -> Path:
         """Folder for files that show faces, open to its owner alone."""
         folder = self.path / EVIDENCE
@@ -159,7 +168,10 @@ def open_folder(path: Path, marker: str, what: str) -> Iterator[Store]:
             f"{path}: holds files that are no {what} of this tool; name a new or empty folder."
         )
     with writing(path):
-        (path / WORK).mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True)  # what is shared, its owner opens
+        (path / WORK).mkdir(mode=0o700, exist_ok=True)
+        (path / WORK).chmod(0o700)
     lock = FileLock(path / LOCK)
     try:
         lock.acquire(timeout=0)

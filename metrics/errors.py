@@ -18,6 +18,17 @@ class Unwritable(InputError):
     """A file cannot be written: the disk is full, or the folder is read-only."""
 
 
+class DiskFull(Unwritable):
+    """A file cannot be written for want of space: what was done is kept, and the same command goes
+    on when there is room."""
+
+    exit_code = 3
+
+
+class MissingFile(InputError):
+    """A file is not there, or not there any more."""
+
+
 class MissingWeights(InputError):
     """A network's weights are not installed; the message names the command that gets them."""
 

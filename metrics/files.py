@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from reid_audit.metrics.errors import Unwritable
+from reid_audit.metrics.errors import DiskFull, Unwritable
 
 LEFTOVERS = ".*.tmp"
 """Names of unfinished files, which only a killed process leaves behind."""
@@ -94,7 +94,8 @@ def writing(path: Path, temporary: Path | None = None) -> Iterator[None]:
         own = {None, str(path), str(path.parent), str(temporary)}
         if temporary is not None and (None if name is None else str(name)) not in own:
             raise
-        raise Unwritable(_sentence(path, error)) from error
+        kind = DiskFull if error.errno in _FULL else Unwritable
+        raise kind(_sentence(path, error)) from error
 
 
 def _sentence(path: Path, error: OSError) -> str:

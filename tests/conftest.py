@@ -18,10 +18,12 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 SLOW = (
+    "robustness/",
     *("audit/test_bench.py", "audit/test_demo.py", "audit/test_scan.py", "audit/test_runner.py"),
     *("audit/test_trained_scan.py", "audit/test_default_recognizers.py", "audit/test_store.py"),
     *("audit/test_cli.py", "audit/test_people.py", "audit/test_conditions.py"),
     *("audit/test_anonymize.py", "audit/test_faces.py", "audit/test_unaided.py"),
+    *("audit/test_faults.py", "audit/test_guard.py"),
     *("attacks/test_attack_contract.py", "attacks/test_posterior.py", "attacks/test_revelio.py"),
     *("attacks/test_learned_attacks.py", "attacks/test_trained.py", "attacks/test_external.py"),
     *("attacks/training/", "attacks/anonymisation/", "attacks/recognition/"),

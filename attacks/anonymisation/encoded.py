@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from reid_audit.attacks.anonymisation.result import EncodedInfo
+from reid_audit.attacks.pictures import DAMAGE, FORMATS
 from reid_audit.metrics.errors import InputError
 
 TIFF = (b"II*\0", b"MM\0*")
@@ -25,7 +26,7 @@ def read_encoded(source: str | Path | bytes) -> EncodedInfo:
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     label = "these bytes" if isinstance(source, bytes) else f"{source}"
     try:
-        with Image.open(stream) as image:
+        with Image.open(stream, formats=FORMATS) as image:
             codec = (image.format or "unknown").lower()
             bits = _BITS.get(image.mode, 8)
             if codec == "png":
@@ -33,7 +34,7 @@ def read_encoded(source: str | Path | bytes) -> EncodedInfo:
             # Pillow hands tables out in the frequencies' natural order, not in zigzag.
             raw = getattr(image, "quantization", None) or {}
             tables = tuple(np.array(table, float).reshape(8, 8) for _, table in sorted(raw.items()))
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    except DAMAGE as error:
         tiff = isinstance(error, UnidentifiedImageError) and _head(source, 4) in TIFF
         if tiff:  # of a kind that other readers know
             return EncodedInfo("tiff")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
-from reid_audit.attacks.pictures import Picture
+from reid_audit.attacks.pictures import Picture, read_picture
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 
@@ -58,7 +58,7 @@ def _cast(folder: str, height: int, width: int) -> np.ndarray:
     require(Path(folder).is_dir(), f"k-same: {folder!r} is no folder of pictures.")
     pictures = [np.empty((0, height, width, 3), np.float32)]
     for path in sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES):
-        with Image.open(path) as image:
-            resized = image.convert("RGB").resize((width, height), Image.Resampling.BOX)
+        picture = Image.fromarray(read_picture(path))
+        resized = picture.resize((width, height), Image.Resampling.BOX)
         pictures.append(np.asarray(resized, np.float32)[None])
     return np.concatenate(pictures)

@@ -15,7 +15,7 @@ from typing import Literal
 from PIL import Image
 from PIL.ContainerIO import ContainerIO
 
-from reid_audit.attacks.residue.container import JPEG_MAGIC, PNG_MAGIC, split
+from reid_audit.attacks.residue.container import JPEG_MAGIC, PNG_MAGIC, end_of_picture
 
 Kind = Literal["picture", "film", "archive"]
 
@@ -32,7 +32,8 @@ _BEFORE = {b"WEBP": 8, b"AVI ": 8, b"ftyp": 4}
 _BASE64 = re.compile(rb"(?:/9j/|iVBORw0KGgo)[A-Za-z0-9+/=\s&#;]{100,}")
 _MOST_TRIED = 64
 """Beginnings that are decoded: bytes made up of nothing but beginnings would take for ever."""
-_MOST_PIXELS = 80_000_000
+_MOST_PIXELS = 160_000_000
+"""Of all the pictures that are decoded in one run of bytes, together."""
 _MOST_BOXES = 10_000
 
 
@@ -51,7 +52,7 @@ def parts_of(data: bytes) -> Iterator[Part]:
     The end of a picture or film is where its own structure says; of an archive only the beginning
     is sure, so that pictures stored in it are found too.
     """
-    file, position = io.BytesIO(data), 0
+    file, position, allowance = io.BytesIO(data), 0, _MOST_PIXELS
     for at, beginning, kind in itertools.islice(_beginnings(data), _MOST_TRIED):
         start = at - _BEFORE.get(beginning, 0)
         if start < position:
@@ -61,9 +62,12 @@ def parts_of(data: bytes) -> Iterator[Part]:
         elif kind == "film":
             position = _film_end(data, start)
             yield Part("film", start, position)
-        elif _can_be_opened(file, start, len(data)):
-            position = max(at, len(data) - len(split(data[start:]).trailer))
-            yield Part("picture", start, position)
+        elif (end := end_of_picture(data, start)) is not None:
+            pixels = _pixels(file, start, end, allowance)
+            allowance -= pixels
+            if pixels:
+                position = max(at, end)
+                yield Part("picture", start, position)
 
 
 def _beginnings(data: bytes) -> Iterator[tuple[int, bytes, Kind]]:
@@ -93,17 +97,18 @@ def encoded_in(text: bytes) -> Iterator[bytes]:
             continue
 
 
-def _can_be_opened(file: io.BytesIO, start: int, end: int) -> bool:
+def _pixels(file: io.BytesIO, start: int, end: int, most: int) -> int:
+    """Pixels of a picture that can be decoded; 0 where it cannot be, or has more than `most`."""
     try:
         # A window on the bytes, not a copy: there may be many beginnings in many megabytes.
         with Image.open(ContainerIO(file, start, end - start), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > _MOST_PIXELS:
-                return False
+            pixels = image.width * image.height
+            if pixels > most:
+                return 0
             image.load()
-            return True
+            return pixels
     except Exception:  # whatever a decoder makes of bytes that are no picture
-        return False
+        return 0
 
 
 def _film_end(data: bytes, start: int) -> int:

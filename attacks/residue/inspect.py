@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from reid_audit.attacks.pictures import DAMAGE, FORMATS, check_file
 from reid_audit.attacks.residue import embedded
 from reid_audit.attacks.residue.alpha import alpha_residues
 from reid_audit.attacks.residue.base import Residue, Severity
@@ -40,10 +41,15 @@ def inspect(
         InputError: the file cannot be read as a picture.
     """
     try:
+        check_file(path)
         content = path.read_bytes()
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return tuple(_inspect(content, image, picture, regions))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except MemoryError:
+        raise InputError(f"{path}: searching it takes too much memory.") from None
+    except DAMAGE as error:
         raise InputError(f"{path}: not a readable picture; replace or remove it.") from error
 
 
@@ -89,6 +95,8 @@ def _guarded(part: str, check: Callable[[], Iterable[Residue]]) -> Iterator[Resi
     """The residues of one check; damage in one part of a file must not hide the others."""
     try:
         yield from check()
+    except MemoryError:
+        raise
     except Exception:  # parsers of damaged metadata raise whatever they stumble over
         yield Residue(
             "damaged-part", Severity.LOW, f"The {part} of the file is damaged and was not read."

@@ -24,6 +24,7 @@ from reid_audit.attacks.registry import attack_class, make_attack
 from reid_audit.audit.bench import plan
 from reid_audit.audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
 from reid_audit.audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
+from reid_audit.audit.bench.shards import ALL, Shard, take_over
 from reid_audit.audit.bench.table import Row, write_tables
 from reid_audit.audit.checkpoints import checkpoints, fit_together
 from reid_audit.audit.config import AuditConfig
@@ -76,11 +77,21 @@ class Job:
     world: str
 
 
-def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
+def run_bench(
+    config: BenchConfig,
+    out: Path,
+    progress: Progress,
+    shard: Shard = ALL,
+    others: Sequence[Path] = (),
+) -> list[Row]:
     """Measure the grid into `out` and return its rows; the tables there grow with every cell.
 
     Rows are kept by what they depend on: a longer grid in the same folder measures only what is
     new.
+
+    Args:
+        shard: the part of the grid to measure.
+        others: folders of benches whose rows are taken over.
 
     Raises:
         InputError, NothingToAudit: the configuration or the data cannot be used; another bench
@@ -93,15 +104,18 @@ def run_bench(config: BenchConfig, out: Path, progress: Progress) -> list[Row]:
     fit_together(given, recognizers)
     with open_folder(out, CONFIG, "bench") as store:
         write_text(out / CONFIG, dump_config(config))
+        take_over(others, out / ROWS, ROWS)
         samples = plan.samples(config)
         people = read_people(config.data, samples, out, progress)
         finder = FaceFinder(out / WORK / "cache" / "faces", config.workers or 2, device)
         probes = find_probes(people, finder, progress)
         drawn = {sample: draw(people, probes, sample, config.seeds[0]) for sample in samples}
-        cells = [
-            Cell(drawn[sample], setting, belief, seed)
-            for sample, setting, belief, seed in plan.grid(config)
-        ]
+        cells = shard.of(
+            [
+                Cell(drawn[sample], setting, belief, seed)
+                for sample, setting, belief, seed in plan.grid(config)
+            ]
+        )
         planned = sum(len(_jobs(config, recognizers, given, cell)) for cell in cells)
         perception = Perception.installed(device)
         measured = _Measured(config, recognizers, perception, given, store, progress)

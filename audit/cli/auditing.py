@@ -240,6 +240,7 @@ def validate(
 ) -> int:
     """Dry run: say what a scan would find in the data, without attacking anything."""
     from reid_audit.audit.data import load
+    from reid_audit.audit.data.guard import Guard
     from reid_audit.audit.data.screening import clean, scan_files
 
     dataset = load(
@@ -250,8 +251,10 @@ def validate(
         background=background,
         base=root,
     )
-    with progress() as report:
-        facts = scan_files(dataset, None, lambda n, total: report("reading files", n, total))
+    with progress() as report, Guard() as guard:
+        facts = scan_files(
+            dataset, None, lambda n, total: report("reading files", n, total), guard.facts
+        )
     dataset = clean(dataset, facts)
     counts = {
         "gallery": len(dataset.gallery),

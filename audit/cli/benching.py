@@ -29,18 +29,28 @@ EXISTING = click.Path(path_type=Path)
 @click.option("--seed", "seeds", type=int, multiple=True, help="Repeat for several.")
 @click.option("--student-epochs", type=int, help="How often a student sees each face.")
 @click.option("--device", help="auto, cpu or cuda.")
+@click.option("--shard", metavar="I/N", help="Measure the I-th of N parts of the grid only.")
+@click.option(
+    "--rows",
+    "others",
+    type=EXISTING,
+    multiple=True,
+    help="Take over the rows of this bench's folder, e.g. another shard's; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print bench.json on stdout.")
 def bench(
     file: Path | None,
     preset: str | None,
     output: Path,
+    shard: str | None,
+    others: tuple[Path, ...],
     as_json: bool,
     **given: Any,
 ) -> int:
     """Measure defences x strengths x beliefs x attacks x recognisers, and write one table.
 
     Killed, it goes on when the same command is repeated; a longer grid in the same folder measures
-    only what is new.
+    only what is new. Parts measured elsewhere with --shard are brought together by --rows.
     """
     from reid_audit.audit.bench.config import presets, resolve
 
@@ -49,13 +59,14 @@ def bench(
             out(f"{name}: {' '.join(about.split())}")
         return 0
     from reid_audit.audit.bench.run import run_bench
+    from reid_audit.audit.bench.shards import parse_shard
 
     given["sample.people"] = given.pop("people")
     given["sample.background"] = given.pop("background")
     given["seeds"] = given["seeds"] or None
     config = resolve(file, preset, given)
     with progress() as report:
-        rows = run_bench(config, output, report)
+        rows = run_bench(config, output, report, parse_shard(shard), others)
     if as_json:
         out((output / "bench.json").read_text("utf-8").rstrip())
     _summary(rows)

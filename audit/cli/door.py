@@ -16,6 +16,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -71,6 +72,12 @@ def guarded(command: Callable[[], object]) -> int:
         return _tell(
             "There is not enough memory; scale the pictures down, or lower --batch-size and "
             "--workers, and repeat the command.",
+            INCOMPLETE,
+        )
+    except BrokenExecutor:
+        return _tell(
+            "A process that did a part of the work was ended from outside, most often because "
+            "memory ran out; lower --workers and repeat the command, which goes on from here.",
             INCOMPLETE,
         )
     except UnicodeError:

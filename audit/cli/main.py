@@ -8,6 +8,7 @@ terminated, both resumable.
 from __future__ import annotations
 
 import sys
+import warnings
 
 import click
 
@@ -40,4 +41,6 @@ for module in (auditing, inspecting, anonymizing, training, benching, reporting,
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; however it ends, there is a sentence and no traceback."""
+    # Of damaged metadata; what matters of it is reported, and a user can do nothing about the rest.
+    warnings.filterwarnings("ignore", module="PIL")
     sys.exit(guarded(lambda: cli.main(arguments, prog_name="reid-audit", standalone_mode=False)))

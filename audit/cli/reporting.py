@@ -1,4 +1,4 @@
-"""Commands on finished runs: report, compare, verify, schema."""
+"""Commands on finished runs: report, compare, verify, clean, schema."""
 
 from __future__ import annotations
 
@@ -82,6 +82,20 @@ def verify(run: Path) -> int:
 
 
 @click.command()
+@RUN
+@click.option("--unfinished", is_flag=True, help="Also where the scan has not come to its end.")
+def clean(run: Path, unfinished: bool) -> int:
+    """Remove what only the making of a run needed: embeddings, crops and positions of faces."""
+    from reid_audit.audit.commands.clean import clean as cleaned
+
+    done = cleaned(run, unfinished=unfinished)
+    out(f"{run}: {done.files} files, {done.bytes / 2**20:.1f} MiB removed.")
+    for sentence in done.left:
+        out(f"left: {sentence}")
+    return 0
+
+
+@click.command()
 @click.option("--comparison", is_flag=True, help="Of comparison.json instead.")
 def schema(comparison: bool) -> int:
     """Print the JSON Schema of results.json."""
@@ -92,4 +106,4 @@ def schema(comparison: bool) -> int:
     return 0
 
 
-COMMANDS = (report, compare, verify, schema)
+COMMANDS = (report, compare, verify, clean, schema)

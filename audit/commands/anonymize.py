@@ -21,7 +21,7 @@ from reid_audit.attacks.operators.leakage import blur_sigma
 from reid_audit.attacks.operators.ranged import Ranged
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE, SMALLEST_POSSIBLE
 from reid_audit.audit.data.decode import PICTURE_ENDINGS, decode
-from reid_audit.audit.data.folders import Bounds, pictures_in
+from reid_audit.audit.data.folders import NOT_UTF8, Bounds, pictures_in, spelt
 from reid_audit.audit.data.items import Box
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, parse_box, read_manifest
 from reid_audit.audit.data.sidecar import SIDECAR
@@ -148,6 +148,9 @@ def anonymize(
     for done, job in enumerate(jobs):
         if progress is not None:
             progress(done, len(jobs))
+        if spelt(job.name) != job.name:
+            failed[spelt(job.name)] = NOT_UTF8
+            continue
         rng = _rng(seed, job.name)
         try:
             picture = decode(job.source)

@@ -10,6 +10,7 @@ from reid_audit.attacks.anonymisation import Identification, identify_parts, rea
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
+from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.probes.tools import fitting, title_of
 from reid_audit.metrics.errors import InputError, NothingToAudit
 from reid_audit.metrics.leakage import FRAME
@@ -40,10 +41,13 @@ def identify_files(paths: Sequence[Path], progress: Progress) -> list[dict[str, 
     pictures = [picture for path in paths for picture in _pictures(path)]
     if not pictures:
         raise NothingToAudit(f"{', '.join(map(str, paths))}: no picture there.")
-    records = []
-    for done, path in enumerate(pictures, start=1):
-        records += identify_file(path)
-        progress("identifying", done, len(pictures))
+    records: list[dict[str, Any]] = []
+    with Guard(1) as guard:
+        for done, path in enumerate(pictures, start=1):
+            problem = guard.facts(path).problem
+            told = f"{path}: {problem}"
+            records += [{"path": str(path), "error": told}] if problem else identify_file(path)
+            progress("identifying", done, len(pictures))
     return records
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from reid_audit.audit.data import Dataset, decode
+from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.screening import clean, scan_files
 from reid_audit.audit.evaluation.coverage import tally
 from reid_audit.audit.evaluation.gate import holds
@@ -119,7 +120,10 @@ def take_inventory(
     Raises:
         NothingToAudit, InputError: there is no picture that could be read.
     """
-    facts = scan_files(dataset, workers, lambda n, all_: progress("reading files", n, all_))
+    with Guard(workers) as guard:
+        facts = scan_files(
+            dataset, workers, lambda n, all_: progress("reading files", n, all_), guard.facts
+        )
     dataset = clean(dataset, facts)
     finder = FaceFinder(None, workers, device, smallest)
     # Which tool it was is the scan's question, and takes longer than all the rest.

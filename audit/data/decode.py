@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from reid_audit.attacks.pictures import DAMAGE, FORMATS, check_file
 from reid_audit.audit.data.depth import over_black, stated_white, to_eight_bits
-from reid_audit.metrics.errors import InputError
+from reid_audit.audit.data.limits import max_pixels
+from reid_audit.metrics.errors import InputError, MissingFile
 
 PICTURE_ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic"),
     *(".heif", ".hif", ".jfif", ".jpe", ".jp2", ".j2k", ".jpf", ".jpx", ".mpo", ".ppm", ".pgm"),
     *(".pbm", ".pnm", ".pfm", ".dib", ".apng", ".tga", ".pcx", ".sgi", ".qoi"),
 )
-FORMATS = (
-    *("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "HEIF", "JPEG2000"),
-    *("PPM", "TGA", "PCX", "SGI", "QOI"),
-)
-"""What is decoded, whatever a file's ending says; formats that start other programs are not."""
-MAX_MEGAPIXELS = 80
-"""Larger pictures are refused before decoding: a few kilobytes can claim gigapixels. Pillow itself
-warns from 89 million on. The variable REID_AUDIT_MAX_MEGAPIXELS sets another limit."""
-
 BAND = 512
 """Rows that are copied at once."""
 
 _ORIENTATION, _BITS, _MAX_SAMPLE, _WIDTH, _HEIGHT = 274, 258, 281, 256, 257
 
-Image.init()
-pillow_heif.register_heif_opener()  # Pillow reads HEIC through a plug-in that has to be named
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what fails is told once, by us
 
 
@@ -52,31 +40,24 @@ def decode(path: Path) -> NDArray[np.uint8]:
             cannot be told, or above the limit of pixels. The message names the file.
     """
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise InputError("not a file; give the path of a picture.")
-        if facts.st_size == 0:
-            raise InputError("the file is empty; replace or remove it.")
+        check_file(path)
         try:
             with Image.open(path, formats=FORMATS) as image:
                 return _decode(path, image)
         except UnidentifiedImageError:
             return _decode_unknown(path)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; correct the path.") from None
+        raise type(error)(f"{path}: {error}") from None
+    except FileNotFoundError:  # it has gone in the meantime
+        raise MissingFile(f"{path}: no such file; correct the path.") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: {_too_large()}") from None
     except PermissionError:
         raise InputError(f"{path}: may not be read; change its permissions.") from None
-    except (
-        *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
-        *(AttributeError, AssertionError, RuntimeError, MemoryError, NotImplementedError),
-        cv2.error,
-    ) as error:
-        # Pillow reports damaged data by any of these, according to the format; libraries' messages
-        # may hold paths and line breaks.
+    except MemoryError:
+        raise InputError(f"{path}: decoding it takes too much memory; scale it down.") from None
+    except DAMAGE as error:
+        # Libraries' messages may hold paths and line breaks.
         told = (str(error).splitlines() or [type(error).__name__])[0].replace(str(path), "it")
         raise InputError(f"{path}: damaged or cut short ({told[:120]}); replace it.") from error
 
@@ -88,24 +69,6 @@ def is_picture(path: Path) -> bool:
             return True
     except Exception:  # whatever a foreign file breaks, it is no picture
         return False
-
-
-def max_pixels() -> int:
-    """The limit of pixels a picture.
-
-    Raises:
-        InputError: REID_AUDIT_MAX_MEGAPIXELS is no positive number.
-    """
-    text = os.environ.get("REID_AUDIT_MAX_MEGAPIXELS")
-    try:
-        megapixels = float(text) if text else MAX_MEGAPIXELS
-        if not 0 < megapixels < 1e6:
-            raise ValueError
-    except ValueError:
-        raise InputError(
-            f"REID_AUDIT_MAX_MEGAPIXELS={text!r} is no positive number; correct or unset it."
-        ) from None
-    return int(megapixels * 1e6)
 
 
 def _too_large() -> str:

@@ -93,6 +93,18 @@ def why_no_picture(path: Path, folder: Path) -> str | None:
     return f"no picture that can be read ({ending or 'no ending'}); convert or remove it"
 
 
+NOT_UTF8 = "a name that is no UTF-8; rename it"
+
+
+def spelt(name: str) -> str:
+    r"""A name with bytes that are no UTF-8 spelt out, for records that are.
+
+    >>> spelt("a\udcff.png")
+    'a\\udcff.png'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def read_folder(
     folder: Path, role: Role, bounds: Bounds
 ) -> tuple[tuple[Item, ...], tuple[Excluded, ...]]:
@@ -114,10 +126,12 @@ def read_folder(
         if path.name in _BOOKKEEPING:
             continue
         relative = path.relative_to(folder)
-        image_id = relative.as_posix()
+        image_id = spelt(relative.as_posix())
         identity = relative.parts[0] if len(relative.parts) > 1 else None
-        if path.exists() and not bounds.holds(path):
-            reason: str | None = "leads outside the data folder; copy it in, or widen with --root"
+        if image_id != relative.as_posix():
+            reason: str | None = NOT_UTF8
+        elif path.exists() and not bounds.holds(path):
+            reason = "leads outside the data folder; copy it in, or widen with --root"
         else:
             reason = why_no_picture(path, folder)
         if reason is None and role == "gallery" and identity is None:

@@ -35,20 +35,26 @@ class FileFacts:
 
 
 def scan_files(
-    dataset: Dataset, workers: int | None = None, progress: Progress | None = None
+    dataset: Dataset,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    facts_of: Callable[[Path], FileFacts] | None = None,
 ) -> dict[Path, FileFacts]:
     """Digest, decode and fingerprint every file of a dataset, its originals included, once. Of
     originals without a probe that is done only while a probe may still find its own among them.
 
-    Files that cannot be read are reported in their `problem`, never raised. `workers` is the number
-    of threads (hashing and decoding release the interpreter); None is one per core.
+    Files that cannot be read are reported in their `problem`, never raised.
+
+    Args:
+        workers: threads (hashing and decoding release the interpreter); None is one per core.
+        facts_of: `examine`, or a guard's, which lets a file break nothing but its own process.
     """
     named = {p for item in dataset.items for p in (item.path, item.original) if p is not None}
     loose = dataset.originals.unpaired if dataset.originals and dataset.unmatched else ()
     paths = sorted(named.union(loose))
     facts: dict[Path, FileFacts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for path, found in zip(paths, pool.map(examine, paths), strict=True):
+        for path, found in zip(paths, pool.map(facts_of or examine, paths), strict=True):
             facts[path] = found
             if progress is not None:
                 progress(len(facts), len(paths))
@@ -59,7 +65,8 @@ def examine(path: Path) -> FileFacts:
     """The facts of one file."""
     try:
         picture = decode(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except InputError as error:
         return FileFacts(problem=str(error).removeprefix(f"{path}: "))
     except OSError as error:

@@ -538,7 +538,18 @@ def _manual() -> list[Finding]:
             evidence="Clothes, places, captions and companions may identify a person whatever is "
             "done to the face; this suite looks at faces only.",
             recommendation="Have a person look at what stands around the faces.",
-        )
+        ),
+        Finding(
+            id="run.personal-data",
+            severity="low",
+            status="manual",
+            title="The run folder holds personal data",
+            evidence="work/ holds positions and embeddings of faces, which are biometric, until it "
+            "is cleaned; trials.parquet one row a picture under pseudonyms; evidence/, where it "
+            "was asked for, pictures of faces. This report shows no face and names nobody.",
+            recommendation="Run `reid-audit clean RUN` once the audit is done, and decide until "
+            "when the rest is kept.",
+        ),
     ]
 
 

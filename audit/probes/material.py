@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reid_audit.attacks.operators import parse
-from reid_audit.attacks.residue import inspect
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
+from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.data.screening import FileFacts, clean, data_digests, scan_files
 from reid_audit.audit.probes.condition import Group
@@ -73,10 +73,21 @@ def read_material(
         dataset = with_distractors(dataset)
     files = len({i.path for i in dataset.items})
     stages = [schema.Stage(name="files found", count=files + len(dataset.excluded))]
-    facts = scan_files(
-        dataset, config.workers, lambda done, total: progress("reading files", done, total)
-    )
-    dataset = clean(dataset, facts)
+    workers = config.workers or os.cpu_count() or 1
+    with Guard(workers) as guard:
+        facts = scan_files(
+            dataset,
+            workers,
+            lambda done, total: progress("reading files", done, total),
+            guard.facts,
+        )
+        dataset = clean(dataset, facts)
+        leaks = Leaks.inspect(
+            dataset.probes,
+            guard.residues,
+            workers,
+            lambda done, total: progress("searching files for leaks", done, total),
+        )
     stages.append(
         schema.Stage(
             name="readable and unique",
@@ -84,7 +95,6 @@ def read_material(
             note=f"{len(dataset.excluded)} left out",
         )
     )
-    workers = config.workers or os.cpu_count() or 1
     finder = FaceFinder(
         cache_folder(config, store) / "faces", workers, device, config.smallest_face
     )
@@ -117,7 +127,6 @@ def read_material(
     ]
     secret = user_secret()
     key = run_key("".join(data_digests(dataset, facts).values()), secret)
-    leaks = Leaks.inspect(dataset.probes, inspect)
     return Material(
         dataset,
         facts,

@@ -21,12 +21,14 @@ REPORT = "report.html"
 
 
 def publish(results: Results, store: Store) -> Path:
-    """Write `results.json` and `report.html` into the run and seal it; returns the report."""
+    """Write `results.json` and `report.html` into the run, seal it, and delete the pictures that
+    only its making needed; returns the report."""
     text = dump_results(results)
     store.write_text(RESULTS, text)
     digest = hashlib.sha256(text.encode()).hexdigest()
     path = store.write_text(REPORT, render_html(results, results_digest=digest))
     seal(store.path)
+    store.drop_pictures()
     return path
 
 

@@ -34,7 +34,13 @@ from reid_audit.audit.trials.scoring import (
     identity_distance,
 )
 from reid_audit.metrics.cache import save_arrays
-from reid_audit.metrics.errors import MissingWeights, NotApplicable, TrainingFailed, Unwritable
+from reid_audit.metrics.errors import (
+    MissingFile,
+    MissingWeights,
+    NotApplicable,
+    TrainingFailed,
+    Unwritable,
+)
 
 KINDS = ("attack", "context-only", "solid-fill")
 SOLID = 64
@@ -110,8 +116,8 @@ def run_attack(name: str, setup: Setup, store: Store) -> Outcome:
         return Outcome(name=name, status="skipped", reason=str(error))
     except (MissingWeights, TrainingFailed) as error:
         return Outcome(name=name, status="failed", reason=str(error))
-    except Unwritable:
-        raise  # a full disk ends the run: every other attack would fail on it too
+    except (Unwritable, MissingFile):
+        raise  # a full disk or a lost picture ends the run: other attacks would fail on it too
     except Exception as error:  # in any way; other messages may hold a path or a name
         detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"
         return Outcome(name=name, status="failed", reason=f"the attack broke: {detail}")

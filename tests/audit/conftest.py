@@ -28,7 +28,29 @@ def own_secret(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer) -> None:
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are opened in the tests' own process: starting others takes a second each time."""
+    from reid_audit.attacks.residue import inspect
+    from reid_audit.audit.data.screening import examine
+
+    class InProcess:
+        facts, residues = staticmethod(examine), staticmethod(inspect)
+
+        def __init__(self, workers: int | None = None) -> None:
+            pass
+
+        def __enter__(self) -> InProcess:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    for module in ("probes.material", "commands.inspect", "commands.identify", "data.guard"):
+        monkeypatch.setattr(f"reid_audit.audit.{module}.Guard", InProcess)
+
+
+@pytest.fixture
+def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer, in_process: None) -> None:
     """Scans see every face where it was drawn, and know people by the stand-in recogniser."""
 
     class NoDetector:

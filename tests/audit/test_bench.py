@@ -20,6 +20,7 @@ from reid_audit.audit.bench import plan
 from reid_audit.audit.bench.config import Sample, presets, resolve
 from reid_audit.audit.bench.run import estimated, run_bench
 from reid_audit.audit.bench.sample import Probe, draw
+from reid_audit.audit.bench.shards import parse_shard
 from reid_audit.audit.bench.table import Row, by_belief, leaders, read_rows
 from reid_audit.audit.data import Dataset, Item
 from reid_audit.metrics.errors import InputError
@@ -162,6 +163,35 @@ def test_a_killed_bench_goes_on(
     same = [r for r in measured if r.belief == "matched" and r.knowledge != "open world"]
     assert comparable(again) == comparable([r for r in same if r.method.startswith("gaussian")])
     assert "embedding clear faces" not in told
+
+
+def test_parts_measured_apart_come_together(
+    measured: list[Row], data: Path, plumbing: None, tmp_path: Path
+) -> None:
+    config = resolve(grid(tmp_path, data))
+    parts = [
+        run_bench(config, tmp_path / f"{i}", lambda *_: None, parse_shard(f"{i}/2")) for i in (1, 2)
+    ]
+    assert 0 < len(parts[0]) < PLANNED and len(parts[0]) + len(parts[1]) == PLANNED
+    told: list[str] = []
+    together = run_bench(
+        config,
+        tmp_path / "all",
+        lambda what, done, total: told.append(what),
+        others=(tmp_path / "1", tmp_path / "2"),
+    )
+    assert {row.model_copy(update={"seconds": None}).model_dump_json() for row in together} == {
+        row.model_copy(update={"seconds": None}).model_dump_json() for row in measured
+    }
+    assert not [what for what in told if " on " in what]
+    with pytest.raises(InputError, match=r"--rows .* holds no rows"):
+        run_bench(config, tmp_path / "all", lambda *_: None, others=(tmp_path,))
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2", "1/0"])
+def test_a_part_that_is_none(text: str) -> None:
+    with pytest.raises(InputError, match="write I/N"):
+        parse_shard(text)
 
 
 def test_a_finished_bench_measures_nothing_and_a_longer_grid_only_what_is_new(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import click
@@ -47,6 +48,7 @@ def system(number: int, name: str | None = "/data/out") -> OSError:
         (system(errno.ENOSPC, None), 3, "reid-audit: no space"),
         (MemoryError(), 3, "not enough memory"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates"), 2, "cannot be encoded"),
+        (BrokenExecutor("Jane"), 3, "lower --workers"),
         (RecursionError(), 2, "nested too deeply"),
         (KeyboardInterrupt(), 130, "repeat the same command"),
         (click.exceptions.Abort(), 130, "repeat the same command"),
