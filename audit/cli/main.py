@@ -7,6 +7,7 @@ terminated, both resumable.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -41,6 +42,9 @@ for module in (auditing, inspecting, anonymizing, training, benching, reporting,
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; however it ends, there is a sentence and no traceback."""
+    # Read when torch is loaded: threads that wait sleep, instead of turning round and taking the
+    # processor from the very threads they wait for (benchmarks/robustness.md, waiting threads).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Of damaged metadata; what matters of it is reported, and a user can do nothing about the rest.
     warnings.filterwarnings("ignore", module="PIL")
     sys.exit(guarded(lambda: cli.main(arguments, prog_name="reid-audit", standalone_mode=False)))

@@ -132,3 +132,20 @@ def test_identify_says_that_a_file_could_not_be_read(
     assert code == 3 and "1 of 2 files could not be read" in err and "good.png" in out
     code, out, _ = cli("identify", tmp_path, "--json")
     assert code == 3 and out.count('"path"') == 2
+
+
+def test_waiting_threads_sleep_before_torch_is_loaded() -> None:
+    program = (
+        "import os, sys\n"
+        "from reid_audit.audit.cli import main\n"
+        "assert 'torch' not in sys.modules\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: print(os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("OMP_WAIT_POLICY", None)
+    for stated, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        if stated:
+            environment["OMP_WAIT_POLICY"] = stated
+        told = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+        assert told.splitlines()[-1] == expected
