@@ -1,7 +1,7 @@
 """What bad files do to the readers, and what many files do to memory; as Markdown.
 
     python -m benchmarks.robustness files [--mebibytes 4096] [--seconds 20] [--kinds KIND ...]
-    python -m benchmarks.robustness memory FOLDER [--counts 1000 10000]
+    python -m benchmarks.robustness memory FOLDER [--counts 1000 10000] [--commands validate inspect]
 
 `files` opens every file of `benchmarks.hostile` as a scan does (decode, digest, fingerprint, search
 for leaks), each in a process of its own under the guard's limits. `memory` validates and inspects
@@ -115,7 +115,7 @@ def _row(kind: str, trials: list[Trial]) -> None:
 # ---- memory ------------------------------------------------------------------------------------
 
 
-def memory(folder: Path, counts: list[int]) -> None:
+def memory(folder: Path, counts: list[int], commands: list[str]) -> None:
     """Peak memory of commands over folders of `counts` small pictures."""
     print(
         "| command | " + " | ".join(f"{count:,} pictures, MiB" for count in counts) + " | ratio |"
@@ -123,7 +123,7 @@ def memory(folder: Path, counts: list[int]) -> None:
     print("|---|" + "---|" * (len(counts) + 1))
     for count in counts:
         _pictures(folder / str(count), count)
-    for name in ("validate", "inspect"):
+    for name in commands:
         peaks = [_peak([name, "--anonymized", str(folder / str(count))]) for count in counts]
         cells = " | ".join(f"{peak:.0f}" for peak in peaks)
         print(f"| {name} | {cells} | {peaks[-1] / peaks[0]:.3f} |", flush=True)
@@ -160,11 +160,12 @@ def main() -> None:
     parser.add_argument("--mebibytes", type=float, default=MAX_MEBIBYTES)
     parser.add_argument("--kinds", nargs="*", default=[])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--commands", nargs="+", default=["validate", "inspect"])
     given = parser.parse_args()
     if given.what == "files":
         files(given.seconds, given.mebibytes, given.kinds)
     else:
-        memory(given.folder, given.counts)
+        memory(given.folder, given.counts, given.commands)
 
 
 if __name__ == "__main__":
