@@ -1,7 +1,7 @@
 """What bad files do to the readers, and what many files do to memory; as Markdown.
 
     python -m benchmarks.robustness files [--mebibytes 4096] [--seconds 20] [--kinds KIND ...]
-    python -m benchmarks.robustness memory FOLDER [--counts 1000 10000] [--commands validate inspect]
+    python -m benchmarks.robustness memory FOLDER [--counts 1000 10000] [--commands validate]
 
 `files` opens every file of `benchmarks.hostile` as a scan does (decode, digest, fingerprint, search
 for leaks), each in a process of its own under the guard's limits. `memory` validates and inspects
