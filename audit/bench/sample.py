@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from reid_audit.attacks.operators import Operator
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.audit.bench.config import Sample
 from reid_audit.audit.commands.anonymize import anonymize
+from reid_audit.audit.commands.blackbox import anonymize_with
 from reid_audit.audit.data import Dataset, Item, decode
+from reid_audit.audit.data.decode import PICTURE_ENDINGS
 from reid_audit.audit.data.folders import Bounds, read_folder
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, read_manifest
 from reid_audit.audit.data.sidecar import SIDECAR, read_sidecar
@@ -171,15 +173,18 @@ def draw(people: Dataset, probes: Sequence[Probe], sample: Sample, seed: int) ->
     )
 
 
-def anonymized(drawn: Drawn, operator: Operator, region: str, seed: int, out: Path) -> Dataset:
-    """The sample with its probes anonymised below `out`; what is there already is kept."""
+def anonymized(drawn: Drawn, tool: Operator | str, region: str, seed: int, out: Path) -> Dataset:
+    """The sample with its probes anonymised below `out`, by an operator or a command; what is there
+    already is kept."""
     clear = out / "clear" / drawn.key
     made = {_name(p.item): _clear_copy(p, drawn.sample.face_width, clear) for p in drawn.probes}
-    digest = hashlib.sha256(f"{operator} {region} {seed}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{tool} {region} {seed}".encode()).hexdigest()[:16]
     folder = out / "anonymized" / f"{drawn.key}-{digest}"
+    if isinstance(tool, str):
+        return _by_command(drawn, tool, clear, made, folder)
     if not (folder / SIDECAR).exists():
         boxes = {path.name: [box] for path, box in made.values()} if region == "face" else None
-        anonymize(clear, folder, operator, region, seed, boxes)
+        anonymize(clear, folder, tool, region, seed, boxes)
     sidecar = read_sidecar(folder)
     assert sidecar is not None
     pictures = {Path(picture.path).stem: picture for picture in sidecar.pictures}
@@ -199,6 +204,29 @@ def anonymized(drawn: Drawn, operator: Operator, region: str, seed: int, out: Pa
                 face_width=picture.face_width,
             )
         )
+    return Dataset(drawn.gallery, tuple(probes), drawn.background)
+
+
+def _by_command(
+    drawn: Drawn,
+    command: str,
+    clear: Path,
+    made: Mapping[str, tuple[Path, tuple[int, int, int, int]]],
+    folder: Path,
+) -> Dataset:
+    """The sample with its probes anonymised by a command; of what it did nothing is known."""
+    anonymize_with(command, clear, folder, "defences: command")
+    written = {p.stem: p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS}
+    probes = [
+        replace(
+            probe.item,
+            path=written[_name(probe.item)],
+            original=made[_name(probe.item)][0],
+            face_box=made[_name(probe.item)][1],
+        )
+        for probe in drawn.probes
+        if _name(probe.item) in written
+    ]
     return Dataset(drawn.gallery, tuple(probes), drawn.background)
 
 

@@ -8,90 +8,19 @@ import json
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from jinja2 import Environment
 from pydantic import ValidationError
 
-from reid_audit.audit.results.schema import Record
+from reid_audit.audit.bench import beside, plane
+from reid_audit.audit.bench.row import Row, recognizer_text
 from reid_audit.metrics.errors import IntegrityError
 from reid_audit.metrics.files import write_text
 
-Belief = Literal["matched", "estimated", "mismatched"]
 Section = tuple[str, tuple[str, ...], list[list[str]]]
 """Title, headings, cells."""
+PLANE = "Privacy against utility: identified at most, and what is kept"
 FORMATS = ("json", "csv", "md", "html")
-
-
-class Row(Record):
-    """One attack on one defence. Rates and shares are fractions; what is unknown is None."""
-
-    data: str
-    people: int
-    """People whose pictures were attacked and whom the gallery holds."""
-    strangers: int
-    probes: int
-    gallery_people: int
-    gallery_pictures: int
-    background_pictures: int
-    face_width: float
-    """Median of the probes, in pixels."""
-    pose: str
-
-    defence: str
-    """As the bench names it."""
-    method: str
-    """As it was applied, lengths in pixels."""
-    region: str
-    sigma_over_face_width: float | None = None
-    effective_resolution: float | None = None
-
-    belief: Belief
-    assumed: str | None = None
-    """The method that the attacker believed in; None where nothing could be identified."""
-    knowledge: str
-    attack: str
-    recognizer: str
-    status: Literal["ok", "failed", "skipped"] = "ok"
-    reason: str | None = None
-
-    ira: float | None = None
-    """Rank-1 by picture, with its interval over people (Korn-Graubard)."""
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    n_people: int = 0
-    ira_person: float | None = None
-    """Rank-1 of one random picture a person, with its exact interval (Clopper-Pearson)."""
-    ira_person_low: float | None = None
-    ira_person_high: float | None = None
-    chance: float | None = None
-    ceiling: float | None = None
-    """Rank-1 of the clear probes, by picture."""
-    of_ceiling: float | None = None
-    psnr: float | None = None
-    ssim: float | None = None
-    idd: float | None = None
-    """Radians."""
-    ood_auroc: float | None = None
-
-    seconds: float | None = None
-    device: str = "cpu"
-    parameters: int | None = None
-    network_evaluations: int | None = None
-    seed: int = 0
-
-    @property
-    def setting(self) -> tuple[object, ...]:
-        """What is defended: rows of equal setting are attacks on the same pictures."""
-        sample = self.people, self.gallery_people, self.gallery_pictures, self.background_pictures
-        faces = self.strangers, self.face_width, self.pose
-        return (self.data, *sample, *faces, self.method, self.region)
-
-    @property
-    def attacker(self) -> tuple[object, ...]:
-        """Who attacks, whatever they believe."""
-        return (*self.setting, self.recognizer, self.attack, self.knowledge, self.seed)
 
 
 def leaders(rows: Iterable[Row]) -> list[Row]:
@@ -209,15 +138,16 @@ def sample_text(row: Row) -> str:
     )
 
 
-def recognizer_text(row: Row) -> str:
-    """A recogniser without the folder of its file."""
-    return row.recognizer.split(":")[-1].rsplit("/", 1)[-1]
-
-
 def sections(rows: Sequence[Row]) -> list[Section]:
     """The tables of a page: title, headings, cells."""
     best = [cells(row) for row in leaders(rows)]
     told: list[Section] = [("Leaderboard: the strongest attack on each setting", HEADINGS, best)]
+    if found := plane.marks(rows):
+        told.append((PLANE, plane.HEADINGS, plane.table(found)))
+    if found_links := beside.linked(rows):
+        told.append(("Linkage of the anonymised pictures", beside.LINKED, found_links))
+    if found_traces := beside.traced(rows):
+        told.append(("Replaced faces, from pairs", beside.TRACED, found_traces))
     varied = by_belief(rows)
     if varied:
         names = list(dict.fromkeys(name for _, found in varied for name in found))
@@ -258,6 +188,8 @@ def html(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
         about=about.strip(),
         progress=progress_text(rows, planned),
         sections=sections(rows),
+        plane=PLANE,
+        drawing=plane.drawing(found) if (found := plane.marks(rows)) else "",
     )
 
 

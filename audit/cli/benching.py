@@ -11,7 +11,7 @@ from rich.table import Table
 from reid_audit.audit.cli.console import escape, out, people, progress
 
 if TYPE_CHECKING:
-    from reid_audit.audit.bench.table import Row
+    from reid_audit.audit.bench.row import Row
 
 EXISTING = click.Path(path_type=Path)
 
@@ -77,7 +77,8 @@ def bench(
 
 def _summary(rows: list[Row]) -> None:
     """The strongest attack on every setting, on a terminal."""
-    from reid_audit.audit.bench.table import leaders, recognizer_text, sample_text
+    from reid_audit.audit.bench.row import recognizer_text
+    from reid_audit.audit.bench.table import leaders, sample_text
 
     best = leaders(rows)
     samples = list(dict.fromkeys(map(sample_text, best)))

@@ -1,0 +1,147 @@
+"""The plane of identification against utility, and tools that are not ours as defences."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reid_audit.audit.bench import plan, plane
+from reid_audit.audit.bench.config import resolve
+from reid_audit.audit.bench.row import Row
+from reid_audit.audit.bench.table import html, markdown
+from reid_audit.metrics.errors import InputError
+
+
+def row(defence: str, attack: str, high: float, utility: float | None, **own: Any) -> Row:
+    return Row(
+        data="lfw",
+        people=10,
+        strangers=0,
+        probes=20,
+        gallery_people=10,
+        gallery_pictures=10,
+        background_pictures=0,
+        face_width=94,
+        pose="any",
+        defence=defence,
+        method=defence,
+        region="image",
+        belief="matched",
+        knowledge="gallery only",
+        attack=attack,
+        recognizer="dlib",
+        ira=high - 0.1,
+        low=high - 0.2,
+        high=high,
+        utility=utility,
+        faces_found=0.5,
+        **{"assumed": defence, **own},
+    )
+
+
+ROWS = [
+    row("light", "wiener", 0.95, 0.9),
+    row("light", "naive", 0.6, 0.9),
+    row("heavy", "wiener", 0.5, 0.6),
+    row("worse", "wiener", 0.7, 0.5),
+    row("swirl", "naive", 0.1, 0.8),
+    row("solid", "wiener", 0.1, 0.2),
+    row("unmeasured", "wiener", 0.1, None),
+]
+
+
+def test_each_setting_is_one_mark_at_the_upper_end_of_its_strongest_attack() -> None:
+    found = {mark.defence: mark for mark in plane.marks(ROWS)}
+    assert set(found) == {"light", "heavy", "worse", "swirl", "solid"}
+    assert found["light"].risk == 0.95 and found["light"].attack == "wiener"
+    assert [name for name, mark in found.items() if mark.front] == ["solid", "heavy", "light"]
+
+
+def test_what_only_generic_attackers_saw_is_marked_and_never_on_the_front() -> None:
+    found = {mark.defence: mark for mark in plane.marks(ROWS)}
+    assert not found["swirl"].suitable and not found["swirl"].front
+    unknown = plane.marks([row("tool", "wiener", 0.2, 0.9, assumed=None)])
+    assert not unknown[0].suitable
+    (line,) = [line for line in plane.table(list(found.values())) if line[0] == "swirl"]
+    assert plane.UNSUITED in line
+
+
+def test_the_page_draws_every_mark_and_writes_no_markup_of_a_users() -> None:
+    page = html([*ROWS, row("<b>x</b>", "naive", 0.3, 0.3)], "t", "", 8)
+    assert page.count("<circle") == 6 and "<b>x</b>" not in page
+    assert page.count("<title>swirl, dlib: no suitable attack was tried</title>") == 1
+    assert plane.UNSUITED in markdown(ROWS, "t", "", 7)
+    assert "<svg" not in html([row("a", "naive", 0.3, None)], "t", "", 1)
+
+
+def grid(defence: object) -> Any:
+    import yaml
+
+    return yaml.safe_dump({"defences": [defence]})
+
+
+def test_a_command_is_a_defence_whose_setting_nobody_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "bench.yaml"
+    file.write_text(grid({"command": "/opt/tools/deface {file} --output {out} --mask-scale 2"}))
+    config = resolve(file)
+    plan.check(config)
+    (setting,) = plan.settings(config)
+    assert setting.method == "deface --output --mask-scale 2" and setting.region == "face"
+    assert setting.beliefs == ("estimated",)
+
+
+@pytest.mark.parametrize(
+    ("defence", "said"),
+    [
+        ({"command": "tool {in}"}, "{out}"),
+        ({"command": "tool {in} {out}", "method": "solid"}, "one of the two"),
+        ({"region": "face"}, "one of the two"),
+    ],
+)
+def test_what_is_wrong_with_a_defence_is_said(tmp_path: Path, defence: object, said: str) -> None:
+    file = tmp_path / "bench.yaml"
+    file.write_text(grid(defence))
+    with pytest.raises(InputError, match=said):
+        plan.check(resolve(file))
+
+
+def test_a_bench_of_a_tool_that_is_not_ours(
+    tmp_path: Path, layout: Any, plumbing: None, monkeypatch: pytest.MonkeyPatch, stand_in: Any
+) -> None:
+    from reid_audit.audit.bench.run import run_bench
+
+    monkeypatch.setattr("reid_audit.audit.bench.run.load_recognizer", lambda spec, device: stand_in)
+    (tmp_path / "tool.py").write_text(
+        "import sys; from PIL import Image, ImageFilter\n"
+        "p = Image.open(sys.argv[1]).convert('RGB')\n"
+        "p.filter(ImageFilter.GaussianBlur(3)).save(sys.argv[2])\n"
+    )
+    file = tmp_path / "bench.yaml"
+    command = f"{sys.executable} {tmp_path / 'tool.py'} {{file}} {{out}}"
+    file.write_text(grid({"command": command}))
+    given = {"data": str(layout(tmp_path / "data")), "attacks": "naive", "device": "cpu"}
+    config = resolve(file, given={**given, "sample.people": 4, "sample.background": 8})
+    (found,) = run_bench(config, tmp_path / "out", lambda *_: None)
+    assert found.status == "ok" and found.method.endswith("tool.py") and found.probes > 0
+    assert found.effective_resolution is None and found.utility is not None
+    assert found.link_rank_1 is not None and found.link_d_sys_chance is not None
+    assert plane.UNSUITED in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_linkage_and_traces_stand_in_tables_of_their_own() -> None:
+    from reid_audit.audit.bench import beside
+
+    linked = [
+        row("light", "naive", 0.6, 0.9, link_rank_1=0.4, link_excess=0.1, link_excess_low=0.05),
+        row("light", "wiener", 0.6, 0.9, link_rank_1=0.8, link_excess=0.3, link_excess_low=0.2),
+    ]
+    (line,) = beside.linked([*linked, *ROWS])
+    assert line[:4] == ["light", "dlib", "wiener", "0.800"] and line[-1] == "0.300 (at least 0.200)"
+    replaced = row("swap", "naive", 0.1, 0.9, traced=0.7, traced_by="ridge", traced_context=0.02)
+    assert beside.traced([replaced, *ROWS])[0][:5] == ["swap", "dlib", "0.700", "ridge", "0.020"]
+    text = markdown([*linked, replaced], "t", "", 3)
+    assert "## Linkage of the anonymised pictures" in text and "## Replaced faces" in text
+    assert "## Replaced faces" not in markdown(linked, "t", "", 2)
