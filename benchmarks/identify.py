@@ -363,9 +363,16 @@ def families(data: Path, count: int, figure: Path | None = None) -> None:
             told.append((answer.confidence, answer.family == family))
         right, total = right + answers[family], total + count
         print(f"{family}: {dict(answers.most_common())}", flush=True)
-    low, high = clopper_pearson(right, total)
+    low, high = interval(right, total)
     print(f"right: {right / total:.1%} of {total} (95 % interval {low:.1%} to {high:.1%})")
     reliability(told, figure)
+
+
+def interval(right: int, total: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share."""
+    found = clopper_pearson(right, total)
+    assert found.low is not None and found.high is not None
+    return found.low, found.high
 
 
 def reliability(told: Sequence[tuple[float, bool]], figure: Path | None) -> None:
@@ -377,13 +384,13 @@ def reliability(told: Sequence[tuple[float, bool]], figure: Path | None) -> None
         inside = (confidence >= low) & ((confidence < high) | (high == 1.0))
         n, k = int(inside.sum()), int(right[inside].sum())
         if n:
-            a, b = clopper_pearson(k, n)
+            a, b = interval(k, n)
             mean = float(confidence[inside].mean())
             points.append((mean, k / n, a, b))
             print(f"| {low:g} to {high:g} | {n} | {mean:.3f} | {k / n:.1%} ({a:.1%} to {b:.1%}) |")
     sure = confidence >= 0.9
     n, k = int(sure.sum()), int(right[sure].sum())
-    a, b = clopper_pearson(k, n)
+    a, b = interval(k, n)
     print(f"of {n} answers at .9 or more right: {k / n:.1%} ({a:.1%} to {b:.1%})")
     if figure is None:
         return
@@ -441,7 +448,7 @@ def painted(data: Path, count: int) -> None:
                 true = mask((x0, y0, x1, y1), "box", 0, size)
                 right += answer.family in (("generative",) if kind in DRAWN else ("solid",))
                 placed += overlap(mask(answer.region, "box", 0, size), true) >= 0.6
-            low, high = clopper_pearson(right, count)
+            low, high = interval(right, count)
             print(
                 f"{codec}, {kind}: right {right / count:.1%} ({low:.1%} to {high:.1%}), part found "
                 f"{placed / count:.1%}, n {count}",

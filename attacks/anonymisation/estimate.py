@@ -61,6 +61,8 @@ PAINTED = 2048
 """Longer side in pixels to which pictures are thinned out before paint is looked for."""
 PAINT = 0.6
 """Probability from which a part counts as painted."""
+BROAD, SLIVER = 12, 0.9
+"""Sides in pixels under which more is needed: photographs have flat slivers at their borders."""
 CLEARER = 0.6
 """Evidence per border pixel from which a larger part elsewhere is preferred to paint."""
 SHAKEN = 1.2
@@ -125,8 +127,9 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
         found = find_region(picture, was_jpeg=stored is None)
     part = _identify_at(picture, found, stored)
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
-    paint = None if part.family == "pixelate" else _painted(picture, found)
-    if paint is not None:
+    exact = part.family == "pixelate" and not part.odds
+    paint = None if exact else _painted(picture, found)
+    if paint is not None and (part.family != "pixelate" or paint.confidence >= SLIVER):
         return replace(paint, quality=stored)
     if found.box == box or found.soft or part.family in ("solid", "pixelate"):
         return part
@@ -146,7 +149,8 @@ def _painted(picture: np.ndarray, found: Region) -> Identification | None:
     """The answer where a part was painted over; None where none was, or where a clearer part that
     was not painted stands out elsewhere."""
     reduced = max(1, -(-max(picture.shape[:2]) // PAINTED))
-    fills = find_fills(np.ascontiguousarray(picture[::reduced, ::reduced]), PAINT)
+    thinned = np.ascontiguousarray(picture[::reduced, ::reduced])
+    fills = [f for f in find_fills(thinned, PAINT) if f.probability >= SLIVER or _broad(f.box)]
     if not fills:
         return None
     fill = fills[0]
@@ -168,6 +172,10 @@ def _painted(picture: np.ndarray, found: Region) -> Identification | None:
     if not fill.one_colour:
         return answer
     return replace(answer, spec="solid|ellipse" if fill.shape == "ellipse" else "solid")
+
+
+def _broad(box: Box) -> bool:
+    return min(box[2] - box[0], box[3] - box[1]) >= BROAD
 
 
 def _identify_at(

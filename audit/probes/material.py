@@ -24,7 +24,14 @@ from reid_audit.audit.probes.grouping import (
     probe_face,
     probes_of,
 )
-from reid_audit.audit.probes.scenes import Scene, Task, examine_all, needs_sight
+from reid_audit.audit.probes.scenes import (
+    Scene,
+    Task,
+    examine_all,
+    needs_sight,
+    no_part_seen,
+    usual_places,
+)
 from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store
 
@@ -239,6 +246,15 @@ def read_scenes(
         scenes |= dict(
             zip(again, examine_all(second, how.cache, how.workers, progress), strict=True)
         )
+    usual = usual_places(scenes.values())
+    unseen = [
+        replace(task, usual=usual[scenes[task.path].shape])
+        for task in first
+        if scenes[task.path].shape in usual and no_part_seen(scenes[task.path])
+    ]
+    if unseen:
+        looked = examine_all(unseen, how.cache, how.workers, progress)
+        scenes |= dict(zip((task.path for task in unseen), looked, strict=True))
     return scenes
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -68,6 +69,11 @@ COARSE, REMADE = 24, 0.97
 the picture from which they are one."""
 SHUFFLED = 2.0
 """Mean difference in grey levels of sorted values up to which pixels only changed places."""
+USUAL, AGREED, FEW = 0.8, 0.75, 3
+"""Overlap with the middle place from which a picture was processed there too, the share of the
+pictures that must agree on place and family, and their least number."""
+POSSIBLE = 0.05
+"""Probability of the others' family from which it was that, and of none from which it was not."""
 ENOUGH_FOR_PROCESSES = 24
 """Fewer pictures are done before other processes have started."""
 
@@ -143,7 +149,8 @@ class Task:
 
     content: digests of its file and its original's. items: of this one picture. clear, seen: faces
     found in its original and in itself; None where not looked for. method, region: how and where
-    it was processed, where the configuration says.
+    it was processed, where the configuration says. usual: where and by what family most pictures of
+    this size were processed, to be looked at where nothing stands out.
     """
 
     content: str
@@ -154,6 +161,7 @@ class Task:
     seen: Found | None = field(compare=False)
     method: str | None = None
     region: str | None = None
+    usual: tuple[Box, str] | None = None
 
 
 def examine(task: Task) -> Scene:
@@ -269,7 +277,7 @@ def _alone(task: Task, picture: Picture, whole: bool) -> Scene:
     stated = list(_stated(task, UPRIGHT, shape))
     told: Identification | None = None
     if not stated and not whole and task.method is None and _asks(task.items):
-        told = identify(picture, read_encoded(task.path))
+        told = _seen_alone(picture, read_encoded(task.path), task.usual)
         if told.region == (0, 0, width, height):
             whole = True
         else:
@@ -281,6 +289,45 @@ def _alone(task: Task, picture: Picture, whole: bool) -> Scene:
         region = None if whole else _stated_on(face.landmarks, stated)
         faces.append(replace(face, region=region, identification=told))
     return Scene(shape, None, tuple(faces), whole)
+
+
+def _seen_alone(
+    picture: Picture, encoded: EncodedInfo, usual: tuple[Box, str] | None
+) -> Identification:
+    """What a picture's own pixels say, also of the usual place where no part stands out."""
+    told = identify(picture, encoded)
+    if usual is None or told.region != (0, 0, picture.shape[1], picture.shape[0]):
+        return told
+    place, family = usual
+    there = identify(picture, encoded, place)
+    if there.family == family:
+        return there
+    possible = there.odds.get(family, 0.0) >= POSSIBLE > there.odds.get("none", 1.0)
+    return identify(picture, encoded, place, family) if possible else told
+
+
+def usual_places(scenes: Iterable[Scene]) -> dict[tuple[int, int], tuple[Box, str]]:
+    """By the size of pictures (height, width), the place and the family on which the pictures
+    without an original agree, where they do."""
+    told: dict[tuple[int, int], list[tuple[Box, str]]] = {}
+    for scene in scenes:
+        for face in scene.faces:
+            region, found = face.region, face.identification
+            if region is not None and region.source == "pixels" and found is not None:
+                told.setdefault(scene.shape, []).append((region.box, found.family))
+    usual = {}
+    for shape, answers in told.items():
+        box = _box(np.median([box for box, _ in answers], axis=0))
+        family, count = Counter(family for _, family in answers).most_common(1)[0]
+        alike = sum(overlap(box, other) >= USUAL for other, _ in answers)
+        if min(alike, count) >= max(FEW, AGREED * len(answers)):
+            usual[shape] = box, family
+    return usual
+
+
+def no_part_seen(scene: Scene) -> bool:
+    """Whether no part of a picture without an original stood out."""
+    return scene.pair is None and scene.whole
 
 
 def _asks(items: Sequence[Item]) -> bool:
@@ -567,7 +614,15 @@ def scene_key(task: Task) -> str:
     items = [
         [item.face_box, item.regions, item.spec is not None, item.face_width] for item in task.items
     ]
-    told = [task.content, items, _rows(task.clear), _rows(task.seen), task.method, task.region]
+    told = [
+        task.content,
+        items,
+        _rows(task.clear),
+        _rows(task.seen),
+        task.method,
+        task.region,
+        task.usual,
+    ]
     text = json.dumps([code_version(), told])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -12,12 +12,20 @@ from PIL import Image
 
 from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.data import Item
+from reid_audit.audit.people import identity, nuisance, render
 from reid_audit.audit.probes.difference import Difference
 from reid_audit.audit.probes.faces import Found
 from reid_audit.audit.probes.grouping import probes_of
 from reid_audit.audit.probes.inventory import coverage
 from reid_audit.audit.probes.pairs import TURNS, Turn, compare, placed
-from reid_audit.audit.probes.scenes import Task, examine, examine_all, parse_box
+from reid_audit.audit.probes.scenes import (
+    Task,
+    examine,
+    examine_all,
+    no_part_seen,
+    parse_box,
+    usual_places,
+)
 from reid_audit.metrics.errors import InputError
 
 Picture = np.ndarray
@@ -247,3 +255,35 @@ def test_a_box_on_the_command_line() -> None:
     for wrong in ("1,2,3", ""):
         with pytest.raises(InputError, match="four whole numbers"):
             parse_box(wrong)
+
+
+def test_a_picture_in_which_nothing_stands_out_is_looked_at_where_the_others_were_processed(
+    tmp_path: Path,
+) -> None:
+    """Beside flat walls a blurred face has no sides: what most pictures say tells where it is. A
+    picture that nobody touched stays untouched."""
+    box = (70, 60, 170, 180)
+    tasks = []
+    for number in range(6):
+        picture = render(identity(number), nuisance(number, 0), 240)
+        if number == 4:  # a flat wall around the face
+            flat = np.full_like(picture, 90)
+            flat[box[1] : box[3], box[0] : box[2]] = picture[box[1] : box[3], box[0] : box[2]]
+            picture = flat
+        if number != 5:
+            picture = within(picture, box, 8)
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(picture).save(path)
+        item = Item(str(number), "p", "probe", path)
+        tasks.append(Task(str(number), path, None, (item,), None, Found((240, 240), ())))
+    scenes = [examine(each) for each in tasks]
+    usual = usual_places(scenes)
+    assert set(usual) == {(240, 240)}
+    place, family = usual[240, 240]
+    assert family == "gaussian" and place == box
+    assert no_part_seen(scenes[4]) and no_part_seen(scenes[5])
+    again = examine(replace(tasks[5], usual=usual[240, 240]))
+    assert no_part_seen(again)
+    wall = examine(replace(tasks[4], usual=usual[240, 240]))
+    assert wall.faces[0].region is not None and wall.faces[0].region.box == box
+    assert usual_places(scenes[:2]) == {}

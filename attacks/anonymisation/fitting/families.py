@@ -33,10 +33,11 @@ from sklearn.neural_network import MLPClassifier
 
 from reid_audit.attacks.anonymisation import responses
 from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of, stored_again
+from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.estimate import SMALLEST
 from reid_audit.attacks.anonymisation.evidence import measure
 from reid_audit.attacks.anonymisation.fitting import widths as training_widths
-from reid_audit.attacks.anonymisation.fitting.widths import draw_box, inner_part, sources
+from reid_audit.attacks.anonymisation.fitting.widths import inner_part, sources
 from reid_audit.attacks.anonymisation.learned import Network
 from reid_audit.attacks.anonymisation.likelihood import fit
 from reid_audit.attacks.anonymisation.prior import SpectrumPrior, design
@@ -88,6 +89,8 @@ RESAMPLINGS = {
 """OpenCV's, and Pillow's, which average over what a pixel comes from."""
 MEMBERS = 3
 """Networks whose outputs are averaged."""
+LEAST = 28
+"""Pixels of the narrowest part."""
 HELD_OUT = 7
 """Every how manieth sample says how far the classifier can be trusted."""
 CUT = 0.15
@@ -259,6 +262,18 @@ def _sample_of_part(family: str, picture: np.ndarray, rng: np.random.Generator) 
     if not cut and rng.random() < CUT:
         region, cut = inner_part(region, rng), True
     return Sample(family, region, cut, quality)
+
+
+def draw_box(shape: tuple[int, ...], rng: np.random.Generator) -> Box:
+    """A box for a face of any size, at least `LEAST` pixels wide, in a picture of `shape`."""
+    height, width = shape[:2]
+    tall = rng.uniform(1.0, 1.5)
+    widest = max(LEAST, min(0.8 * width, 0.8 * height / tall))
+    w = round(float(np.exp(rng.uniform(np.log(LEAST), np.log(widest)))))
+    h = min(round(tall * w), height)
+    w = min(w, width)
+    x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+    return x, y, x + w, y + h
 
 
 def draw_share(family: str, side: int, rng: np.random.Generator) -> str:

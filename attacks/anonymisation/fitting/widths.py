@@ -23,13 +23,11 @@ import torch
 from safetensors.numpy import save
 from torch import nn
 
-from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.rings import absolute_rings, scaled_rings
 from reid_audit.attacks.anonymisation.spectra import power_of
 from reid_audit.attacks.anonymisation.widths import CLEAR, FILE, STEP, conditions
 from reid_audit.attacks.descent import descend
 from reid_audit.attacks.operators import parse
-from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_bytes
 
@@ -41,10 +39,6 @@ SEEN = frozenset(
 """People of the London set whose pictures were looked at before there was a rule."""
 CUT = 0.2
 """Share of samples that are cut out of what was processed, as from an ellipse."""
-PARTS = 0.35
-"""Share of samples that are a processed part of a larger picture."""
-LEAST = 28
-"""Pixels of the narrowest part."""
 BATCH = 128
 RATE = 2e-3
 NETWORKS = {"start": (0.1, 20), "refine": (0.15, 25)}
@@ -140,38 +134,20 @@ def inner_part(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(region[y : y + height, x : x + width])
 
 
-def draw_box(shape: tuple[int, ...], rng: np.random.Generator) -> Box:
-    """A box for a face of any size, at least `LEAST` pixels wide, in a picture of `shape`."""
-    height, width = shape[:2]
-    tall = rng.uniform(1.0, 1.5)
-    widest = max(LEAST, min(0.8 * width, 0.8 * height / tall))
-    w = round(float(np.exp(rng.uniform(np.log(LEAST), np.log(widest)))))
-    h = min(round(tall * w), height)
-    w = min(w, width)
-    x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-    return x, y, x + w, y + h
-
-
-def draw_blur(side: int, rng: np.random.Generator) -> tuple[str, float, float, bool]:
-    """Spec, both sigmas, and whether they are equal, for a region of `side` pixels: odd sizes from
-    1 to 81, torchvision's and OpenCV's, unequal sides, sigmas off the rule, and shares of the
-    side."""
-    most = min(41, max(side // 2, 3))
+def draw_blur(rng: np.random.Generator) -> tuple[str, float, float, bool]:
+    """Spec, both sigmas, and whether they are equal: all odd sizes from 1 to 81, unequal sides, and
+    sigmas off the rule."""
     choice = rng.random()
-    if choice < 0.67:
-        size = 2 * int(rng.integers(0, most)) + 1
-        sigma = 0.15 * size + 0.35
-        tool = "gaussian" if choice < 0.55 else "cv-gaussian"
-        return f"{tool}:k={size}" if size > 1 else "none", sigma, sigma, True
     if choice < 0.75:
-        x, y = (2 * int(half) + 1 for half in rng.integers(1, most, 2))
-        return f"gaussian:kx={x},ky={y}", 0.15 * x + 0.35, 0.15 * y + 0.35, False
+        size = 2 * int(rng.integers(0, 41)) + 1
+        sigma = 0.15 * size + 0.35
+        return f"gaussian:k={size}" if size > 1 else "none", sigma, sigma, True
     if choice < 0.85:
-        sigma = float(rng.uniform(0.6, 13))
-        size = 2 * int(rng.integers(int(2 * sigma), 49)) + 1
-        return f"gaussian:k={size},sigma={sigma}", sigma, sigma, True
-    sigma = max(0.6, side * float(np.exp(rng.uniform(np.log(0.03), np.log(0.28)))))
-    return f"gaussian:sigma={sigma}", sigma, sigma, True
+        x, y = (2 * int(half) + 1 for half in rng.integers(1, 41, 2))
+        return f"gaussian:kx={x},ky={y}", 0.15 * x + 0.35, 0.15 * y + 0.35, False
+    sigma = float(rng.uniform(0.6, 13))
+    size = 2 * int(rng.integers(int(2 * sigma), 49)) + 1
+    return f"gaussian:k={size},sigma={sigma}", sigma, sigma, True
 
 
 def measure_samples(
@@ -182,16 +158,12 @@ def measure_samples(
     for sequence in np.random.SeedSequence(seed).spawn(samples):
         rng = np.random.default_rng(sequence)
         picture = clear_picture(*files, rng)
-        height, width = picture.shape[:2]
-        part = rng.random() < PARTS
-        x0, y0, x1, y1 = draw_box(picture.shape, rng) if part else (0, 0, width, height)
-        spec, x, y, square = draw_blur(min(x1 - x0, y1 - y0), rng)
-        out = apply_to_box(parse(spec), picture, (x0, y0, x1, y1), rng)
+        spec, x, y, square = draw_blur(rng)
         quality = None
-        if rng.random() < 0.45:
+        if rng.random() < 0.3:
             quality = int(rng.integers(45, 99))
-            out = parse(f"jpeg:q={quality}").apply(out, rng)
-        region = np.ascontiguousarray(out[y0:y1, x0:x1])
+            spec += f"|jpeg:q={quality}"
+        region = parse(spec).apply(picture, rng)
         cut = rng.random() < CUT
         power = power_of(inner_part(region, rng) if cut else region, cut)
         if len(power) < 3:  # a grey picture
