@@ -20,6 +20,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
+from reid_audit.audit.commands.plane import placed
 from reid_audit.audit.config import OPERATIONAL
 from reid_audit.audit.data.pseudonyms import open_link, user_secret
 from reid_audit.audit.results.comparison import (
@@ -104,6 +105,7 @@ def compare(folders: Sequence[Path], labels: Sequence[str] | None = None) -> Com
         ],
         differences=_adjusted(found),
         trends=list(_trends(runs)),
+        plane=placed([(run.label, run.results) for run in runs]),
         changes=_changes(runs),
         notes=notes,
     )

@@ -62,6 +62,22 @@ class Trend(Record):
     rates: list[Estimate]
 
 
+class Placed(Record):
+    """One condition of one run between what it gives away and what it keeps."""
+
+    run: str
+    condition: str
+    upper_bound: float
+    """Of identification by every attack, one-sided."""
+    kept: Estimate
+    """The utility axis' mean share."""
+    suited: bool
+    """Whether an attack that imitates what was done was scored; else the bound bounds little."""
+    front: bool
+    """No other suited condition of these runs is as low in risk and as high in utility, and better
+    in one."""
+
+
 class Comparison(Record):
     """The whole of `comparison.json`."""
 
@@ -69,5 +85,7 @@ class Comparison(Record):
     runs: list[ComparedRun] = Field(min_length=2)
     differences: list[PairedDifference] = Field(default_factory=list)
     trends: list[Trend] = Field(default_factory=list)
+    plane: list[Placed] = Field(default_factory=list)
+    """Empty where no run has originals."""
     changes: list[Change] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
