@@ -276,7 +276,8 @@ def _lengths(shares: list[float]) -> list[float]:
     """Lengths to try: the middle of all, and quantiles, each the mean of what is near it."""
     values = np.array(shares)
     starts = np.unique(np.quantile(values, np.linspace(0, 1, min(STARTS, len(values)))))
-    means = [values[np.abs(values - start) < 2 * SCATTER].mean() for start in starts]
+    near = [values[np.abs(values - start) < 2 * SCATTER] for start in starts]
+    means = [group.mean() for group in near if len(group)]
     return sorted({round(float(v), 4) for v in [*means, np.median(values)]})
 
 
@@ -378,9 +379,10 @@ def _typical(
     masks = Counter(tuple(s for s in spec if s.startswith("ellipse")) for spec in specs)
     mask = list(masks.most_common(1)[0][0])
     unit = tool.unit(middle) if tool.rule != DRAWN else 0.0
-    pixels = length * math.exp(unit or 0.0)
-    parameters = _parameters(answer, pixels)
-    if tool.tool is not None and unit is not None:
+    parameters = dict(answer.parameters)
+    if unit is not None:
+        parameters = _parameters(answer, length * math.exp(unit))
+    if tool.tool is not None:
         head = str(layer_over(tool.tool, answer.region, middle.shape))
         grows = _grows(tool.tool, middle)
     else:

@@ -139,3 +139,18 @@ def test_a_rule_that_only_a_catalogue_knows_is_one_tool() -> None:
     assert "pillow-box" in str(estimates[0].operator())
     alone = [replace(s, identification=replace(s.identification, tools=())) for s in samples]
     assert [e.entry for e in estimate_tools(alone)] == ["sgblur"]
+
+
+def test_a_blur_that_leaves_one_colour_is_still_the_tools_blur() -> None:
+    """Its length cannot be read from a response that is nothing; the entry says it."""
+    answer = Identification(
+        (40, 40, 100, 120),
+        "box",
+        "ellipse",
+        parameters={"kx": 400, "ky": 600},
+        spec="cv-box:kx=400,ky=600|ellipse",
+        confidence=1.0,
+        tools=("egoblur",),
+    )
+    (estimate,) = estimate_tools([ToolSample(answer, PICTURE, 50.0)] * 4)
+    assert "400" in str(estimate.operator()) and "600" in str(estimate.operator())
