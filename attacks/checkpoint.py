@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from reid_audit.metrics.documents import read_json
 from reid_audit.metrics.errors import InputError, MissingWeights
 from reid_audit.metrics.files import atomic, write_text
 
@@ -89,9 +90,10 @@ class Checkpoint:
                 f"{path}: no checkpoint; give a folder with {WEIGHTS} and {CARD}, as "
                 "`reid-audit train` writes it (other formats are never opened)."
             )
+        content = read_json(path / CARD)
         try:
-            card = Card(**json.loads((path / CARD).read_text()))
-        except (ValueError, TypeError) as error:
+            card = Card(**content)
+        except TypeError as error:
             raise InputError(f"{path / CARD}: not a model card of this program.") from error
         if card.version != VERSION or (name is not None and card.name != name):
             raise InputError(

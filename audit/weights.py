@@ -4,6 +4,7 @@ Nothing is fetched during a scan: a scan asks `path` and reports what is missing
 """
 
 import hashlib
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -173,8 +174,9 @@ def _download(url: str, part: Path, progress: Progress | None) -> int | None:
     with _open(url, part.stat().st_size if part.exists() else 0) as response:
         resumed = response.status == HTTPStatus.PARTIAL_CONTENT
         done = part.stat().st_size if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length is not None else None
+        length = response.headers.get("Content-Length", "")
+        # What is no number says nothing; the digest decides anyhow.
+        total = done + int(length) if re.fullmatch(r"\d{1,15}", length) else None
         with part.open("ab" if resumed else "wb") as sink:
             while chunk := response.read(CHUNK):
                 with writing(part):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from reid_audit.attacks.recognition.align import TEMPLATES, Template
 from reid_audit.attacks.recognition.interface import Preprocessing
+from reid_audit.metrics.documents import read_json_text
 from reid_audit.metrics.errors import InputError
 
 Triple = tuple[float, float, float]
@@ -73,7 +74,7 @@ def read_sidecar(weights: Path) -> Sidecar:
             "(optional: channels, template, distance, licence, batch)."
         )
     try:
-        return Sidecar.model_validate_json(path.read_bytes())
+        return Sidecar.model_validate_json(read_json_text(path))
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else "content"

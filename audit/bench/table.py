@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from reid_audit.audit.bench import beside, plane
 from reid_audit.audit.bench.row import Row, recognizer_text
-from reid_audit.metrics.errors import IntegrityError
+from reid_audit.metrics.documents import read_json
+from reid_audit.metrics.errors import InputError, IntegrityError
 from reid_audit.metrics.files import write_text
 
 Section = tuple[str, tuple[str, ...], list[list[str]]]
@@ -54,8 +55,8 @@ def read_rows(path: Path) -> list[Row]:
         IntegrityError: not a table of this version.
     """
     try:
-        return [Row.model_validate(row) for row in json.loads(path.read_text("utf-8"))["rows"]]
-    except (OSError, ValueError, KeyError, ValidationError) as error:
+        return [Row.model_validate(row) for row in read_json(path)["rows"]]
+    except (InputError, ValueError, KeyError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise IntegrityError(f"{path}: no table of a bench ({first}); run it again.") from error
 

@@ -25,6 +25,7 @@ from reid_audit.audit.data.folders import NOT_UTF8, Bounds, pictures_in, spelt
 from reid_audit.audit.data.items import Box
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, parse_box, read_manifest
 from reid_audit.audit.data.sidecar import SIDECAR
+from reid_audit.metrics.documents import read_json
 from reid_audit.metrics.errors import InputError, NothingToAudit
 from reid_audit.metrics.files import write_bytes
 
@@ -367,7 +368,7 @@ def _known_pictures(path: Path, method: Mapping[str, Any]) -> dict[str, dict[str
     if not path.exists():
         return {}
     try:
-        before = json.loads(path.read_text("utf-8"))
+        before = read_json(path)
         pictures = {record["path"]: record for record in before["pictures"]}
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: cannot be read; delete it or choose another folder.") from None

@@ -9,7 +9,6 @@ in their trials, opened with the user's secret, say who is who.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from reid_audit.audit.commands.plane import placed
@@ -32,6 +30,7 @@ from reid_audit.audit.results.comparison import (
 )
 from reid_audit.audit.results.schema import AttackResult, Condition, Estimate, Results, read_results
 from reid_audit.audit.run_directory import CONFIG, MANIFEST, RESULTS, TRIALS, verify
+from reid_audit.metrics.documents import read_json, read_yaml
 from reid_audit.metrics.errors import InputError, IntegrityError
 from reid_audit.metrics.identification import Ranks
 from reid_audit.metrics.stats import (
@@ -347,8 +346,17 @@ def _strongest(attacks: Mapping[Key, AttackResult]) -> Estimate:
 
 def _settings(folder: Path, results: Results) -> dict[str, str]:
     """Everything a run was made with, by name."""
-    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    config, manifest = read_yaml(folder / CONFIG), read_json(folder / MANIFEST)
+    try:
+        return _by_name(config, manifest, results)
+    except (LookupError, TypeError, AttributeError):
+        raise IntegrityError(
+            f"{folder}: {CONFIG} or {MANIFEST} is not as a scan writes it; `reid-audit verify` "
+            "says which was changed."
+        ) from None
+
+
+def _by_name(config: Any, manifest: Any, results: Results) -> dict[str, str]:
     found = {
         f"setting: {name}": _text(value)
         for name, value in config.items()
