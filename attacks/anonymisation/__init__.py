@@ -5,7 +5,7 @@
 'solid'
 """
 
-from reid_audit.attacks.anonymisation.encoded import read_encoded
+from reid_audit.attacks.anonymisation.encoded import read_encoded, stored_alike
 from reid_audit.attacks.anonymisation.estimate import identify
 from reid_audit.attacks.anonymisation.pair import PairIdentification, identify_pair
 from reid_audit.attacks.anonymisation.parts import identify_parts
@@ -32,4 +32,5 @@ __all__ = [
     "identify_pair",
     "identify_parts",
     "read_encoded",
+    "stored_alike",
 ]

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.pictures import DAMAGE, FORMATS
@@ -42,6 +42,30 @@ def read_encoded(source: str | Path | bytes) -> EncodedInfo:
     quality = jpeg_quality(tables[0]) if tables else None
     lossless = {"png": True, "bmp": True, "gif": True, "jpeg": False}.get(codec)
     return EncodedInfo(codec, bits, quality, tables, lossless)
+
+
+def stored_alike(picture: np.ndarray, source: str | Path | bytes) -> np.ndarray | None:
+    """`picture` `(H, W, 3)` uint8 after being stored as a JPEG file was: with its tables and its
+    subsampling of colours. None where `source`, a path or bytes, is no JPEG or cannot be read.
+
+    What a codec did to the untouched parts of a file is known by doing it to the original.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            tables = getattr(image, "quantization", None)
+            if image.format not in ("JPEG", "MPO") or not tables:
+                return None
+            sampling = JpegImagePlugin.get_sampling(image)
+            grey = image.mode == "L"
+    except (OSError, UnidentifiedImageError, ValueError):
+        return None
+    stored = Image.fromarray(picture)
+    if grey:
+        stored, sampling = stored.convert("L"), -1
+    content = io.BytesIO()
+    stored.save(content, "JPEG", qtables=tables, subsampling=sampling)
+    with Image.open(content) as again:
+        return np.asarray(again.convert("RGB"), np.uint8)
 
 
 def _png_bits(source: str | Path | bytes) -> int:

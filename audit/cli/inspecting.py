@@ -31,7 +31,7 @@ SHOWN = 40
 @click.option("--fail-on", help="Exit 1 when this holds, e.g. 'missed_faces > 0'.")
 @click.option("-o", "--output", type=EXISTING, help="Folder for table and contact sheet (0700).")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print one line a face.")
+@click.option("--csv", "table", is_flag=True, help="Print one line a face.")
 def inspect(
     data: Path | None,
     gallery: Path | None,
@@ -45,7 +45,7 @@ def inspect(
     fail_on: str | None,
     output: Path | None,
     as_json: bool,
-    as_csv: bool,
+    table: bool,
 ) -> int:
     """Count the faces: how many were covered, in part, or missed. Nobody is attacked.
 
@@ -55,6 +55,7 @@ def inspect(
     from reid_audit.audit.data import load
     from reid_audit.audit.evaluation.gate import holds
     from reid_audit.audit.machine import resolve_device
+    from reid_audit.audit.publishing.face_list import as_csv
 
     if fail_on is not None:
         holds(fail_on, command.gate_names({}))
@@ -79,8 +80,8 @@ def inspect(
         command.write_inventory(inventory, output, text + "\n")
     if as_json:
         out(text)
-    elif as_csv:
-        out(command.as_csv(inventory.rows()).rstrip("\n"))
+    elif table:
+        out(as_csv(inventory.rows()).rstrip("\n"))
     else:
         _tell(inventory)
     return GATE_BREACHED if fail_on is not None and inventory.breaches(fail_on) else 0

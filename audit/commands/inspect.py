@@ -6,9 +6,8 @@ anonymise pictures and look at their own files, so that names of files are shown
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,12 @@ from reid_audit.audit.probes.faces import FaceFinder
 from reid_audit.audit.probes.grouping import UNKNOWN
 from reid_audit.audit.probes.material import How, pictures, read_scenes
 from reid_audit.audit.probes.scenes import Scene, SceneFace
+from reid_audit.audit.publishing.face_list import FACES, as_csv, face_rows, faces_in_order
 from reid_audit.metrics.files import write_bytes, write_text
 from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
 
 Progress = Callable[[str, int, int], None]
 
-COLUMNS = ("path", "state", "x0", "y0", "x1", "y1", "width", "untouched")
 AROUND = 0.6
 """Surroundings of a face on the contact sheet, in its sides."""
 SIDE = 160
@@ -71,19 +70,7 @@ class Inventory:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a face, those that are open first."""
-        order = ("missed", "partial", "unmatched", "covered")
-        faces = [(p, face) for p, scene in self.scenes.items() for face in scene.faces]
-        faces.sort(key=lambda pair: (order.index(pair[1].state), -pair[1].width, str(pair[0])))
-        return [
-            dict(
-                zip(
-                    COLUMNS,
-                    (str(p), face.state, *face.box, round(face.width, 1), face.untouched),
-                    strict=True,
-                )
-            )
-            for p, face in faces
-        ]
+        return face_rows(self.scenes)
 
     def record(self) -> dict[str, Any]:
         """Everything, in the form of `inspect --json`."""
@@ -135,32 +122,20 @@ def take_inventory(
     return Inventory(dataset, scenes, originals, smallest)
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One line a face."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
-
-
 def write_inventory(inventory: Inventory, folder: Path, as_json: str) -> None:
     """Write table, record and contact sheet into a folder that only its owner may open: they name
     files and show faces."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     write_text(folder / "inventory.json", as_json, 0o600)
-    write_text(folder / "faces.csv", as_csv(inventory.rows()), 0o600)
+    write_text(folder / FACES, as_csv(inventory.rows()), 0o600)
     sheet = render_sheet(contact_rows(inventory), "Faces that were found")
     write_bytes(folder / "contact-sheet.html", sheet.encode(), 0o600)
 
 
 def contact_rows(inventory: Inventory) -> list[Row]:
     """The faces on the contact sheet, open ones first, beside their originals."""
-    order = ("missed", "partial", "unmatched", "covered")
-    faces = [(p, face) for p, scene in inventory.scenes.items() for face in scene.faces]
-    faces.sort(key=lambda pair: (order.index(pair[1].state), -pair[1].width, str(pair[0])))
-    shown = faces[:AT_MOST]
+    shown = faces_in_order(inventory.scenes)[:AT_MOST]
     cut: dict[int, list[Picture]] = {}
     for path in dict.fromkeys(path for path, _ in shown):  # one decoding of each picture
         scene, original = inventory.scenes[path], inventory.originals[path]

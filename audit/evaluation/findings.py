@@ -106,7 +106,7 @@ def _uncovered(faces: Faces, state: str, judged: int) -> Finding:
         title=f"{count} {plural} {'left clear' if missed else 'covered in part only'}",
         evidence=f"{count} of {judged} faces of the originals {are} {what}: {places}{more}.",
         recommendation="Anonymise these faces too, with a detector that finds them or by hand; "
-        "reid-audit inspect names the files.",
+        "reid-audit inspect names the files, as scan does with --evidence restricted.",
         values={"count": str(count), "faces": str(judged)},
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 
 from reid_audit.audit.data import Box
 
@@ -25,6 +26,13 @@ TEXTURED = 4.0
 """Standard deviation in grey levels from which a block is not flat, where codecs change less."""
 QUIET = 0.25
 """The share of the textured blocks that is taken to be untouched: faces fill less than the rest."""
+OUTSIDE = 0.75
+"""The same beside the places that are known to have been changed."""
+EXACT = 0.6
+"""Grey levels of noise up to which an original that was stored again is what the picture was made
+from: decoders differ by less."""
+STEPS, ROUNDED = 1.05, 1.0
+"""What coding is taken to move a coefficient by: steps, and grey levels on top for rounding."""
 LOUDEST = 6.0
 """Grey levels of noise (root mean square) that coding is trusted to explain: JPEG under quality
 60 leaves more, and there a blurred face would pass for a coded one."""
@@ -77,13 +85,44 @@ class Difference:
     def between(cls, picture: Picture, original: Picture, stated: Sequence[Box] = ()) -> Difference:
         """Compare RGB pictures `(H, W, 3)` of one size. `stated`: where a record says that the
         picture was processed; the noise of coding is read from the rest."""
-        grey, clear = (
-            cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32) for p in (picture, original)
-        )
-        kept = np.ones(grey.shape, bool)
+        return cls.of(_grey(picture), _grey(original), stated)
+
+    @classmethod
+    def of(
+        cls, picture: Floats, original: Floats, stated: Sequence[Box], untouched: float = QUIET
+    ) -> Difference:
+        """The same of grey pictures `(H, W)`, where a share `untouched` of what is not stated is
+        taken for untouched."""
+        kept = np.ones(picture.shape, bool)
         for x0, y0, x1, y1 in stated:
             kept[y0:y1, x0:x1] = False
-        return cls(grey, clear, coding_noise(grey - clear, clear, kept))
+        noise = coding_noise(picture - original, original, kept, untouched)
+        return cls(picture, original, noise)
+
+    def without_coding(
+        self, stored: Picture, steps: NDArray[np.float64], stated: Sequence[Box] = ()
+    ) -> Difference:
+        """The difference without what the JPEG of the anonymised picture did to all of it.
+
+        A picture made from this very original differs from the original stored alike only where it
+        was changed. One that was stored from the same source apart differs by a step of the
+        quantiser here and there, in no coefficient by more.
+
+        Args:
+            stored: the original `(H, W, 3)`, stored as the picture was. steps: of the quantiser,
+            `(8, 8)`. stated: as for `between`.
+        """
+        if self.whole or not self.noise:
+            return self
+        known = [*stated, *(place.box for place in self.places)]
+        grey = _grey(stored)
+        error = self.picture - grey
+        if Difference.of(self.picture, grey, known, OUTSIDE).noise >= EXACT:
+            error = _beyond_steps(error, steps)
+            if Difference.of(grey + error, grey, known, OUTSIDE).noise >= self.noise:
+                return self
+        # In a block of which a part was changed, coding changes the rest as much as before.
+        return Difference(grey + error, grey, self.noise)
 
     @cached_property
     def changed(self) -> Mask:
@@ -135,9 +174,10 @@ class Difference:
         return any(place.hull.sum() >= WHOLE * height * width for place in self.places)
 
 
-def coding_noise(error: Floats, original: Floats, kept: Mask) -> float:
-    """Root mean square in grey levels of the quieter part of the differences `error` `(H, W)`, in
-    blocks inside `kept` that are not flat; at most `LOUDEST`, and 0 where nothing was kept."""
+def coding_noise(error: Floats, original: Floats, kept: Mask, untouched: float = QUIET) -> float:
+    """Root mean square in grey levels that a share `untouched` of the differences `error` `(H, W)`
+    does not exceed, in blocks inside `kept` that are not flat; at most `LOUDEST`, and 0 where
+    nothing was kept."""
     height, width = (side // BLOCK * BLOCK for side in error.shape)
     if not height or not width:
         return 0.0
@@ -152,7 +192,7 @@ def coding_noise(error: Floats, original: Floats, kept: Mask) -> float:
         return 0.0
     power = (blocks(error) ** 2).mean(axis=1)
     quiet = power[rough if rough.any() else usable]
-    return float(min(LOUDEST, np.sqrt(np.quantile(quiet, QUIET))))
+    return float(min(LOUDEST, np.sqrt(np.quantile(quiet, untouched))))
 
 
 def convex_hull(pixels: Mask) -> Mask:
@@ -162,6 +202,24 @@ def convex_hull(pixels: Mask) -> Mask:
     filled = np.zeros(pixels.shape, np.uint8)
     cv2.fillConvexPoly(filled, cv2.convexHull(points), 1)
     return filled.astype(bool)
+
+
+def _grey(picture: Picture) -> Floats:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _beyond_steps(error: Floats, steps: NDArray[np.float64]) -> Floats:
+    """What of a difference `(H, W)` one step of a JPEG's quantiser does not explain, coefficient by
+    coefficient in the blocks of its grid."""
+    height, width = error.shape
+    grown = np.pad(error, ((0, -height % BLOCK), (0, -width % BLOCK)), "edge")
+    rows, columns = (side // BLOCK for side in grown.shape)
+    blocks = grown.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
+    moved = dctn(blocks, axes=(2, 3), norm="ortho")
+    allowed = (STEPS * steps + ROUNDED).astype(np.float32)
+    left = np.sign(moved) * np.maximum(np.abs(moved) - allowed, 0)
+    back = idctn(left, axes=(2, 3), norm="ortho").swapaxes(1, 2)
+    return np.asarray(back.reshape(grown.shape)[:height, :width], np.float32)
 
 
 def _root(values: NDArray[Any]) -> Floats:

@@ -35,6 +35,9 @@ CODED, LEAST, MOST = 4.0, 0.1, 0.6
 """A feature is changed from `CODED` times what coding would change, as a share of its detail,
 within these limits: coded features were changed by at most .3 of it, blurred ones by .7 and
 more."""
+SEEN = 0.25
+"""Share of a feature's window whose pixels must be changed by more than coding explains, too: in
+small faces a codec changes all of the little detail that there is."""
 ACROSS, ALONG = 0.42, 0.5
 """Half axes of the face from brows to below the mouth, in face widths: what must be covered."""
 UNTOUCHED = 0.1
@@ -69,26 +72,30 @@ class Coverage:
 def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverage]:
     """What became of faces with `landmarks (5, 2)` in pixels of the compared pictures."""
     shape = difference.picture.shape
-    judged = []
+    hidden = np.zeros(shape, bool)
+    regions = []
     for row, landmarks in enumerate(faces):
         others = [face for place, face in enumerate(faces) if place != row]
-        pixels, region = _own_place(difference, landmarks, others)
+        own = _own_place(difference, landmarks, others)
+        if own is not None:
+            (x0, y0, x1, y1), pixels, _ = own
+            hidden[y0:y1, x0:x1] |= pixels
+        regions.append(own[2] if own is not None else None)
+    judged = []
+    for landmarks, region in zip(faces, regions, strict=True):
         inside, (left, top) = face_mask(landmarks, shape)
-        if pixels is None or not inside.any():
-            share = 0.0
-        else:
-            height, width = inside.shape
-            there = pixels[top : top + height, left : left + width]
-            share = float((there & inside).sum() / inside.sum())
+        height, width = inside.shape
+        # A neighbour's place hides what it covers of this face as well as its own does.
+        there = hidden[top : top + height, left : left + width] & inside
+        share = float(there.sum() / inside.sum()) if inside.any() else 0.0
         features = sum(_changed(difference, landmarks, centre) for centre in features_of(landmarks))
-        state: State
         if features == 0:
-            state, region = "missed", None
-        elif features == 3 and share >= 1 - UNTOUCHED:
-            state = "covered"
-        else:
-            state = "partial"
-        judged.append(Coverage(state, 1 - share, features, region))
+            judged.append(Coverage("missed", 1 - share, 0, None))
+            continue
+        whole = features == 3 and share >= 1 - UNTOUCHED
+        judged.append(
+            Coverage("covered" if whole else "partial", 1 - share, features, region)
+        )
     return judged
 
 
@@ -129,30 +136,32 @@ def places_without_face(difference: Difference, faces: Sequence[Landmarks]) -> l
 
 def _own_place(
     difference: Difference, landmarks: Landmarks, others: Sequence[Landmarks]
-) -> tuple[NDArray[np.bool_] | None, Region | None]:
-    """The changed place on a face: a convex mask of the picture's size, and the region."""
+) -> tuple[Box, NDArray[np.bool_], Region] | None:
+    """The changed place on a face: its box, its convex mask inside the box, and the region."""
     shape = difference.picture.shape
-    places = [place for place in difference.places if _touches(place, landmarks, shape)]
-    if not places:
-        return None, None
-    mine = np.zeros(shape, bool)
-    for place in places:
-        x0, y0, x1, y1 = place.box
+    parts = []
+    for place in difference.places:
+        if not _touches(place, landmarks, shape):
+            continue
         shared = [face for face in others if _touches(place, face, shape)]
-        pixels = place.pixels
-        if place.rectangular or not shared:
-            pixels = place.hull
-        else:
-            pixels = pixels & _nearest(place.box, landmarks, shared)
-        mine[y0:y1, x0:x1] |= pixels
-    if not mine.any():
-        return None, None
+        pixels = place.hull
+        if shared and not place.rectangular:
+            pixels = place.pixels & _nearest(place.box, landmarks, shared)
+        if pixels.any():
+            parts.append((place.box, pixels))
+    if not parts:
+        return None
+    boxes = np.array([box for box, _ in parts])
+    left, top = (int(v) for v in boxes[:, :2].min(axis=0))
+    right, bottom = (int(v) for v in boxes[:, 2:].max(axis=0))
+    mine = np.zeros((bottom - top, right - left), bool)
+    for (x0, y0, x1, y1), pixels in parts:
+        mine[y0 - top : y1 - top, x0 - left : x1 - left] |= pixels
     x, y, width, height = cv2.boundingRect(mine.astype(np.uint8))
     whole = convex_hull(mine[y : y + height, x : x + width])
-    mine[y : y + height, x : x + width] = whole
+    box = (left + x, top + y, left + x + width, top + y + height)
     kind = "box" if whole.mean() >= RECTANGULAR else "ellipse"
-    box = difference.tightened((x, y, x + width, y + height))
-    return mine, Region(box, kind, "difference")
+    return box, whole, Region(difference.tightened(box), kind, "difference")
 
 
 def _nearest(box: Box, landmarks: Landmarks, others: Sequence[Landmarks]) -> NDArray[np.bool_]:
@@ -207,4 +216,6 @@ def _changed(difference: Difference, landmarks: Landmarks, centre: NDArray[np.fl
         return False
     there = max(1.0, float(np.sqrt((detail[near] ** 2).mean())))
     limit = float(np.clip(CODED * difference.noise / there, LEAST, MOST))
-    return float(np.sqrt((error[near] ** 2).mean())) / there > limit
+    if float(np.sqrt((error[near] ** 2).mean())) / there <= limit:
+        return False
+    return bool(difference.changed[y0:y1, x0:x1][near].mean() >= SEEN)

@@ -28,7 +28,9 @@ from reid_audit.attacks.anonymisation import (
     Identification,
     identify,
     identify_pair,
+    identify_parts,
     read_encoded,
+    stored_alike,
 )
 from reid_audit.attacks.anonymisation import Region as Place
 from reid_audit.attacks.anonymisation.result import EncodedInfo
@@ -64,6 +66,8 @@ AROUND, UNIT = 0.5, 16
 are counted in."""
 LARGE_ENOUGH = 24
 """Sides in pixels of a region from which its pixels tell an operator."""
+ELONGATED = 2.2
+"""Longer side in shorter ones up to which a processed part may be a face's: a plate is longer."""
 COARSE, REMADE = 24, 0.97
 """Side in pixels to which an original that was processed again is reduced, and its correlation with
 the picture from which they are one."""
@@ -227,14 +231,17 @@ def _beside_original(
     stated = _stated(task, pair.turn, shape)
     faces = names.assign(task.clear, frame, [region.box for region in stated])
     everything: Box = (0, 0, width, height)
-    difference = Difference.between(
-        picture, clear, [everything] if whole else [region.box for region in stated]
-    )
+    processed = [everything] if whole else [region.box for region in stated]
+    difference = Difference.between(picture, clear, processed)
+    encoded = read_encoded(task.path)
+    stored = stored_alike(clear, task.path) if pair.turn == UPRIGHT and not whole else None
+    if stored is not None:
+        difference = difference.without_coding(stored, encoded.tables[0], processed)
     judged = coverage(difference, [face.landmarks for face in faces])
     whole = whole or difference.whole
     if not whole and not difference.places and judged and not _equal(difference):
         # A mild change of everything looks like coding; the pixels themselves may know better.
-        whole = _processed_as_whole(identify(picture, read_encoded(task.path)), shape)
+        whole = _processed_as_whole(identify(picture, encoded), shape)
         if whole:
             difference = Difference.between(picture, clear, [everything])
             judged = coverage(difference, [face.landmarks for face in faces])
@@ -242,7 +249,6 @@ def _beside_original(
     for face, told in zip(faces, judged, strict=True):
         region = None if whole else _stated_on(face.landmarks, stated) or told.region
         found.append(_with_coverage(face, told, region))
-    encoded = read_encoded(task.path)
     identified = _identified(
         task, found, whole, lambda region: _look(picture, clear, encoded, region)
     )
@@ -276,34 +282,39 @@ def _alone(task: Task, picture: Picture, whole: bool) -> Scene:
     height, width = shape = picture.shape[0], picture.shape[1]
     stated = list(_stated(task, UPRIGHT, shape))
     told: Identification | None = None
+    told_at: dict[Region, Identification] = {}
     if not stated and not whole and task.method is None and _asks(task.items):
-        told = _seen_alone(picture, read_encoded(task.path), task.usual)
+        told, *others = _seen_alone(picture, read_encoded(task.path), task.usual)
         if told.region == (0, 0, width, height):
             whole = True
         else:
-            stated = [Region(_box(told.region), told.region_shape, "pixels")]
+            parts = [told, *(part for part in others if _may_hold_a_face(part.region))]
+            told_at = {Region(_box(p.region), p.region_shape, "pixels"): p for p in parts}
+            stated = list(told_at)
     names = _Named.of(task, UPRIGHT, shape)
     faces = []
     boxes = [region.box for region in stated]
     for face in names.assign(task.seen, (1.0, 1.0), boxes, alone=True):
         region = None if whole else _stated_on(face.landmarks, stated)
-        faces.append(replace(face, region=region, identification=told))
+        answer = told_at.get(region, told) if region is not None else told
+        faces.append(replace(face, region=region, identification=answer))
     return Scene(shape, None, tuple(faces), whole)
 
 
 def _seen_alone(
     picture: Picture, encoded: EncodedInfo, usual: tuple[Box, str] | None
-) -> Identification:
-    """What a picture's own pixels say, also of the usual place where no part stands out."""
-    told = identify(picture, encoded)
-    if usual is None or told.region != (0, 0, picture.shape[1], picture.shape[0]):
-        return told
+) -> tuple[Identification, ...]:
+    """What a picture's own pixels say of each part, also of the usual place where none stands
+    out."""
+    parts = identify_parts(picture, encoded)
+    if usual is None or parts[0].region != (0, 0, picture.shape[1], picture.shape[0]):
+        return parts
     place, family = usual
     there = identify(picture, encoded, place)
     if there.family == family:
-        return there
+        return (there,)
     possible = there.odds.get(family, 0.0) >= POSSIBLE > there.odds.get("none", 1.0)
-    return identify(picture, encoded, place, family) if possible else told
+    return (identify(picture, encoded, place, family),) if possible else parts
 
 
 def usual_places(scenes: Iterable[Scene]) -> dict[tuple[int, int], tuple[Box, str]]:
@@ -328,6 +339,11 @@ def usual_places(scenes: Iterable[Scene]) -> dict[tuple[int, int], tuple[Box, st
 def no_part_seen(scene: Scene) -> bool:
     """Whether no part of a picture without an original stood out."""
     return scene.pair is None and scene.whole
+
+
+def _may_hold_a_face(box: Sequence[int]) -> bool:
+    short, long = sorted((box[2] - box[0], box[3] - box[1]))
+    return short >= LARGE_ENOUGH and long <= ELONGATED * short
 
 
 def _asks(items: Sequence[Item]) -> bool:

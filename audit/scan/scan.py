@@ -16,7 +16,8 @@ from reid_audit.audit.evaluation.unaided import unaided
 from reid_audit.audit.evaluation.verdict import check_assay, decide
 from reid_audit.audit.machine import peak_memory_mib, resolve_device
 from reid_audit.audit.probes.condition import Group
-from reid_audit.audit.probes.material import Material, read_material
+from reid_audit.audit.probes.material import Material, pictures, read_material
+from reid_audit.audit.publishing.face_list import write_faces
 from reid_audit.audit.publishing.picture_sheet import write_sheet
 from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store, tool_version
@@ -80,6 +81,9 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
         write_sheet(sheet, store)
+    if config.evidence == "restricted":
+        shown = pictures(material.dataset.probes)
+        write_faces(material.scenes, shown, material.names, store)
     store.write_manifest(
         device=device,
         seeds={"run": config.seed},
