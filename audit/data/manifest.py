@@ -28,6 +28,8 @@ SIZES = (("x", "y", "w", "h"), ("x", "y", "width", "height"), ("left", "top", "w
 FURTHEST = 1e6
 """Pixels; a coordinate beyond is a mistake, not a box that reaches over the border."""
 LONGEST_PATH = 4096
+SLENDER = 2.5
+"""Longer side in shorter ones beyond which a box is no face's."""
 
 
 def read_manifest(path: Path, bounds: Bounds) -> tuple[Item, ...]:
@@ -38,7 +40,7 @@ def read_manifest(path: Path, bounds: Bounds) -> tuple[Item, ...]:
 
     Raises:
         InputError: unreadable table, missing or unknown column, unknown role, image_id used
-            twice, unreadable face_box, or a path that leads out of `bounds` or to something that
+            twice, unreadable face_box, boxes that no face has, or a path that leads out of `bounds` or to something that
             is no file; the message names the row.
     """
     table = _read_table(path)
@@ -53,6 +55,8 @@ def read_manifest(path: Path, bounds: Bounds) -> tuple[Item, ...]:
         seen.add(item.image_id)
         items.append(item)
     _check_encoding(path, table, items)
+    if not box_columns:
+        _check_corners(path, [item.face_box for item in items if item.face_box is not None])
     return tuple(items)
 
 
@@ -189,6 +193,21 @@ def _checked(box: tuple[float, float, float, float], where: str, text: str | Non
             "height, give them in columns x, y, w and h."
         )
     return x0, y0, x1, y1
+
+
+def _check_corners(path: Path, boxes: Sequence[Box]) -> None:
+    """Corner and size written as two corners make boxes that no face has, though each is one."""
+    slender = sum(_slender(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes)
+    as_sizes = sum(not _slender(width, height) for _, _, width, height in boxes)
+    if 2 * slender > len(boxes) and 2 * as_sizes > len(boxes):
+        raise InputError(
+            f"{path}: {slender} of {len(boxes)} values of face_box, read as x0,y0,x1,y1, are too "
+            "slender for a face. If they are x,y,width,height, give them in columns x, y, w and h."
+        )
+
+
+def _slender(width: int, height: int) -> bool:
+    return width <= 0 or height <= 0 or max(width, height) > SLENDER * min(width, height)
 
 
 def _read_table(path: Path) -> Table:

@@ -31,6 +31,8 @@ OUTSIDE = 0.75
 EXACT = 0.6
 """Grey levels of noise up to which an original that was stored again is what the picture was made
 from: decoders differ by less."""
+RINGS = 2.0
+"""Grey levels of noise that remain where what coding did to the rest was taken out."""
 STEPS, ROUNDED = 1.05, 1.0
 """What coding is taken to move a coefficient by: steps, and grey levels on top for rounding."""
 LOUDEST = 6.0
@@ -112,7 +114,7 @@ class Difference:
             stored: the original `(H, W, 3)`, stored as the picture was. steps: of the quantiser,
             `(8, 8)`. stated: as for `between`.
         """
-        if self.whole or not self.noise:
+        if not self.noise:
             return self
         known = [*stated, *(place.box for place in self.places)]
         grey = _grey(stored)
@@ -121,8 +123,8 @@ class Difference:
             error = _beyond_steps(error, steps)
             if Difference.of(grey + error, grey, known, OUTSIDE).noise >= self.noise:
                 return self
-        # In a block of which a part was changed, coding changes the rest as much as before.
-        return Difference(grey + error, grey, self.noise)
+        # In a block of which a part was changed, the rest rings.
+        return Difference(grey + error, grey, min(self.noise, RINGS))
 
     @cached_property
     def changed(self) -> Mask:

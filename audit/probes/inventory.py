@@ -93,9 +93,7 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
             judged.append(Coverage("missed", 1 - share, 0, None))
             continue
         whole = features == 3 and share >= 1 - UNTOUCHED
-        judged.append(
-            Coverage("covered" if whole else "partial", 1 - share, features, region)
-        )
+        judged.append(Coverage("covered" if whole else "partial", 1 - share, features, region))
     return judged
 
 

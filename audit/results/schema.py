@@ -196,8 +196,9 @@ class Data(Record):
     """Null when no originals were given."""
     frame_sources: dict[str, int] = Field(default_factory=dict)
     """Where the probes' face positions came from: originals, manifest, anonymised, ..."""
-    identities: Literal["labels", "clustered"] = "labels"
-    """Who says whom the faces show."""
+    identities: Literal["labels", "clustered", "both"] = "labels"
+    """Who says whom the faces show; "both": two audits, where a gallery names some people and the
+    others were told by clustering. Counts are then those of the audit by labels."""
     clustering: Clustering | None = None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
@@ -23,6 +24,7 @@ from reid_audit.metrics.errors import InputError
 
 def assemble(
     material: Material,
+    clustering: schema.Clustering | None,
     config: AuditConfig,
     conditions: Sequence[schema.Condition],
     checks: Sequence[schema.Check],
@@ -36,6 +38,8 @@ def assemble(
     """The results of a run: what was measured, then what follows from it in words.
 
     Args:
+        clustering: how people were told in an audit by clustering, of the material itself or
+            beside it.
         weights: digests of the recognisers by name.
         run: when and how the run was made.
     """
@@ -65,8 +69,8 @@ def assemble(
         ],
         originals=_originals(material),
         frame_sources=dict(material.frame_sources),
-        identities="labels" if material.clustering is None else "clustered",
-        clustering=material.clustering,
+        identities=_told_by(material, clustering),
+        clustering=clustering,
     )
     recognizer = verdict.worst_recognizer
     results = schema.Results(
@@ -110,6 +114,14 @@ def assemble(
             "untested": untested(),
         }
     )
+
+
+def _told_by(
+    material: Material, clustering: schema.Clustering | None
+) -> Literal["labels", "clustered", "both"]:
+    if clustering is None:
+        return "labels"
+    return "clustered" if material.clustering is not None else "both"
 
 
 def _identities(material: Material) -> list[str | None]:

@@ -51,15 +51,10 @@ def check_identities(dataset: Dataset, config: AuditConfig) -> None:
     """Whether people can be told by clustering.
 
     Raises:
-        InputError: a gallery was given, or no original.
+        InputError: no original was given.
     """
     if config.identities == "labels":
         return
-    if dataset.gallery:
-        raise InputError(
-            "--identities auto makes a gallery of the originals and cannot be joined with another: "
-            "leave the gallery out, or audit by labels in a run of its own."
-        )
     if not any(probe.original for probe in dataset.probes):
         raise InputError(
             "--identities auto gathers the faces of originals, and no picture has one: give them "
@@ -69,7 +64,8 @@ def check_identities(dataset: Dataset, config: AuditConfig) -> None:
 
 def clustered(audit: Audit) -> Material:
     """The material with people told by the first recogniser, a gallery of originals, and in each
-    group those probes that are looked up there. A group without any keeps its faces, unnamed."""
+    group those probes that are looked up there. A group without any keeps its faces, unnamed. A
+    gallery of named people and their labels play no part."""
     material, config = audit.material, audit.config
     pool = sorted({face.key: face for face in material.original_faces}.values(), key=_place)
     strangers = _one_of_each([material.faces[row] for row in material.background])
@@ -100,7 +96,7 @@ def clustered(audit: Audit) -> Material:
     return replace(
         material,
         faces=(*material.faces, *gallery),
-        gallery=(*material.gallery, *range(start, start + len(gallery))),
+        gallery=tuple(range(start, start + len(gallery))),
         groups=tuple(_looked_up(group, probes) for group in material.groups),
         clustering=_told(found, people, shown, audit.recognizers[0]),
     )

@@ -49,34 +49,35 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     unnamed = read_material(dataset, config, store, device, progress)
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     perception = Perception.installed(device)
-    audit = Audit(unnamed, config, store, recognizers, perception, progress)
-    material = clustered(audit) if config.identities == "auto" else unnamed
-    audit = replace(audit, material=material)
+    by_labels = Audit(unnamed, config, store, recognizers, perception, progress)
+    audits = _audits(by_labels)
     conditions: list[schema.Condition] = []
     checks: list[schema.Check] = []
     attacked: list[Attacked] = []
-    for group in material.groups:
-        used = recognizers if attackable(group, material) else ()
-        found = [attack_group(group, recognizer, audit) for recognizer in used]
-        own_checks = _checks(found, config)
-        conditions.append(_condition(group, found, own_checks, audit))
-        several = len(material.groups) > 1
-        checks += [_titled(one, group.title) if several else one for one in own_checks]
-        attacked += found
+    several = sum(len(audit.material.groups) for audit in audits) > 1
+    for audit in audits:
+        for group in audit.material.groups:
+            used = recognizers if attackable(group, audit.material) else ()
+            found = [attack_group(group, recognizer, audit) for recognizer in used]
+            own_checks = _checks(found, config)
+            conditions.append(_condition(group, found, own_checks, audit))
+            checks += [_titled(one, group.title) if several else one for one in own_checks]
+            attacked += found
+    material, clustering = audits[0].material, audits[-1].material.clustering
     links = [
         found
         for group in unnamed.groups
         if not named(group, unnamed)
         for recognizer in recognizers
-        for found in linkage(group, recognizer, audit)
+        for found in linkage(group, recognizer, audits[0])
     ]
     replaced = [
-        replacement(group, recognizer, audit)
+        replacement(group, recognizer, audits[0])
         for group in unnamed.groups
         for recognizer in recognizers
     ]
     pairs = [one for one in replaced if one is not None]
-    kept = [utility(group, audit) for group in material.groups]
+    kept = [utility(group, audits[0]) for group in material.groups]
     weights = {r.name: r.digest for r in recognizers} if attacked or links or pairs else {}
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
@@ -99,8 +100,23 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         device=device,
     )
     return assemble(
-        material, config, conditions, checks, attacked, links, pairs, kept, weights, run
+        material, clustering, config, conditions, checks, attacked, links, pairs, kept, weights, run
     )
+
+
+def _audits(by_labels: Audit) -> list[Audit]:
+    """The audits of a run: by labels, by clustering, or both where a gallery names some people
+    and the others are to be told by clustering."""
+    if by_labels.config.identities == "labels":
+        return [by_labels]
+    material = clustered(by_labels)
+    if not by_labels.material.gallery:
+        return [replace(by_labels, material=material)]
+    groups = tuple(
+        replace(group, id=f"{group.id}-auto", title=f"{group.title}, people told by clustering")
+        for group in material.groups
+    )
+    return [by_labels, replace(by_labels, material=replace(material, groups=groups))]
 
 
 def attackable(group: Group, material: Material) -> bool:

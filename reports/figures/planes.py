@@ -38,7 +38,8 @@ from reid_audit.reports.text.summary import (
 def strength(results: Results, language: Language, name: str) -> Drawing | Absent:
     """Rates over sigma / face width with interval bands, and the paper's points beside them."""
     heading = language("figures.strength.title")
-    blurred = sorted((_sigma(c), c) for c in conditions(results) if _sigma(c) > 0)
+    sized = [(_sigma(c), c) for c in conditions(results) if _sigma(c) > 0]
+    blurred = sorted(sized, key=lambda pair: pair[0])
     lines = _lines(results, blurred)
     if not lines:
         return Absent(heading, language("figures.strength.missing"))

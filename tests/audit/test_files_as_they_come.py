@@ -363,6 +363,18 @@ def test_a_box_given_by_its_size_is_recognised() -> None:
         parse_box("80,70,50,69", "row 2")
 
 
+def test_sizes_that_could_be_corners_are_recognised_by_what_they_would_make(
+    tmp_path: Path,
+) -> None:
+    """80,70,89,119 is a box of 9 x 49 pixels, or a face of 89 x 119."""
+    head = "image_id,identity,role,path,face_box"
+    rows = [f'a{n},A,probe,a{n}.png,"{80 + n},70,{89 + n},119"' for n in range(3)]
+    with pytest.raises(InputError, match=r"3 of 3 values of face_box.*columns x, y, w and h"):
+        load(manifest(tmp_path, head, rows))
+    corners = [f'a{n},A,probe,a{n}.png,"{80 + n},70,{169 + n},189"' for n in range(3)]
+    assert len(load(manifest(tmp_path, head, corners)).probes) == 3
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_box_or_refused(text: str) -> None:
     try:

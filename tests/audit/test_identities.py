@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -123,7 +122,7 @@ def pairs(layout: Layout, tmp_path: Path) -> Path:
     return tmp_path / "pairs"
 
 
-def audit(data: Path, run: Path, **given: Any) -> Results:
+def audit(data: Path, run: Path, identities: str = "auto") -> Results:
     settings = resolve(
         {
             "attacks": "naive,ridge",
@@ -131,11 +130,11 @@ def audit(data: Path, run: Path, **given: Any) -> Results:
             "device": "cpu",
             "method": "gaussian:sigma=1.5",
             "region": "image",
-            "identities": "auto",
+            "identities": identities,
         }
     )
     with open_run(run, settings) as store:
-        results = scan(load(data, **given), settings, store, lambda *_: None)
+        results = scan(load(data), settings, store, lambda *_: None)
         publish(results, store)
     return results
 
@@ -182,9 +181,40 @@ def test_whom_clustering_does_not_know_nobody_can_look_up(
     assert results.linkage
 
 
-def test_a_gallery_or_no_originals_is_refused(layout: Layout, pairs: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be joined with another"):
-        audit(layout(tmp_path / "full"), tmp_path / "a")
+def test_a_gallery_is_searched_in_an_audit_of_its_own(
+    layout: Layout,
+    pairs: Path,
+    plumbing: None,
+    stand_in: Recognizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The people of half of the pictures are named; the audit by labels is what it is without
+    clustering, and the audit by clustering what it is without the gallery."""
+    monkeypatch.setattr(clustering, "PUBLISHED", {"stand-in": 0.9})
+    full = layout(tmp_path / "full")
+    for folder in sorted((full / "anonymized").iterdir())[4:]:
+        if folder.is_dir():
+            folder.rename(full / "anonymized" / f"unknown-{folder.name}")
+            (full / "originals" / folder.name).rename(full / "originals" / f"unknown-{folder.name}")
+    both = audit(full, tmp_path / "both")
+    alone = audit(full, tmp_path / "labels", identities="labels")
+    assert both.data.identities == "both" and both.data.clustering is not None
+    assert both.data.gallery == alone.data.gallery and both.data.probes == alone.data.probes
+    named, told = both.conditions
+    assert (named.id, told.id) == ("c1", "c1-auto") and "clustering" in told.title
+    of = {(result.condition, result.name): result.metrics["ira"].value for result in both.attacks}
+    assert len(of) == 4
+    for result in alone.attacks:
+        assert of["c1", result.name] == result.metrics["ira"].value
+    assert told.probes.mated_images and told.probes.mated_images < 16
+    trials = pd.read_parquet(tmp_path / "both" / "trials.parquet")
+    assert set(trials.condition) == {"c1", "c1-auto"}
+    ids = {finding.id for finding in both.findings}
+    assert {"reidentification.c1", "reidentification.c1-auto"} <= ids
+
+
+def test_no_originals_is_refused(pairs: Path, tmp_path: Path) -> None:
     shutil.rmtree(pairs / "originals")
     with pytest.raises(InputError, match="no picture has one: give them with --originals"):
-        audit(pairs, tmp_path / "b")
+        audit(pairs, tmp_path / "run")

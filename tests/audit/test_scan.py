@@ -7,6 +7,7 @@ parts fit together, that equal audits are equal, and that nothing is given away.
 from __future__ import annotations
 
 import json
+import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -267,6 +268,25 @@ def test_the_restricted_sheet_shows_what_every_attack_restored(
     assert made[0].count("<figcaption>original") == 12
     assert "Linear embedding restoration" not in made[0]  # it restores no picture
     assert sheet.stat().st_mode & 0o077 == 0
+
+
+def test_the_restricted_folder_names_the_files_of_open_faces(
+    data: Path, plumbing: None, tmp_path: Path
+) -> None:
+    """By the names that the report uses, which the file beside them gives away."""
+    picture = next((data / "anonymized").glob("*/*.png"))
+    shutil.copy(data / "originals" / picture.relative_to(data / "anonymized"), picture)
+    results = audit(
+        data, tmp_path / "run", attacks="naive", evidence="restricted", method=None, region=None
+    )
+    table = tmp_path / "run" / "evidence" / "faces.csv"
+    rows = list(csv.DictReader(table.open()))
+    assert table.stat().st_mode & 0o077 == 0 and len(rows) == results.data.faces.found == 16
+    (uncovered,) = results.data.faces.open
+    assert (rows[0]["image"], rows[0]["path"]) == (uncovered.image, str(picture))
+    assert rows[0]["state"] == "missed" and float(rows[0]["width"]) == uncovered.width
+    assert [int(rows[0][name]) for name in ("x0", "y0", "x1", "y1")] == list(uncovered.box)
+    assert str(picture) not in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_an_attack_that_breaks_is_reported_and_gives_nothing_away(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_audit.attacks.anonymisation import read_encoded, stored_alike
 from reid_audit.attacks.recognition.detect import Detection
-from reid_audit.audit.data import Item
+from reid_audit.audit.data import Item, decode
 from reid_audit.audit.people import identity, nuisance, render
 from reid_audit.audit.probes.difference import Difference
 from reid_audit.audit.probes.faces import Found
@@ -123,6 +124,74 @@ def test_what_became_of_a_face(
         np.testing.assert_allclose(told.region.box, FACE, atol=slack)
 
 
+SMALL = np.array([[96, 106], [103, 106], [100, 110], [97, 114], [103, 114]], np.float32)
+"""A face about 17 pixels wide about (100, 110)."""
+
+
+def grained(picture: Picture) -> Picture:
+    """With the noise of a camera."""
+    grain = np.random.default_rng(0).normal(0, 6, (*picture.shape[:2], 1))
+    return (picture + grain).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("quality", [65, 80])
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("points", [POINTS, SMALL])
+def test_what_a_jpeg_does_to_an_untouched_face_is_no_cover(
+    quality: int, apart: bool, points: Picture, tmp_path: Path
+) -> None:
+    """Stored from the original, or both from one source that nobody kept; something else in the
+    picture was blurred."""
+    source = ground(6)
+    for x, y in points.round().astype(int).tolist():
+        cv2.circle(source, (x, y), round(0.1 * np.ptp(points[:, 0])) + 1, (30, 20, 20), -1)
+    source = grained(source)
+    Image.fromarray(source).save(tmp_path / "o.jpg", quality=95)
+    original = source if apart else decode(tmp_path / "o.jpg")
+    for name, box in (("clear", (270, 55, 380, 190)), ("hidden", (20, 30, 180, 195))):
+        Image.fromarray(within(original, box)).save(tmp_path / f"{name}.jpg", quality=quality)
+    states = []
+    for name in ("clear", "hidden"):
+        path = tmp_path / f"{name}.jpg"
+        item = Item("a", "ada", "probe", path, original=tmp_path / "o.jpg")
+        task = Task(name, path, item.original, (item,), detected(points), None, "solid")
+        states += [face.state for face in examine(task).faces]
+    assert states == ["missed", "covered"]
+
+
+def test_a_picture_made_from_its_original_differs_only_where_it_was_changed(
+    tmp_path: Path,
+) -> None:
+    Image.fromarray(ground(7)).save(tmp_path / "o.jpg", quality=90)
+    original = decode(tmp_path / "o.jpg")
+    Image.fromarray(within(original, FACE)).save(tmp_path / "a.jpg", quality=70, subsampling=0)
+    picture = decode(tmp_path / "a.jpg")
+    stored = stored_alike(original, tmp_path / "a.jpg")
+    assert stored is not None
+    np.testing.assert_array_equal(picture[:, 260:], stored[:, 260:])  # beyond the blocks of FACE
+    assert not np.array_equal(picture[:, 260:], original[:, 260:])
+    Image.fromarray(original).save(tmp_path / "a.png")
+    assert stored_alike(original, tmp_path / "a.png") is None
+    before = Difference.between(picture, original)
+    after = before.without_coding(stored, read_encoded(tmp_path / "a.jpg").tables[0])
+    assert before.noise > 1 and not (after.picture - after.original)[:, 260:].any()
+    # Nothing is taken out of what was stored without loss.
+    exact = Difference.between(within(original, FACE), original)
+    assert exact.without_coding(stored, np.full((8, 8), 16.0)) is exact
+
+
+def test_a_neighbours_ellipse_hides_what_it_covers_of_a_face() -> None:
+    """One ellipse over two faces side by side: both lie inside it."""
+    original = ground(4)
+    faces = [POINTS, POINTS + np.array([62, 24])]
+    mask = np.zeros(original.shape[:2], np.uint8)
+    cv2.ellipse(mask, (131, 122), (104, 92), 0, 0, 360, 1, -1)
+    hidden = np.where(mask[..., None] == 1, cv2.GaussianBlur(original, (0, 0), 12), original)
+    told = coverage(Difference.between(hidden, original), faces)
+    assert [t.state for t in told] == ["covered", "covered"]
+    assert max(t.untouched for t in told) < 0.05
+
+
 def test_neighbours_are_told_apart() -> None:
     """Overlapping ellipses on two faces, a third beside them clear."""
     original = ground(4)
@@ -220,6 +289,24 @@ def test_without_an_original_a_stated_region_is_a_face_and_a_clear_face_is_unmat
     ]
     (probe,) = probes_of(scene, alone.items, None, None)
     assert probe.region == FACE and probe.source == "sidecar"
+
+
+def test_without_an_original_every_part_of_a_face_s_shape_is_a_probe(tmp_path: Path) -> None:
+    """Two blurred faces and a blurred plate; nobody is named and no face is seen."""
+    picture = grained(ground(11, 320, 640))
+    for box in ((40, 60, 150, 190), (260, 100, 360, 220), (440, 250, 620, 290)):
+        picture = within(picture, box, 6)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    item = Item("a", None, "probe", tmp_path / "a.png")
+    scene = examine(Task("1", item.path, None, (item,), None, detected(shape=(320, 640))))
+    assert {face.state for face in scene.faces} == {"unmatched"} and not scene.whole
+    regions = sorted(face.region.box for face in scene.faces if face.region is not None)
+    assert len(regions) == 2
+    np.testing.assert_allclose(regions, [(40, 60, 150, 190), (260, 100, 360, 220)], atol=2)
+    families = {face.identification.family for face in scene.faces if face.identification}
+    assert families == {"gaussian"}
+    probes = probes_of(scene, (item,), None, None)
+    assert sorted(probe.region for probe in probes if probe.region) == regions
 
 
 def test_doubtful_detections_count_only_where_somebody_is_named(task: Task) -> None:
