@@ -4,9 +4,10 @@
 
 Five heads of different people stand on structured grounds without people, 16 to 120 pixels wide.
 Each face is covered, covered in part (eyes only, or the lower half) or left clear, by one of three
-tools that open the original's JPEG and store another one. Counted is what the inventory says of each
-face against what was planted; intervals are exact, of faces, since each is another person in another
-place. `--apart`: both JPEG files are stored from a source that nobody kept, at any quality from 70 on.
+tools that open the original's JPEG and store another one. Counted is what the inventory says of
+each face against what was planted; intervals are exact, of faces, since each is another person in
+another place. `--apart`: both JPEG files are stored from a source that nobody kept, at any quality
+from 70 on.
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--scenes", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--widths", type=int, nargs=len(PLANTED), default=WIDTHS)
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--skip", type=int, default=0, help="people passed over")
     parser.add_argument("-o", "--output", type=Path)
@@ -144,9 +146,9 @@ def main() -> None:
     strange = seconds = 0.0
     for number in range(args.scenes):
         rng = np.random.default_rng([args.seed, number])
-        paths = [people[(5 * number + k) % len(people)] for k in range(len(WIDTHS))]
+        paths = [people[(5 * number + k) % len(people)] for k in range(len(PLANTED))]
         heads = [np.asarray(Image.open(args.data / p).convert("RGB")) for p in paths]
-        widths, planted = rng.permutation(WIDTHS).tolist(), rng.permutation(PLANTED).tolist()
+        widths, planted = rng.permutation(args.widths).tolist(), rng.permutation(PLANTED).tolist()
         clear, boxes = compose(heads, widths, rng)
         original = stored(clear, 95, folder / "original.jpg")
         hidden, tool = clear if args.apart else original, list(TOOLS)[number % len(TOOLS)]
@@ -154,9 +156,9 @@ def main() -> None:
             hidden = hide(hidden, box, how, tool, rng)
         stored(hidden, int(rng.integers(70, 96)) if args.apart else 90, folder / "hidden.jpg")
         start = time.process_time()
-        seen = detect_picture(original, detector, SMALLEST_POSSIBLE)
+        clear_faces = detect_picture(original, detector, SMALLEST_POSSIBLE)
         item = Item("", None, "probe", folder / "hidden.jpg", original=folder / "original.jpg")
-        scene = examine(Task("", item.path, item.original, (item,), seen, None, "unknown"))
+        scene = examine(Task("", item.path, item.original, (item,), clear_faces, None, "unknown"))
         seconds += time.process_time() - start
         found = scene.faces
         taken = set()

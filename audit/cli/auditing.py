@@ -56,7 +56,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--identities",
     type=click.Choice(["labels", "auto"]),
-    help="auto: people by clustering the originals' faces; beside a gallery, in an audit of its own.",
+    help="auto: people by clustering the originals' faces; with a gallery, both are audited.",
 )
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")

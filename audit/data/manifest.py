@@ -40,8 +40,8 @@ def read_manifest(path: Path, bounds: Bounds) -> tuple[Item, ...]:
 
     Raises:
         InputError: unreadable table, missing or unknown column, unknown role, image_id used
-            twice, unreadable face_box, boxes that no face has, or a path that leads out of `bounds` or to something that
-            is no file; the message names the row.
+            twice, unreadable face_box, boxes that no face has, or a path that leads out of
+            `bounds` or to something that is no file; the message names the row.
     """
     table = _read_table(path)
     box_columns = _box_columns(table.columns)

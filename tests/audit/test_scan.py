@@ -6,8 +6,8 @@ parts fit together, that equal audits are equal, and that nothing is given away.
 
 from __future__ import annotations
 
-import json
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
