@@ -1,6 +1,6 @@
 """Identification from automatic labels beside that from the true ones, on the same pictures.
 
-Usage: python benchmarks/identities.py ../shared/data --folder WORK [-o benchmarks/scenes.md]
+Usage: python benchmarks/identities.py ../shared/data --folder WORK [-o TABLE.md]
 
 People of LFW with at least four pictures are anonymised on the face; `scan --identities auto` tells
 them by clustering, and the labelled audit then looks the same probes up in the same gallery.
