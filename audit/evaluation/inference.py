@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.vectors import centred
 from reid_audit.audit.evaluation.estimates import Assessed, Settings, record, unknown
+from reid_audit.audit.evaluation.linkability import without_face
 from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.results import schema
 from reid_audit.audit.trials.units import Outcome, Setup
@@ -193,7 +194,7 @@ def _inferred(
         )
 
     told = question.answer(outcome.seen["attack"])
-    blind = question.answer(outcome.seen["context-only"])
+    blind = question.answer(without_face(outcome))
     drawn = one_per_identity(people, seed=seed, keys=list(question.keys))
     test = guess_test(truth, told, people, seed=seed, keys=question.keys)
     around = guess_test(truth, blind, people, seed=seed, keys=question.keys)

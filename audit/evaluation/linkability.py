@@ -128,7 +128,7 @@ def linked(
         reason = "the attack compares with the gallery alone: it yields no embedding of a face"
         return schema.Linkability(**common, status="skipped", reason=reason)
     pairs, metrics = _measured(outcome.seen["attack"], pile, settings)
-    context, beside = _measured(outcome.seen["context-only"], pile, settings)
+    context, beside = _measured(without_face(outcome), pile, settings)
     solid = outcome.seen["solid-fill"]
     _, filled = _measured(solid, pile.first(len(solid)), settings)
     null = {
@@ -153,6 +153,13 @@ def linked(
         p_value=gained.p_value,
         p_value_context=shuffle_test(context, seed=settings.seed).p_value,
     )
+
+
+def without_face(outcome: Outcome) -> Floats:
+    """Embeddings of the control without what the tool processed: its regions painted over, or the
+    faces where it processed whole pictures. A tool's region may be narrower than the face; what
+    that leaves is surroundings, in the attacked pictures as in the control."""
+    return outcome.seen.get("covered", outcome.seen["context-only"])
 
 
 def _measured(

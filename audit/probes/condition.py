@@ -90,6 +90,17 @@ def without_faces(probes: AnonymizedFaces) -> AnonymizedFaces:
     return replace(probes, pictures=tuple(pictures))
 
 
+def covered(probes: AnonymizedFaces) -> AnonymizedFaces:
+    """Of a tool that processed regions: these painted over, and nothing else. What is left of the
+    face beside them (a forehead above a narrow box) stays, as the tool left it."""
+    pictures = []
+    for picture, (x0, y0, x1, y1) in zip(probes.pictures, probes.regions, strict=True):
+        painted = picture.copy()
+        painted[y0:y1, x0:x1] = 0
+        pictures.append(painted)
+    return replace(probes, pictures=tuple(pictures))
+
+
 def solid(probes: AnonymizedFaces) -> AnonymizedFaces:
     """Solid-fill control: nothing but one colour, so that any success would be a fault of ours."""
     return replace(probes, pictures=tuple(np.zeros_like(p) for p in probes.pictures))

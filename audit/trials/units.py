@@ -24,7 +24,7 @@ from reid_audit.attacks.interface import (
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.registry import make_attack
 from reid_audit.attacks.scoring import Scorer
-from reid_audit.audit.probes.condition import Group, solid, without_faces
+from reid_audit.audit.probes.condition import Group, covered, solid, without_faces
 from reid_audit.audit.run_directory import Store, unit_key
 from reid_audit.audit.trials.perception import FEATURES, Perception
 from reid_audit.audit.trials.scoring import (
@@ -42,10 +42,10 @@ from reid_audit.metrics.errors import (
     Unwritable,
 )
 
-KINDS = ("attack", "context-only", "solid-fill")
+KINDS = ("attack", "context-only", "covered", "solid-fill")
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,7 +84,8 @@ class Outcome:
     and a column `estimate`: what an attack inferred about a probe (JSON), None in controls;
     `embedded` are the embeddings `(M, d)` of attacked probes whose originals are known, or None;
     `seen` those of the studied probes by kind, `(S, d)`, and of the solid-fill control of those of
-    them that it has, empty where the attack yields none;
+    them that it has, empty where the attack yields none (`covered`: the processed regions painted
+    over, where only regions were processed);
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
     pictures of the probes that the setup wants shown, by row."""
 
@@ -259,6 +260,9 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         control, embedded[kind] = setup.scorer.complete(attack.run(part, setup.context), part)
         trials = identification_rows(control, mates[: len(some)])
         parts.append(trials.assign(kind=kind, probe=some))
+    if not setup.group.whole_picture and embeddings is not None:
+        part = covered(probes)
+        _, embedded["covered"] = setup.scorer.complete(attack.run(part, setup.context), part)
     shown = zip(rows, output.restored or (), strict=False)
     return _Shard(
         pd.concat(parts, ignore_index=True),

@@ -117,6 +117,17 @@ def test_surroundings_that_give_people_away_are_told_as_such(setup: Setup) -> No
     assert link.p_value_context is not None and link.p_value_context < 0.05
 
 
+def test_a_fill_narrower_than_the_face_is_no_linkage_by_face(setup: Setup) -> None:
+    """The forehead that a filled box leaves clear tells people apart; painting the whole face over
+    takes it away as well, painting the box over does not."""
+    told = seen(2.0, 0.0)
+    left = {**told.seen, "covered": told.seen["attack"]}
+    link = measured(replace(told, seen=left), setup)
+    assert link.excess.value == 0.0 and not shown([link], 0.05)
+    assert link.context_only["auroc"].value == link.metrics["auroc"].value
+    assert link.p_value_context is not None and link.p_value_context < 0.05
+
+
 def test_what_all_faces_share_counts_for_nothing() -> None:
     """Two groups about a common part a hundred times as large are told apart as if without it."""
     rng = np.random.default_rng(0)

@@ -79,6 +79,24 @@ def test_every_probe_has_a_trial_of_every_kind(setup: Setup, store: Store) -> No
     assert outcome.trials.psnr.isna().all()  # no original
 
 
+def test_where_a_region_was_processed_it_is_painted_over_for_a_control(
+    setup: Setup, store: Store
+) -> None:
+    studied = replace(setup, studied=(0, 1, 2, 3))
+    assert "covered" not in run_attack("naive", studied, store).seen
+    regions = ((30, 30, 60, 60),) * 4
+    part = replace(studied, group=replace(setup.group, regions=regions, whole_picture=False))
+    seen = run_attack("naive", part, store).seen
+    assert {kind: len(rows) for kind, rows in seen.items()} == {
+        "attack": 4,
+        "context-only": 4,
+        "covered": 4,
+        "solid-fill": 4,
+    }
+    assert not np.allclose(seen["covered"], seen["attack"])
+    assert not np.allclose(seen["covered"], seen["context-only"])
+
+
 def test_what_an_attack_lacks_is_said(setup: Setup, store: Store) -> None:
     blind = replace(setup, group=replace(setup.group, operator=None))
     for name, setting, said in (
