@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from reid_audit.attacks.recognition.cache import AUTO, strongest
+from reid_audit.attacks.recognition.cache import AUTO, judge_beside, strongest
 from reid_audit.metrics.documents import read_yaml, yaml_of
 from reid_audit.metrics.errors import InputError
 
@@ -33,8 +34,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a profile sets where neither the command line, the environment nor a file does."""
 
-OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "waivers", "cache"})
-"""Fields that change how a run goes but none of its results: a run may be resumed with others."""
+OPERATIONAL = frozenset({"batch_size", "workers", "fail_on", "waivers", "cache", "time_limit"})
+"""Fields that change how a run goes but no figure of it: a run may be resumed with others, with a
+longer time limit to do what was left out."""
+
+NO_JUDGE = "none"
+"""In the place of a judge: no other recogniser scores."""
 
 SHIPPED = "shipped"
 """In the place of a checkpoint's folder: the one that comes with the program."""
@@ -66,6 +71,12 @@ class AuditConfig(BaseModel):
     attacks: tuple[str, ...] = Field(_STANDARD, min_length=1)
     recognizers: tuple[str, ...] = Field(("dlib",), min_length=1)
     """Networks that attackers learn with and are scored by; `auto` is the strongest installed."""
+    judge: str | None = None
+    """Network that scores restored faces as well, without having been attacked with; `auto` is the
+    strongest installed of another make."""
+    time_limit: float | None = Field(None, gt=0)
+    """Seconds that attacks may take, also written `90s`, `20m` or `1h30m`: the worthiest come first
+    and what does not fit is left out. None is as long as it takes."""
     seed: int = Field(0, ge=0, lt=2**32)
     device: str = "auto"
     batch_size: int = Field(128, ge=1)
@@ -147,10 +158,37 @@ class AuditConfig(BaseModel):
             }
         return value
 
+    @field_validator("time_limit", mode="before")
+    @classmethod
+    def _seconds(cls, value: object) -> object:
+        return seconds_of(value) if isinstance(value, str) else value
+
     @field_validator("attacks", "recognizers", "worlds")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value))
+
+
+_DURATION = re.compile(r"(?=\S)(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?")
+
+
+def seconds_of(text: str) -> float:
+    """A duration in seconds: `90s`, `20m`, `1h30m`; a bare number is seconds, as in a stored file.
+
+    Raises:
+        ValueError: not written like that.
+
+    >>> seconds_of("1h30m"), seconds_of("90s")
+    (5400.0, 90.0)
+    """
+    try:
+        return float(text)
+    except ValueError:
+        match = _DURATION.fullmatch(text.replace(" ", ""))
+        if match is None:
+            raise ValueError("write a duration such as 90s, 20m or 1h30m") from None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def options_by_attack(given: object) -> AttackOptions:
@@ -250,7 +288,16 @@ def resolve(
     settings.pop(STUDENT_EPOCHS, None)
     config = _validate(settings, origin)
     named = (strongest() if name == AUTO else name for name in config.recognizers)
-    return config.model_copy(update={"recognizers": tuple(dict.fromkeys(named))})
+    recognizers = tuple(dict.fromkeys(named))
+    judge = config.judge
+    if judge == AUTO or (judge is None and config.recognizers == (AUTO,)):
+        judge = judge_beside(recognizers[0])
+    return config.model_copy(
+        update={
+            "recognizers": recognizers,
+            "judge": None if judge in (*recognizers, NO_JUDGE) else judge,
+        }
+    )
 
 
 def _named_options(layers: Sequence[Mapping[str, Any]], origin: Mapping[str, str]) -> AttackOptions:

@@ -1,6 +1,10 @@
-"""Size and opening time of the report of a large run, made up by the audit's own functions.
+"""How long reports are, and size and opening time of the report of a large run.
 
-    python benchmarks/report.py [--probes 10000] [--output FOLDER]
+    python -m benchmarks.report [--probes 10000] [--output FOLDER]
+    python -m benchmarks.report --count REPORT.html ...
+
+The second counts words, tables and printed pages of reports that are there. The first makes up a
+large run by the audit's own functions.
 
 Ranks and embeddings are drawn at random; everything after them (estimates, curves, verdict,
 findings, report) is what an audit does. Opening is timed in Chromium where node, Chromium and the
@@ -11,10 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import tempfile
 import time
+from dataclasses import astuple, dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +37,7 @@ from reid_audit.audit.evaluation.estimates import (
     chance,
     rank_1,
 )
+from reid_audit.audit.publishing.pdf import BROWSERS, print_pdf
 from reid_audit.audit.results.schema import (
     Anonymizer,
     AttackResult,
@@ -68,6 +76,7 @@ def trials(probes: int, strength: float, rng: np.random.Generator) -> pd.DataFra
     return frame.assign(
         kind="attack",
         image=[f"I-{number:012x}" for number in range(probes)],
+        draw=np.arange(probes),
         identity=[f"P-{person:012x}" for person in people],
         stratum=[f"group {person % 8}" for person in people],
     )
@@ -93,7 +102,7 @@ def attack(condition: str, probes: int, rng: np.random.Generator) -> AttackResul
             **({"det": det} if det else {}),
         },
         strata=_strata(mated, settings),
-        worst_off=_worst_off(mated, settings),
+        worst_off=_worst_off(mated),
         cost=Cost(seconds=float(rng.uniform(1, 100))),
     )
 
@@ -166,11 +175,75 @@ def opening(page: Path) -> dict[str, float]:
     return {look["name"]: look["milliseconds"] for look in json.loads(told.stdout)}
 
 
+@dataclass(frozen=True)
+class Length:
+    """How much there is to read: words of the whole file (drawings left out), words before anything
+    is unfolded, tables, and A4 pages with and without the annex (None without Chromium)."""
+
+    words: int
+    shown: int
+    tables: int
+    pages: int | None
+    without_annex: int | None
+
+
+class _Words(HTMLParser):
+    """Counts words and tables; `depth` says how many folded parts surround a text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.shown, self.tables = 0, 0, 0
+        self.folded, self.unread, self.summary = 0, 0, 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tables += tag == "table"
+        self.folded += tag == "details"
+        self.summary += tag == "summary"
+        self.unread += tag in ("style", "svg", "title")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.folded -= tag == "details"
+        self.summary -= tag == "summary"
+        self.unread -= tag in ("style", "svg", "title")
+
+    def handle_data(self, data: str) -> None:
+        if self.unread:
+            return
+        count = len(data.split())
+        self.words += count
+        # The summary of a part that stands open itself is read without unfolding.
+        self.shown += count if self.folded <= bool(self.summary) else 0
+
+
+def length(page: str) -> Length:
+    """Count a report."""
+    counter = _Words()
+    counter.feed(page)
+    pages = without = None
+    if any(map(shutil.which, BROWSERS)):
+        pages = _pages(page)
+        hidden = "<style>@media print { .annex-start { display: none } }</style></head>"
+        without = _pages(page.replace("</head>", hidden, 1))
+    return Length(counter.words, counter.shown, counter.tables, pages, without)
+
+
+def _pages(page: str) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", print_pdf(page)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=Path, nargs="+", metavar="REPORT.html")
     parser.add_argument("--probes", type=int, default=10_000)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.count:
+        print("| report | words | before unfolding | tables | A4 pages | without annex |")
+        print("|---|---|---|---|---|---|")
+        for path in options.count:
+            found = length(path.read_text(encoding="utf-8"))
+            print(f"| {path.parent.name}/{path.name} | {' | '.join(map(str, astuple(found)))} |")
+        return
     results = large_run(options.probes)
     started = time.process_time()
     page = render_html(results)

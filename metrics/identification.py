@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reid_audit.metrics.extrapolation import Pool, Strangers, hits_among
 from reid_audit.metrics.stats.resampling import PermutationTest
 from reid_audit.metrics.verification import auroc
 
@@ -187,10 +188,12 @@ def scale_gallery(scores: ArrayLike, mate: ArrayLike, sizes: Iterable[int]) -> G
     """Rank-1 identification had the gallery held another number of identities.
 
     Down to G' < G the answer is exact: the G' - 1 others are a random subset of the G - 1, so a
-    probe with m better identities survives with C(G-1-m, G'-1)/C(G-1, G'-1). Up it is
-    F(mate)^(G'-1), with F the distribution of non-mated scores pooled over probes after each row
-    is standardised by its own non-mated mean and deviation. (A line through log G, often drawn,
+    probe with m better identities survives with C(G-1-m, G'-1)/C(G-1, G'-1). Up it is told by the
+    tail of other people's scores: see `metrics.extrapolation`. (A line through log G, often drawn,
     goes below zero.)
+
+    Raises:
+        ValueError: sizes that are none, or larger ones with too few scores of others.
     """
     values, mates = _clean(scores), _mates(scores, mate)
     ranks = rank(values, mates)
@@ -203,8 +206,13 @@ def scale_gallery(scores: ArrayLike, mate: ArrayLike, sizes: Iterable[int]) -> G
     for column, size in enumerate(wanted[~extrapolated]):
         hits[seen, column] = _subset_hits(ranks.better[seen], ranks.ties[seen], ranks.gallery, size)
     if extrapolated.any() and seen.any():
-        below = _pooled_distribution(values[seen], mates[seen])
-        hits[np.ix_(seen, extrapolated)] = below[:, None] ** (wanted[extrapolated] - 1)
+        strangers = Strangers.of(values[seen], mates[seen])
+        tail = Pool(strangers).tail()
+        if tail is None:
+            raise ValueError("too few scores of others to tell rank-1 in a larger gallery")
+        hits[np.ix_(seen, extrapolated)] = hits_among(
+            strangers, wanted[extrapolated].tolist(), tail, ranks.better[seen]
+        )
     return GalleryScaling(wanted, hits[ranks.mated], extrapolated)
 
 
@@ -217,21 +225,6 @@ def _subset_hits(better: Ints, ties: Ints, gallery: int, size: int) -> Floats:
     # A tie puts the mate behind 0 .. ties of its equals with the same probability each.
     total = np.r_[0.0, np.cumsum(survive)]
     return np.asarray((total[better + ties + 1] - total[better]) / (ties + 1))
-
-
-def _pooled_distribution(values: Floats, mates: Ints) -> Floats:
-    """Share (B,) of all standardised non-mated scores below each standardised mate, ties half."""
-    stranger = np.ones(values.shape, dtype=bool)
-    np.put_along_axis(stranger, mates[:, None], False, axis=1)
-    others = values[stranger].reshape(len(values), -1)
-    others = np.where(np.isfinite(others), others, np.nan)
-    centre = np.nanmean(others, axis=1, keepdims=True)
-    spread = np.nanstd(others, axis=1, keepdims=True)
-    spread[spread == 0] = 1
-    pool = np.sort(((others - centre) / spread)[np.isfinite(others)])
-    own = (np.take_along_axis(values, mates[:, None], axis=1) - centre) / spread
-    left, right = (np.searchsorted(pool, own[:, 0], side=side) for side in ("left", "right"))
-    return np.asarray((left + right) / (2 * len(pool)))
 
 
 def label_permutation(

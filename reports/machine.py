@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from io import BytesIO, StringIO
 from typing import Any, Literal
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from reid_audit.audit.results.schema import Estimate, Finding, Record, Results, dump_results
@@ -20,6 +21,10 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "no
 _KINDS = {"fail": "fail", "warn": "review", "pass": "pass", "manual": "open"}
 Ending = Literal["passed", "failure", "skipped"]
 Case = tuple[str, Ending, str, str]
+_BASES = {
+    "RUN": "The folder of the run.",
+    "PICTURES": "The folder of the anonymised pictures.",
+}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "condition",
@@ -112,10 +117,15 @@ def render_parquet(results: Results) -> bytes:
     return stream.getvalue()
 
 
-def render_sarif(results: Results) -> str:
+def render_sarif(results: Results, files: Mapping[str, str] | None = None) -> str:
     """The findings as SARIF 2.1.0. A rule is what a finding says, without the anonymisation it says
     it of, so that rules stay from run to run. Passes are results of kind `pass`; nothing is left
-    out."""
+    out. A finding stands in the run's `results.json`.
+
+    Args:
+        files: for those entitled to them, the files to mend by the pseudonym of their picture,
+            relative to the folder of the anonymised pictures; findings about them stand there too.
+    """
     known = conditions(results)
     kinds = [clean(kind(finding, known)) for finding in results.findings]
     rules = dict(zip(reversed(kinds), reversed(results.findings), strict=True))
@@ -129,9 +139,12 @@ def render_sarif(results: Results) -> str:
             }
         },
         "results": [
-            _result(finding, name, order.index(name))
+            _result(finding, name, order.index(name), _places(finding, results, files or {}))
             for finding, name in zip(results.findings, kinds, strict=True)
         ],
+        "originalUriBaseIds": {
+            base: {"description": {"text": meaning}} for base, meaning in _BASES.items()
+        },
         "columnKind": "unicodeCodePoints",
         "properties": {
             "outcome": results.verdict.outcome,
@@ -150,7 +163,31 @@ def _rule(name: str, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, rule: str, index: int) -> dict[str, Any]:
+def _places(finding: Finding, results: Results, files: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Where a finding stands: the pictures that it is about, as far as they may be named, else the
+    run's results."""
+    about = {"coverage.missed-faces": "missed", "coverage.partial-faces": "partial"}
+    pictures = dict.fromkeys(
+        entry.image
+        for entry in results.mend_first
+        if entry.reason == about.get(finding.id)
+        or (entry.condition and finding.id == f"reidentification.{entry.condition}")
+    )
+    named = [("PICTURES", quote(files[image])) for image in pictures if image in files]
+    if finding.status in ("pass", "manual") or not named:
+        named = [("RUN", "results.json")]
+    return [
+        {
+            "physicalLocation": {"artifactLocation": {"uri": uri, "uriBaseId": base}},
+            "logicalLocations": [{"name": clean(finding.id), "kind": "resource"}],
+        }
+        for base, uri in named
+    ]
+
+
+def _result(
+    finding: Finding, rule: str, index: int, places: list[dict[str, Any]]
+) -> dict[str, Any]:
     failed = finding.status == "fail"
     text = f"{clean(finding.title)}. {clean(finding.evidence, 2000)}"
     return {
@@ -160,7 +197,7 @@ def _result(finding: Finding, rule: str, index: int) -> dict[str, Any]:
         "level": _LEVELS[finding.severity] if failed else "none",
         "message": {"text": text},
         "suppressions": _suppressions(finding),
-        "locations": [{"logicalLocations": [{"name": clean(finding.id), "kind": "resource"}]}],
+        "locations": places,
         "partialFingerprints": {"findingId/v1": sha256(finding.id.encode()).hexdigest()},
     }
 

@@ -35,6 +35,8 @@ ARCFACE_FILES = {"arcface-r50": "w600k_r50.onnx", "arcface-r100": "glintr100.onn
 AUTO = "auto"
 """In the place of a recogniser: the strongest installed one that attackers can learn with."""
 STRONGEST_FIRST = ("edgeface-s", "edgeface-xs", "facenet-vggface2")
+JUDGES = ("arcface-r100", "arcface-r50", "facenet-vggface2")
+"""Networks of another make than the first of `STRONGEST_FIRST`, the strongest first."""
 
 
 def strongest(folder: Path | None = None) -> str:
@@ -46,3 +48,16 @@ def strongest(folder: Path | None = None) -> str:
     files = EDGEFACE_FILES | FACENET_FILES
     there = folder or weights_folder()
     return next((name for name in STRONGEST_FIRST if (there / files[name]).is_file()), "dlib")
+
+
+def judge_beside(attacked_with: str, folder: Path | None = None) -> str | None:
+    """The strongest installed recogniser of another make, which scores what was restored without
+    having been attacked with; None where there is no other.
+
+    >>> judge_beside("edgeface-s", Path("nothing here")), judge_beside("dlib", Path("nothing here"))
+    ('dlib', None)
+    """
+    files = ARCFACE_FILES | FACENET_FILES
+    there = folder or weights_folder()
+    fetched = (name for name in JUDGES if (there / files[name]).is_file())
+    return next((name for name in (*fetched, "dlib") if name != attacked_with), None)

@@ -44,7 +44,16 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--recognizers",
     help="Comma-separated, e.g. edgeface-s,dlib,onnx:FILE; auto is the strongest installed.",
 )
+@click.option(
+    "--judge",
+    help="Recogniser that scores restored faces without having been attacked with; auto or none.",
+)
 @click.option("--profile", type=click.Choice(["quick", "standard", "full"]))
+@click.option(
+    "--time-limit",
+    metavar="DURATION",
+    help="Of the attacks, e.g. 20m: the worthiest first, the rest is left out and listed.",
+)
 @click.option("--seed", type=int)
 @click.option("--device", help="auto, cpu or cuda.")
 @click.option("--batch-size", type=int)
@@ -153,8 +162,12 @@ def run_scan(dataset: Any, config: Any, output: Path) -> Results:
     from reid_audit.audit.scan.scan import scan as run
 
     check(config)
+
+    def remark(text: str) -> None:
+        people().print(escape(text))
+
     with progress() as report, open_run(output, config) as store:
-        results = run(dataset, config, store, report)
+        results = run(dataset, config, store, report, remark)
         report_path = publish(results, store)
     summary(results)
     people().print(f"Report: [bold]{escape(str(report_path))}[/bold]")

@@ -29,17 +29,34 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
     help="In junit, what has no conclusion fails instead of being skipped.",
 )
 @click.option(
+    "--name-files",
+    is_flag=True,
+    help="In sarif, name the files to mend, from the run's restricted list.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder; default: the current one."
 )
 def report(
-    run: Path, formats: str, language: str, fail_inconclusive: bool, output: Path | None
+    run: Path,
+    formats: str,
+    language: str,
+    fail_inconclusive: bool,
+    name_files: bool,
+    output: Path | None,
 ) -> int:
     """Render a finished run again, without its data and without torch."""
     from reid_audit.audit.publishing.publish import render_run
 
     folder = output or Path.cwd()
     names = [name.strip() for name in formats.split(",")]
-    made = render_run(run, names, folder, language, fail_inconclusive=fail_inconclusive)
+    made = render_run(
+        run,
+        names,
+        folder,
+        language,
+        fail_inconclusive=fail_inconclusive,
+        name_files=name_files,
+    )
     for path in made:
         out(str(path))
     return 0

@@ -10,6 +10,7 @@ from reid_audit.attacks.anonymisation import Identification, identify_parts, rea
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
+from reid_audit.audit.data.folders import FILMS
 from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.probes.tools import fitting, title_of
 from reid_audit.metrics.errors import InputError, NothingToAudit
@@ -100,4 +101,9 @@ def _pictures(path: Path) -> list[Path]:
         return [p for p in found if p.is_file()]
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; correct the path.")
+    if path.suffix.lower() in FILMS:
+        raise InputError(
+            f"{path}: a film; write its frames as pictures first, e.g. with "
+            "ffmpeg -i FILM frames/%06d.png, and give that folder."
+        )
     return [path]

@@ -15,7 +15,7 @@ from reid_audit.metrics.errors import InputError
 
 _BOOKKEEPING = frozenset({SIDECAR, ".DS_Store", "desktop.ini", ".gitkeep", ".gitignore"})
 """Files that belong to no picture: the sidecar, which is read elsewhere, and folder settings."""
-_FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp"})
+FILMS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp"})
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def why_no_picture(path: Path, folder: Path) -> str | None:
     ending = path.suffix.lower()
     if ending in PICTURE_ENDINGS or is_picture(path):
         return None
-    if ending in _FILMS:
+    if ending in FILMS:
         return "a film; take it apart into frames to have it audited"
     return f"no picture that can be read ({ending or 'no ending'}); convert or remove it"
 

@@ -20,9 +20,12 @@ from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.units import Outcome, Setup, learns
 from reid_audit.metrics import stats
 from reid_audit.metrics.distribution import frechet_distance, kernel_distance, small_sample
+from reid_audit.metrics.extrapolation import larger_galleries
 from reid_audit.metrics.identification import Ranks, cmc
 
 CMC_RANKS = 50
+LARGER = (10_000, 100_000, 1_000_000)
+"""People among whom a rate is told as well as among those of the gallery."""
 SMALL = "mostly bias at this n: read the kernel distance"
 
 
@@ -109,6 +112,7 @@ def assess(outcome: Outcome, setup: Setup, settings: Settings) -> Assessed:
         "condition": setup.group.id,
         "status": outcome.status,
         "reason": outcome.reason,
+        "left_out": outcome.left_out,
         "title": info.title,
         "paper": info.paper,
         "knowledge": _knowledge(info, setup),
@@ -145,6 +149,7 @@ def assess(outcome: Outcome, setup: Setup, settings: Settings) -> Assessed:
         stats.paired_excess_risk(attacked, context, alpha=settings.alpha)
     )
     upper = _by_identity(mated, settings, side="upper").high
+    common["larger_galleries"] = _larger_galleries(attack, mated, drawn, outcome, settings)
     result = schema.AttackResult(
         **common,
         metrics=metrics,
@@ -154,6 +159,29 @@ def assess(outcome: Outcome, setup: Setup, settings: Settings) -> Assessed:
         cost=cost,
     )
     return Assessed(result, upper, attacked, context)
+
+
+def _larger_galleries(
+    attack: pd.DataFrame,
+    mated: pd.DataFrame,
+    drawn: NDArray[np.intp],
+    outcome: Outcome,
+    settings: Settings,
+) -> list[schema.LargerGallery]:
+    """The rate among more people than the gallery holds, by the same probes as the measured one."""
+    sizes = [size for size in LARGER if size > int(mated.gallery.iloc[0])]
+    if outcome.strangers is None or not sizes:
+        return []
+    found = larger_galleries(
+        outcome.strangers.select(np.flatnonzero(attack.mated.to_numpy())),
+        mated.better.to_numpy(),
+        mated.identity.to_numpy(),
+        drawn,
+        sizes,
+        alpha=settings.alpha,
+        seed=settings.seed,
+    )
+    return [schema.LargerGallery(people=size, ira=record(found[size])) for size in sizes]
 
 
 def inferred(attack: pd.DataFrame) -> dict[str, float]:

@@ -47,7 +47,8 @@ def findings(
     found += asked(results, config.minimum_ceiling)
     found += _residues(leaks)
     found += [_left_out(results.data), _duplicates(results.data), _unmatched(results.data)]
-    found += [_adequacy(results), _recognizer(results), _sample(results), _authorization(config)]
+    found += [_adequacy(results), _recognizer(results), _left_for_time(results)]
+    found += [_sample(results), _authorization(config)]
     found += _manual()
     order = ("fail", "warn", "manual", "pass")
     gravity = ("critical", "high", "medium", "low", "info")
@@ -488,6 +489,26 @@ def _recognizer(results: Results) -> Finding | None:
         recommendation="Run reid-audit weights fetch edgeface-s and audit again: the strongest "
         "installed recogniser is used by default.",
         values={"recognizers": ", ".join(sorted(used))},
+    )
+
+
+def _left_for_time(results: Results) -> Finding | None:
+    """Attacks that the time limit left out, and on how many conditions."""
+    spared = [attack for attack in results.attacks if attack.left_out]
+    if not spared:
+        return None
+    counts = Counter(attack.name for attack in spared)
+    asked = Counter(attack.name for attack in results.attacks)
+    told = ", ".join(f"{name} ({count} of {asked[name]} times)" for name, count in counts.items())
+    return Finding(
+        id="attacks.left-out",
+        severity="medium",
+        status="warn",
+        title="Attacks were left out for want of time",
+        evidence=f"The time limit of {results.run.time_limit or 0:.0f} s left out: {told}. What "
+        "they would have found is not known.",
+        recommendation="Repeat the same scan with a longer --time-limit; what was done is kept.",
+        values={"attacks": ", ".join(counts), "count": str(len(spared))},
     )
 
 

@@ -95,15 +95,27 @@ def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> 
 
 
 def decide(
-    evidence: Sequence[Evidence], checks: Sequence[Check], tau: float, alpha: float
+    evidence: Sequence[Evidence],
+    checks: Sequence[Check],
+    tau: float,
+    alpha: float,
+    left_out: Sequence[str] = (),
 ) -> Verdict:
-    """The verdict on all attacks of one condition, or of the whole run."""
+    """The verdict on all attacks of one condition, or of the whole run.
+
+    Args:
+        left_out: attacks that were asked for and left out for want of time: what they would have
+            found is not known, so that nothing is bounded without them.
+    """
+    missing = [f"Left out for want of time: {', '.join(left_out)}."] if left_out else []
     if not evidence:
+        none = "No attack could be scored: see the attack table for what is missing."
         return Verdict(
             outcome="INCONCLUSIVE",
             threshold=tau,
             alpha=alpha,
-            reasons=["No attack could be scored: see the attack table for what is missing."],
+            left_out=list(left_out),
+            reasons=[none, *missing],
         )
     worst = max(evidence, key=lambda e: e.ira)
     p_values = [mcnemar_p(e.attacked, e.blind) for e in evidence]
@@ -115,7 +127,7 @@ def decide(
     leaking = [e for e, low in zip(evidence, bounds, strict=True) if low is not None and low > 0]
     upper = max(e.upper for e in evidence)
     failed = [check for check in checks if not check.passed]
-    leak, bounded = bool(leaking), upper < tau and not failed
+    leak, bounded = bool(leaking), upper < tau and not failed and not left_out
     p_value = float(holm(p_values)[list(evidence).index(worst)])
     blind = float(np.mean(worst.blind)) if len(worst.blind) else None
     return Verdict(
@@ -132,7 +144,8 @@ def decide(
         control_rate=blind,
         p_value=p_value,
         people_needed=None if leak else _people_needed(worst, alpha / len(evidence)),
-        reasons=_reasons(leaking, evidence, worst, p_value, upper, tau, failed),
+        left_out=list(left_out),
+        reasons=[*_reasons(leaking, evidence, worst, p_value, upper, tau, failed), *missing],
     )
 
 

@@ -6,8 +6,10 @@ can open, and never becomes part of the report.
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +18,15 @@ from PIL import Image
 from reid_audit.attacks.interface import Picture as Pixels
 from reid_audit.audit.data import Pseudonyms
 from reid_audit.audit.probes.condition import Group
-from reid_audit.audit.run_directory import Store
+from reid_audit.audit.results.schema import Results
+from reid_audit.audit.run_directory import EVIDENCE, Store
+from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 from reid_audit.metrics.sampling import evenly
 from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
 
-SHEET = "sheet.html"
+SHEET, FIRST = "sheet.html", "mend-first.csv"
+_FIRST = ("reason", "condition", "width", "named_by", "attacks", "margin")
 AT_MOST = 12
 """Probes shown of each condition."""
 
@@ -60,6 +65,38 @@ def sheet_rows(
 def write_sheet(rows: Sequence[Row], store: Store) -> None:
     """Write the sheet into the run's restricted folder."""
     write_text(store.evidence() / SHEET, render_sheet(rows), mode=0o600)
+
+
+def write_first(results: Results, paths: Mapping[str, str], store: Store) -> None:
+    """Write the files to mend first, by name, into the run's restricted folder.
+
+    Args:
+        paths: files of the anonymised pictures by the pseudonym of their picture.
+    """
+    stream = io.StringIO()
+    rows = csv.writer(stream, lineterminator="\r\n")
+    rows.writerow(["file", "picture", *_FIRST])
+    for entry in results.mend_first:
+        told = [getattr(entry, column) for column in _FIRST]
+        rows.writerow([paths.get(entry.image, ""), entry.image, *told])
+    write_text(store.evidence() / FIRST, stream.getvalue(), mode=0o600)
+
+
+def read_first(run: Path) -> dict[str, str]:
+    """Files to mend first of a finished run, by pseudonym, from its restricted folder.
+
+    Raises:
+        InputError: the run has no such list.
+    """
+    path = run / EVIDENCE / FIRST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        raise InputError(
+            f"{path}: no list of files there; scan with --evidence restricted to have one."
+        ) from None
+    rows = csv.DictReader(io.StringIO(text))
+    return {row["picture"]: row["file"] for row in rows if row["file"]}
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reid_audit.audit.publishing.pdf import PDF, print_pdf
+from reid_audit.audit.publishing.picture_sheet import read_first
 from reid_audit.audit.results.comparison import Comparison
 from reid_audit.audit.results.schema import Results, dump_results, read_results
 from reid_audit.audit.run_directory import RESULTS, Store, seal
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_bytes
 from reid_audit.reports import ENDINGS, FORMATS, render
-from reid_audit.reports.machine import render_junit
+from reid_audit.reports.machine import render_junit, render_sarif
 from reid_audit.reports.pages.compare import render_compare, render_compare_json
 from reid_audit.reports.pages.html import render_html
 
@@ -39,15 +40,18 @@ def render_run(
     language: str,
     *,
     fail_inconclusive: bool = False,
+    name_files: bool = False,
 ) -> list[Path]:
     """Render a finished run in `formats` into `folder`; returns the files written.
 
     Args:
         fail_inconclusive: whether what has no conclusion fails in `junit`, instead of being
             skipped.
+        name_files: whether `sarif` names the files to mend, from the run's restricted list.
 
     Raises:
-        InputError: an unknown format, or a file of that name that says something else.
+        InputError: an unknown format, or a file of that name that says something else; no
+            restricted list.
     """
     results = read_results(run / RESULTS)
     digest = hashlib.sha256((run / RESULTS).read_bytes()).hexdigest()
@@ -61,6 +65,8 @@ def render_run(
             made = render_html(results, language, digest)
         elif name == PDF:
             made = print_pdf(render_html(results, language, digest))
+        elif name == "sarif" and name_files:
+            made = render_sarif(results, read_first(run))
         elif name == "junit":
             made = render_junit(results, fail_inconclusive)
         else:

@@ -1,16 +1,24 @@
 """The result of an audit as data: what `results.json` holds and every report is made from.
 
 Fractions lie in [0, 1], never percent; what is unknown is `null` beside a `reason`. No field can
-hold a picture, a path or a real identity: people appear as per-run pseudonyms. The module needs
+hold a path or a real identity: people appear as per-run pseudonyms. The one picture is of somebody
+whom numbers drew. The module needs
 pydantic alone, so that a report can be rendered years later without torch.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from reid_audit.metrics.documents import read_json_text
 from reid_audit.metrics.errors import InputError as InputError
@@ -58,6 +66,9 @@ class Verdict(Record):
     """Of the worst attack: what it names on the same pictures with the faces painted over."""
     p_value: float | None = None
     """Of the worst attack against that control: exact McNemar, one-sided, adjusted (Holm)."""
+    left_out: list[str] = Field(default_factory=list)
+    """Attacks that were asked for and left out for want of time: without them nothing is
+    bounded."""
     people_needed: int | None = None
     """How many people would show the worst attack's excess, should its rates hold; null when it
     is shown or there is none."""
@@ -134,6 +145,21 @@ class OpenFace(Record):
     """Of the face, in pixels."""
     untouched: float
     """Share of the face that nothing was done to."""
+
+
+class MendFirst(Record):
+    """A picture to mend before others, and why."""
+
+    image: str
+    reason: Literal["missed", "partial", "named"]
+    condition: str | None = None
+    width: float | None = None
+    """Of a face that is not covered, in pixels."""
+    named_by: int = 0
+    """Attacks that named its person, out of `attacks`."""
+    attacks: int = 0
+    margin: float | None = None
+    """By how much these put the person before the next: mean, in deviations of a probe's scores."""
 
 
 class Faces(Record):
@@ -301,6 +327,14 @@ class Stratum(Record):
     ira: Estimate
 
 
+class LargerGallery(Record):
+    """What an attack's rate would be among so many people, told from how others score: no
+    measurement."""
+
+    people: int
+    ira: Estimate
+
+
 class AttackResult(Record):
     """One attack, scored by one recogniser, on one condition."""
 
@@ -309,6 +343,8 @@ class AttackResult(Record):
     condition: str | None = None
     status: Status = "ok"
     reason: str | None = None
+    left_out: bool = False
+    """Whether it was skipped for want of time."""
     title: str | None = None
     paper: str | None = None
     knowledge: str | None = None
@@ -316,6 +352,8 @@ class AttackResult(Record):
     curves: dict[str, Curve] = Field(default_factory=dict)
     strata: list[Stratum] = Field(default_factory=list)
     worst_off: list[Stratum] = Field(default_factory=list)
+    larger_galleries: list[LargerGallery] = Field(default_factory=list)
+    """Beside the measured rate; sizes that the gallery itself holds are left out."""
     inferred: dict[str, float] = Field(default_factory=dict)
     """What the attack found out about the probes on its way, as means over them; yes is 1, no 0."""
     cost: Cost = Cost()
@@ -522,6 +560,21 @@ class Commission(Record):
     """Of the plan that was handed in with the run; null without one."""
 
 
+Jpeg = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+=*$", max_length=40_000)]
+
+
+class DrawnExample(Record):
+    """A face that nobody has, under a condition's setting, and as an attack restored it. Pictures
+    are small JPEG files in base64."""
+
+    condition: str
+    restorer: str | None = None
+    """Name of the attack; null where none restored it."""
+    clear: Jpeg
+    anonymised: Jpeg
+    restored: Jpeg | None = None
+
+
 class Run(Record):
     """Times and places of a run: everything here may differ between two equal audits."""
 
@@ -530,6 +583,8 @@ class Run(Record):
     started: str | None = None
     finished: str | None = None
     seconds: float | None = None
+    time_limit: float | None = None
+    """Seconds that attacks were allowed to take; null without a limit."""
     peak_memory_mib: float | None = None
     device: str = "cpu"
 
@@ -548,6 +603,8 @@ class Results(Record):
     """Of the worst attack's condition and recogniser; all of them stand in `conditions`."""
     attacks: list[AttackResult]
     findings: list[Finding]
+    mend_first: list[MendFirst] = Field(default_factory=list)
+    """The pictures most in need, first; some dozens at most."""
     linkage: list[Linkage] = Field(default_factory=list)
     """Empty where originals or unlabelled faces are missing."""
     linkability: list[Linkability] = Field(default_factory=list)
@@ -559,6 +616,7 @@ class Results(Record):
     utility: list[Utility] = Field(default_factory=list)
     """Empty where originals are missing."""
     conditions: list[Condition] = Field(default_factory=list)
+    example: DrawnExample | None = None
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)
     limitations: list[str] = Field(default_factory=list)

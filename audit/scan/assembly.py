@@ -13,6 +13,7 @@ from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
 from reid_audit.audit.evaluation.estimates import probe_count
 from reid_audit.audit.evaluation.findings import findings, limitations, untested
+from reid_audit.audit.evaluation.mending import mend_first
 from reid_audit.audit.evaluation.method import method_statement, reassess_by
 from reid_audit.audit.evaluation.verdict import decide
 from reid_audit.audit.evaluation.waivers import load_waivers, waive
@@ -91,6 +92,7 @@ def assemble(
         ),
         attacks=[result for found in attacked for result in found.results],
         findings=[],
+        mend_first=mend_first(data.faces, [t for one in attacked for t in one.trials]),
         linkage=list(links),
         linkability=[link for found in attacked for link in found.links],
         replacement=list(pairs),

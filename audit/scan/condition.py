@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,7 @@ from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import named
-from reid_audit.audit.trials.units import Setup, learns, run_attack
+from reid_audit.audit.trials.units import Outcome, Setup, learns, run_attack
 from reid_audit.reports.pages.picture_sheet import Row
 
 Progress = Callable[[str, int, int], None]
@@ -45,6 +44,31 @@ class Audit:
     recognizers: tuple[Recognizer, ...]
     perception: Perception
     progress: Progress
+    judge: Recognizer | None = None
+    """Scores what attacks restore, and is attacked by none."""
+
+
+JobKey = tuple[str, str, World, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One attack on one condition, scored by one recogniser."""
+
+    audit: Audit
+    group: Group
+    recognizer: Recognizer
+    world: World
+    attack: str
+
+    @property
+    def key(self) -> JobKey:
+        """What tells it from the others of a run."""
+        return self.group.id, self.recognizer.name, self.world, self.attack
+
+
+Unscored = Mapping[JobKey, Outcome]
+"""What ended without trials, by `Job.key`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +86,13 @@ class Attacked:
     sheet: tuple[Row, ...]
 
 
-def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked:
-    """Run every attack on one group with one recogniser."""
+def attack_group(jobs: Sequence[Job], unscored: Unscored) -> Attacked:
+    """What became of the attacks on one group, scored by one recogniser, whose trials lie in the
+    store."""
+    audit, group, recognizer = jobs[0].audit, jobs[0].group, jobs[0].recognizer
     config, names = audit.config, audit.material.names
     settings = Settings(config.alpha, config.seed, config.minimum_cell)
     setup = make_setup(group, recognizer, audit)
-    shows = config.evidence == "restricted" and recognizer is audit.recognizers[0]
-    if shows:
-        setup = replace(setup, shown=picked(group))
     assessed: dict[tuple[str, World], Assessed] = {}
     restored: dict[str, Mapping[int, Picture]] = {}
     links: list[schema.Linkability | None] = []
@@ -77,12 +100,13 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
     questions = ask(setup, audit.material.faces)
     clear = clear_links(setup, settings)
     trials = []
-    for world, name in product(config.worlds, config.attacks):
+    for job in jobs:
+        world, name = job.world, job.attack
         info = attack_class(name).info
         learning = learns(info, setup.context.checkpoints)
-        if not learning and world != config.worlds[0]:
-            continue
-        outcome = named(run_attack(name, setup.in_world(world), audit.store), group, names)
+        outcome = unscored.get(job.key)
+        if outcome is None:
+            outcome = named(run_attack(name, setup.in_world(world), audit.store), group, names)
         if outcome.restored:
             restored.setdefault(info.title, outcome.restored)
         found = assess(outcome, setup.in_world(world), settings)
@@ -105,7 +129,7 @@ def attack_group(group: Group, recognizer: Recognizer, audit: Audit) -> Attacked
         tuple(inferred),
         tuple(_evidence(assessed, recognizer.name, group.id)),
         tuple(trials),
-        tuple(sheet_rows(group, restored, names)) if shows else (),
+        tuple(sheet_rows(group, restored, names)) if setup.shown else (),
     )
 
 
@@ -146,6 +170,7 @@ def make_setup(group: Group, recognizer: Recognizer, audit: Audit) -> Setup:
     if known.any():
         rows = [original for original in group.originals if original is not None]
         originals[known] = embed_clear(clear_faces(rows), context)
+    shows = config.evidence == "restricted" and recognizer is audit.recognizers[0]
     return Setup(
         group=group,
         reference=reference,
@@ -157,5 +182,6 @@ def make_setup(group: Group, recognizer: Recognizer, audit: Audit) -> Setup:
         batch_size=config.batch_size,
         perception=audit.perception,
         studied=studied(group, group.identities),
+        shown=picked(group) if shows else frozenset(),
         options=config.options,
     )

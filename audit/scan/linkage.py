@@ -18,6 +18,7 @@ from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.results import schema
 from reid_audit.audit.scan.condition import Audit, make_setup
+from reid_audit.audit.scan.duration import Clock
 from reid_audit.audit.trials.units import run_attack
 from reid_audit.metrics import stats
 
@@ -28,7 +29,9 @@ FEWEST = 2
 """Faces of the originals among which looking one up says something."""
 
 
-def linkage(group: Group, recognizer: Recognizer, audit: Audit) -> Iterator[schema.Linkage]:
+def linkage(
+    group: Group, recognizer: Recognizer, audit: Audit, clock: Clock
+) -> Iterator[schema.Linkage]:
     """Every attack that looks faces up, on the faces of one group that have an original."""
     pool = audit.material.original_faces
     known = {face.item.image_id for face in pool}
@@ -63,6 +66,7 @@ def linkage(group: Group, recognizer: Recognizer, audit: Audit) -> Iterator[sche
         config=config.model_copy(update={"worlds": ("open",), "attacks": asked}),
     )
     setup = make_setup(linked, recognizer, alone)
+    setup = replace(setup, context=clock.watched(setup.context))
     pictures = pd.Series([str(face.item.path) for face in faces])
     for name in asked:
         outcome = run_attack(name, setup, audit.store)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.audit.config import AuditConfig
@@ -18,14 +20,17 @@ from reid_audit.audit.machine import peak_memory_mib, resolve_device
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.material import Material, pictures, read_material
 from reid_audit.audit.publishing.face_list import write_faces
-from reid_audit.audit.publishing.picture_sheet import write_sheet
+from reid_audit.audit.publishing.picture_sheet import write_first, write_sheet
 from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store, tool_version
 from reid_audit.audit.scan.assembly import assemble
 from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
+from reid_audit.audit.scan.duration import Clock
+from reid_audit.audit.scan.example import drawn_example
 from reid_audit.audit.scan.identities import check_identities, clustered
 from reid_audit.audit.scan.linkage import linkage
 from reid_audit.audit.scan.replacement import replacement
+from reid_audit.audit.scan.schedule import jobs_of, run_jobs
 from reid_audit.audit.scan.utility import utility
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.table import write_trials
@@ -33,33 +38,53 @@ from reid_audit.audit.trials.table import write_trials
 Progress = Callable[[str, int, int], None]
 
 
-def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress) -> schema.Results:
+def scan(
+    dataset: Dataset,
+    config: AuditConfig,
+    store: Store,
+    progress: Progress,
+    remark: Callable[[str], None] = lambda text: None,
+) -> schema.Results:
     """Run the audit of `dataset` into an open run directory and return its results.
 
     Everything random follows from `config.seed` and the pictures' ids; work that the store holds
     from an earlier, interrupted run is not done again. `checkpoints.check` refuses a configuration
     before a run directory is opened.
 
+    Args:
+        remark: is told, in a sentence, how long the attacks will take.
+
     Raises:
         InputError, NothingToAudit: the data cannot be audited as it is.
     """
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started, begun = datetime.now(UTC), time.perf_counter()
     device = resolve_device(config.device)
     check_identities(dataset, config)
     unnamed = read_material(dataset, config, store, device, progress)
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
+    judge = load_recognizer(config.judge, device) if config.judge is not None else None
     perception = Perception.installed(device)
-    by_labels = Audit(unnamed, config, store, recognizers, perception, progress)
+    by_labels = Audit(unnamed, config, store, recognizers, perception, progress, judge)
     audits = _audits(by_labels)
     conditions: list[schema.Condition] = []
     checks: list[schema.Check] = []
     attacked: list[Attacked] = []
+    scorers = recognizers if judge is None else (*recognizers, judge)
+    asked = {
+        group.id: [tuple(jobs_of(group, recognizer, audit)) for recognizer in scorers]
+        for audit in audits
+        for group in audit.material.groups
+        if attackable(group, audit.material)
+    }
+    clock = Clock(config.time_limit)
+    every = [job for per_scorer in asked.values() for jobs in per_scorer for job in jobs]
+    unscored = run_jobs(every, clock, remark)
     several = sum(len(audit.material.groups) for audit in audits) > 1
     for audit in audits:
         for group in audit.material.groups:
-            used = recognizers if attackable(group, audit.material) else ()
-            found = [attack_group(group, recognizer, audit) for recognizer in used]
-            own_checks = _checks(found, config)
+            found = [attack_group(jobs, unscored) for jobs in asked.get(group.id, ()) if jobs]
+            attackers = [one for one in found if judge is None or one.recognizer != judge.name]
+            own_checks = _checks(attackers, config)
             conditions.append(_condition(group, found, own_checks, audit))
             checks += [_titled(one, group.title) if several else one for one in own_checks]
             attacked += found
@@ -69,7 +94,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         for group in unnamed.groups
         if not named(group, unnamed)
         for recognizer in recognizers
-        for found in linkage(group, recognizer, audits[0])
+        for found in linkage(group, recognizer, audits[0], clock)
     ]
     replaced = [
         replacement(group, recognizer, audits[0])
@@ -78,7 +103,7 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
     ]
     pairs = [one for one in replaced if one is not None]
     kept = [utility(group, audits[0]) for group in material.groups]
-    weights = {r.name: r.digest for r in recognizers} if attacked or links or pairs else {}
+    weights = {r.name: r.digest for r in scorers} if attacked or links or pairs else {}
     write_trials(store, [trials for found in attacked for trials in found.trials])
     if sheet := [row for found in attacked for row in found.sheet]:
         write_sheet(sheet, store)
@@ -95,13 +120,28 @@ def scan(dataset: Dataset, config: AuditConfig, store: Store, progress: Progress
         version=tool_version(),
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - clock, 1),
+        time_limit=config.time_limit,
+        seconds=round(time.perf_counter() - begun, 1),
         peak_memory_mib=round(peak_memory_mib(), 1),
         device=device,
     )
-    return assemble(
+    results = assemble(
         material, clustering, config, conditions, checks, attacked, links, pairs, kept, weights, run
     )
+    if config.evidence == "restricted" and results.mend_first:
+        write_first(results, _pictures(material), store)
+    return results.model_copy(update={"example": drawn_example(results, audits)})
+
+
+def _pictures(material: Material) -> dict[str, str]:
+    """Files of the anonymised pictures, from the folder that holds them all, by the pseudonyms that
+    stand for them and their faces."""
+    items = [*material.dataset.probes, *(f.item for group in material.groups for f in group.faces)]
+    root = Path(os.path.commonpath([item.path.absolute().parent for item in items]))
+    return {
+        material.names.image(item.image_id): item.path.absolute().relative_to(root).as_posix()
+        for item in items
+    }
 
 
 def _audits(by_labels: Audit) -> list[Audit]:
@@ -151,7 +191,10 @@ def _condition(
     """One condition with the verdict on it."""
     material, config = audit.material, audit.config
     evidence = [one for attacked in found for one in attacked.evidence]
-    verdict = decide(evidence, checks, config.threshold, config.alpha)
+    left_out = [result.name for one in found for result in one.results if result.left_out]
+    verdict = decide(
+        evidence, checks, config.threshold, config.alpha, tuple(dict.fromkeys(left_out))
+    )
     if not any(identity in material.gallery_people for identity in group.identities):
         verdict = verdict.model_copy(update={"reasons": [_what_is_missing(material)]})
     return schema.Condition(

@@ -41,11 +41,12 @@ from reid_audit.metrics.errors import (
     TrainingFailed,
     Unwritable,
 )
+from reid_audit.metrics.extrapolation import Strangers
 
 KINDS = ("attack", "context-only", "covered", "solid-fill")
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,6 +87,7 @@ class Outcome:
     `seen` those of the studied probes by kind, `(S, d)`, and of the solid-fill control of those of
     them that it has, empty where the attack yields none (`covered`: the processed regions painted
     over, where only regions were processed);
+    `strangers`: how every attacked probe scores against other people than its own;
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
     pictures of the probes that the setup wants shown, by row."""
 
@@ -95,11 +97,18 @@ class Outcome:
     trials: pd.DataFrame = field(default_factory=pd.DataFrame)
     embedded: Floats | None = None
     seen: Mapping[str, Floats] = field(default_factory=dict)
+    strangers: Strangers | None = None
     inception: NDArray[np.float64] | None = None
     seconds: float = 0.0
     network_evaluations: int | None = None
     parameters: int | None = None
     restored: Mapping[int, Picture] = field(default_factory=dict)
+    left_out: bool = False
+    """Whether it did not run, or not to its end, for want of time."""
+
+
+class OutOfTime(Exception):
+    """The time that attacks may take has run out; the message may stand in a report."""
 
 
 def run_attack(name: str, setup: Setup, store: Store) -> Outcome:
@@ -115,6 +124,8 @@ def run_attack(name: str, setup: Setup, store: Store) -> Outcome:
         return _run(attack, name, setup, store)
     except NotApplicable as error:
         return Outcome(name=name, status="skipped", reason=str(error))
+    except OutOfTime as error:
+        return Outcome(name=name, status="skipped", reason=str(error), left_out=True)
     except (MissingWeights, TrainingFailed) as error:
         return Outcome(name=name, status="failed", reason=str(error))
     except (Unwritable, MissingFile):
@@ -139,7 +150,15 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
             if not fitted:
                 attack, fitted = attack.fit(setup.reference, setup.context), True
             shard = _attack_shard(attack, setup, indices)
-            save_arrays(features, {**shard.embedded, "inception": shard.inception})
+            save_arrays(
+                features,
+                {
+                    **shard.embedded,
+                    "inception": shard.inception,
+                    "own": shard.strangers.own,
+                    "top": shard.strangers.top,
+                },
+            )
             if shard.restored:
                 save_arrays(pictures, {str(row): p for row, p in shard.restored.items()})
             took = time.perf_counter() - started
@@ -149,6 +168,7 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
                 shard.trials,
                 {"seconds": took, "evaluations": shard.evaluations, "parameters": parameters},
             )
+            setup.context.progress(f"{name} on {group.title}", number + 1, len(shards))
         else:
             took, parameters = unit.facts["seconds"], unit.facts.get("parameters", 0)
             with np.load(features) as kept:
@@ -158,10 +178,10 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
                     kept["inception"],
                     unit.facts["evaluations"],
                     _kept_pictures(pictures),
+                    Strangers(kept["own"], kept["top"], len(setup.scorer.people) - 1),
                 )
         done.append(shard)
         seconds += took
-        setup.context.progress(f"{name} on {group.title}", number + 1, len(shards))
     trials = pd.concat([shard.trials for shard in done])
     seen = _joined(done)
     inception = np.concatenate([shard.inception for shard in done], axis=1)
@@ -175,6 +195,11 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
             kind: rows[[row for row in setup.studied if row < len(rows)]]
             for kind, rows in seen.items()
         },
+        strangers=Strangers(
+            np.concatenate([shard.strangers.own for shard in done]),
+            np.concatenate([shard.strangers.top for shard in done]),
+            len(setup.scorer.people) - 1,
+        ),
         inception=inception if inception.shape[1] else None,
         seconds=seconds,
         network_evaluations=sum(shard.evaluations for shard in done) or None,
@@ -232,6 +257,7 @@ class _Shard:
     inception: NDArray[np.float64]
     evaluations: int
     restored: Mapping[int, Picture]
+    strangers: Strangers
 
 
 def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shard:
@@ -241,11 +267,15 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
     mates = setup.scorer.mates([setup.identities[i] for i in rows])
     output = attack.run(probes, setup.context)
     scores, embeddings = setup.scorer.complete(output, probes)
+    strangers = Strangers.of(scores, mates)
     fidelity, inception = _fidelity(output, setup, rows, probes.landmarks)
     idd = identity_distance(embeddings, setup.original_embeddings[rows], setup.known[rows])
     parts = [
         pd.concat([identification_rows(scores, mates), idd, fidelity], axis=1).assign(
-            kind="attack", probe=rows, estimate=_estimates(output, len(rows))
+            kind="attack",
+            probe=rows,
+            margin=strangers.own - strangers.top[:, :1].sum(axis=1),
+            estimate=_estimates(output, len(rows)),
         )
     ]
     embedded = {"attack": embeddings}
@@ -270,6 +300,7 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         inception,
         output.network_evaluations or 0,
         {row: picture for row, picture in shown if row in setup.shown},
+        strangers,
     )
 
 

@@ -33,6 +33,8 @@ from reid_audit.reports.text.plain import plain_names
 
 FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
 _LONGEST_LIST = 50
+_FIRST_SHOWN = 5
+"""Pictures to mend that the page lists."""
 
 
 @cache
@@ -106,9 +108,15 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             tables=[_Tables.of(results, c) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
             longest=_LONGEST_LIST,
+            first_shown=_FIRST_SHOWN,
             absent=_by_reason(figures.absent),
             shown_people=_strongest_each(results),
             attackers=list({summary.title(a): a for a in reversed(results.attacks)}.values())[::-1],
+            larger_reasons=reasons(
+                (english("results.among", people=english.count(entry.people)), entry.ira)
+                for attack in _strongest_each(results)
+                for entry in attack.larger_galleries
+            ),
             control_reasons=_control_reasons(results, english),
             legend=[measure(name, english) for name in _measures(results)],
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
@@ -143,7 +151,8 @@ def _coverage(results: Results) -> list[tuple[str, int]]:
     faces = results.data.faces
     if faces.found:
         names = ("found", "covered", "partial", "missed", "without_original")
-        return [(name, getattr(faces, name)) for name in names]
+        told = [(name, getattr(faces, name)) for name in names]
+        return [(name, count) for name, count in told if count or name != "without_original"]
     lost = sum(not item.duplicate for item in results.data.excluded)
     probes = results.data.probes
     return [

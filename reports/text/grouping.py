@@ -57,6 +57,7 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
             waiver = finding.waiver and (finding.waiver.reason, finding.waiver.expires)
             cause = (kind(finding, known), finding.status, waiver)
             by_cause.setdefault(cause, []).append(finding)
+    leaking = [c for c in known if c.verdict and c.verdict.outcome == "LEAK_DEMONSTRATED"]
     groups = []
     for (name, *_), found in by_cause.items():
         subjects = [about(finding, known) for finding in found]
@@ -69,13 +70,19 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
         own = titles.get(f"{name}-{_stands(found, subjects, results)}") if subjects[0] else None
         if own and not several and subjects[0]:
             own = f"{own}: {names[subjects[0].id]}"
+        # What is left of a picture that must not be released asks for nothing more.
+        told = [
+            f
+            for f, s in zip(found, subjects, strict=True)
+            if name != "resolution" or s not in leaking
+        ]
         groups.append(
             Group(
                 str(name),
                 own or clean(found[0].title),
                 found[0],
                 lines,
-                list(dict.fromkeys(clean(f.recommendation, 1000) for f in found)),
+                list(dict.fromkeys(clean(f.recommendation, 1000) for f in told)),
             )
         )
     return groups

@@ -89,6 +89,12 @@ def controls_of(results: Results, attack: AttackResult) -> Controls:
     return controls.get(attack.recognizer or "", results.controls)
 
 
+def attack_title(results: Results, name: str | None, language: Language) -> str:
+    """How an attack of the run is called; empty without a name."""
+    named = next((attack for attack in results.attacks if attack.name == name), None)
+    return title(named, language) if named else ""
+
+
 _APART = "open world"
 
 
@@ -97,6 +103,11 @@ def title(attack: AttackResult, language: Language | None = None) -> str:
     named: Mapping[str, str] = (language or load("en")).raw("attacks")
     name = named.get(attack.name) or clean(attack.title or attack.name, 80)
     return f"{name}, {_APART}" if attack.knowledge == _APART else name
+
+
+def left_out(results: Results) -> list[str]:
+    """Titles of the attacks that some condition was spared for want of time."""
+    return list(dict.fromkeys(title(attack) for attack in results.attacks if attack.left_out))
 
 
 def knowledge(attack: AttackResult, language: Language) -> str | None:
@@ -155,6 +166,7 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("originals.different", ("fail", "warn"), "different"),
     ("controls.recognizer", ("fail", "warn"), "recognizer"),
     ("controls.adequacy", ("fail", "warn"), "checks"),
+    ("attacks.left-out", ("fail", "warn"), "time"),
     ("sample.size", ("fail", "warn"), "people"),
     ("authorization.missing", ("manual",), "authorisation"),
     ("linkage.context", ("manual",), "surroundings"),
@@ -225,6 +237,7 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
         people=language.count(max(int(v.get("people", "0")) for v in values)),
         kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
         target=values[0].get("target", ""),
+        attacks=", ".join(left_out(results)),
     )
     settings = dict.fromkeys(_told_setting(v, language) for v in values if "setting" in v)
     if settings:
@@ -265,6 +278,8 @@ def grounds(results: Results, language: Language) -> list[tuple[str, bool]]:
         return [(clean(reason), language.code == "en") for reason in verdict.reasons]
     if not verdict.leak:
         told.append(_not_shown(verdict, rate(worst), language))
+    if verdict.left_out:
+        told.append(language("decision.grounds_left_out", attacks=", ".join(left_out(results))))
     if verdict.upper_bound is not None and verdict.upper_bound >= verdict.threshold:
         upper, limit = language.percent(verdict.upper_bound), language.declared(verdict.threshold)
         told.append(language("decision.grounds_upper", upper=upper, threshold=limit))
@@ -316,6 +331,35 @@ def above_ceiling(results: Results, attack: AttackResult, language: Language) ->
         rate=language.percent(found),
         ceiling=language.percent(ceiling),
     )
+
+
+def larger(attack: AttackResult, language: Language) -> str:
+    """What an attack would name among more people, the fewest and the most that were told; empty
+    without any."""
+    known = [entry for entry in attack.larger_galleries if entry.ira.value is not None]
+    if not known:
+        return ""
+    ends = known[:1] if len(known) == 1 else [known[0], known[-1]]
+    parts = [
+        language(
+            "decision.larger_one",
+            rate=language.percent(entry.ira.value),
+            interval=language.interval(entry.ira) or language("page.not_computed"),
+            people=language.count(entry.people),
+        )
+        for entry in ends
+    ]
+    return language("decision.larger", list="; ".join(parts))
+
+
+def among(attack: AttackResult, people: int) -> Estimate:
+    """An attack's rate among so many people, as far as it was told."""
+    return next((e.ira for e in attack.larger_galleries if e.people == people), Estimate())
+
+
+def sizes(results: Results) -> list[int]:
+    """Numbers of people beyond the gallery's that a rate was told for."""
+    return sorted({entry.people for a in results.attacks for entry in a.larger_galleries})
 
 
 def check_name(check: Check, language: Language) -> str:

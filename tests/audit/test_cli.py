@@ -239,3 +239,24 @@ def test_settings_from_environment_and_file(
     code, out, _ = cli("scan", data, "-c", file, "-o", tmp_path / "run", "--json")
     results = json.loads(out)
     assert code == 0 and results["seed"] == 4 and results["verdict"]["threshold"] == 0.2
+
+
+def test_a_film_is_refused_with_what_to_do(cli: Cli, tmp_path: Path) -> None:
+    film = tmp_path / "v.mp4"
+    film.write_bytes(b"\0\0\0\x18ftypmp42")
+    code, out, told = cli("identify", film)
+    assert code == 2 and not out and "ffmpeg" in told
+
+
+def test_one_broken_file_among_several_is_never_success(cli: Cli, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "grey").save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    code, out, told = cli("identify", tmp_path)
+    assert code == 3 and "good.png" in out and "1 of 2 files" in told
+
+
+def test_what_is_misspelt_is_answered_with_the_nearest(cli: Cli) -> None:
+    assert cli("info", "sharpn")[0] == 2
+    assert "'sharpen'" in cli("info", "sharpn")[2]
+    code, _, told = cli("scan", "nowhere", "--fail-on", "missed_face > 0")
+    assert code == 2 and "'missed_faces'" in told

@@ -156,9 +156,15 @@ def test_larger_galleries_are_extrapolated_near_the_truth():
 
 
 def test_failures_to_acquire_miss_at_every_gallery_size():
-    scores = np.array([[0.9, 0.1, 0.2], [np.nan] * 3])
-    scaled = scale_gallery(scores, [0, 0], [1, 3, 10])
+    scores = np.random.default_rng(0).normal(size=(60, 30))
+    scores[1] = np.nan
+    scaled = scale_gallery(scores, np.zeros(60, int), [1, 30, 100])
     assert scaled.hits[1].tolist() == [0, 0, 0]
+
+
+def test_too_few_scores_tell_nothing_of_a_larger_gallery():
+    with pytest.raises(ValueError, match="too few"):
+        scale_gallery([[0.9, 0.1, 0.2]], [0], [10])
 
 
 def test_label_permutation_sees_a_leak_and_only_a_leak():

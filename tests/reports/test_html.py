@@ -4,16 +4,20 @@ import itertools
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from reid_audit.audit.results.schema import (
     Commission,
     Count,
     Curve,
+    DrawnExample,
     Estimate,
     Excluded,
     Faces,
     InputError,
+    LargerGallery,
     Linkage,
+    MendFirst,
     dump_results,
 )
 from reid_audit.reports import render
@@ -38,6 +42,57 @@ def test_nothing_is_loaded_and_nothing_runs(each, read_page):
         for name in ("src", "href", "xlink:href", "action"):
             assert node.attrs.get(name, "#").startswith("#")
     assert not re.search(r"url\((?!#)|@import|https?://", each)
+
+
+def test_the_example_is_drawn_in_the_page_and_called_so(results, read_page):
+    example = DrawnExample(
+        condition=results.conditions[0].id, restorer="wiener", clear="aaaa", anonymised="bbbb"
+    )
+    run = results.model_copy(update={"example": example})
+    page = read_page(render_html(run))
+    (group,) = [d for d in page.all("div") if d.attrs.get("class") == "example"]
+    assert "nobody's" in group.text()
+    shown = [drawing.attrs["aria-label"] for drawing in group.all("svg")]
+    assert shown == ["drawn", "anonymised"]
+    sources = [image.attrs["href"] for image in group.all("image")]
+    assert sources == [f"data:image/jpeg;base64,{text}" for text in ("aaaa", "bbbb")]
+    with pytest.raises(ValidationError):
+        DrawnExample(condition="c1", clear='"><script>', anonymised="bbbb")
+
+
+def test_more_people_than_were_searched_stand_beside_the_measured_rate(results, read_page):
+    worst = max(results.attacks, key=lambda a: a.metrics["ira"].value or 0)
+    told = [
+        LargerGallery(people=10_000, ira=Estimate(value=0.5, low=0.25, high=0.75, n=97)),
+        LargerGallery(people=1_000_000, ira=Estimate(reason="too few scores")),
+    ]
+    attacks = [
+        a.model_copy(update={"larger_galleries": told}) if a is worst else a
+        for a in results.attacks
+    ]
+    page = read_page(render_html(results.model_copy(update={"attacks": attacks})))
+    (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
+    assert "extrapolated from how others score: of 10,000, 50.0" in decision.text()
+    assert "1,000,000" not in decision.text()
+    assert "Among 1,000,000: too few scores." in page.text()
+
+
+def test_pictures_to_mend_are_named_first_by_pseudonym(results, read_page):
+    entries = [
+        MendFirst(image="I-0001", reason="missed", width=41.6),
+        *(
+            MendFirst(image=f"I-1{i}", reason="named", named_by=3, attacks=4, margin=2.5)
+            for i in range(9)
+        ),
+    ]
+    page = read_page(render_html(results.model_copy(update={"mend_first": entries})))
+    (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
+    assert "Mend first: I-0001, I-10, I-11 (" in decision.text()
+    (table,) = [t for t in page.all("table") if t.attrs.get("class") == "first"]
+    rows = [row.text() for row in table.all("tbody")[0].all("tr")]
+    assert len(rows) == 5
+    assert "A face 42 px wide is clear" in rows[0]
+    assert "Named by 3 of 4 attacks, 2.5 deviations ahead" in rows[1]
 
 
 def test_every_id_is_unique_and_every_reference_resolves(each, read_page):

@@ -12,9 +12,9 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from reid_audit.audit.results.schema import Results
+from reid_audit.audit.results.schema import MendFirst, Results
 from reid_audit.reports import render, schema_json
-from reid_audit.reports.machine import render_junit
+from reid_audit.reports.machine import render_junit, render_sarif
 
 SARIF = {
     "type": "object",
@@ -138,6 +138,21 @@ def test_sarif_rules_do_not_name_the_anonymisation(results):
     assert len(prints) == len(results.findings)
 
 
+def test_sarif_says_where_a_finding_stands_and_names_files_only_when_told(results):
+    clear = results.findings[0].model_copy(update={"id": "coverage.missed-faces", "status": "fail"})
+    worst = MendFirst(image="I-1", reason="missed", width=40)
+    run = results.model_copy(update={"findings": [clear], "mend_first": [worst]})
+
+    def places(files=None):
+        (only,) = json.loads(render_sarif(run, files))["runs"]
+        assert {"RUN", "PICTURES"} == set(only["originalUriBaseIds"])
+        found = [place["physicalLocation"] for place in only["results"][0]["locations"]]
+        return [tuple(place["artifactLocation"].values()) for place in found]
+
+    assert places() == [("results.json", "RUN")]
+    assert places({"I-1": "a b/é.png", "I-2": "other.png"}) == [("a%20b/%C3%A9.png", "PICTURES")]
+
+
 def test_sarif_is_accepted_by_the_multitool(results, tmp_path):
     """Another reader than the schema: npm package @microsoft/sarif-multitool on NODE_PATH."""
     folders = filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep))
@@ -149,7 +164,8 @@ def test_sarif_is_accepted_by_the_multitool(results, tmp_path):
     command = [tools[0], "validate", log, "--output", told, "--log", "ForceOverwrite"]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     found = json.loads(told.read_text(encoding="utf-8-sig"))["runs"][0].get("results", [])
-    assert not [r for r in found if r.get("level", "warning") == "error"]
+    wrong = [r["message"]["text"] for r in found if r.get("level", "warning") == "error"]
+    assert not wrong
 
 
 def test_junit_counts_its_cases(run):
