@@ -24,6 +24,7 @@ from reid_audit.reports import render
 from reid_audit.reports.figures import decision
 from reid_audit.reports.figures.canvas import style
 from reid_audit.reports.pages.html import render_html
+from reid_audit.reports.text import summary
 from reid_audit.reports.text.language import available, load
 
 
@@ -61,7 +62,7 @@ def test_the_example_is_drawn_in_the_page_and_called_so(results, read_page):
 
 
 def test_more_people_than_were_searched_stand_beside_the_measured_rate(results, read_page):
-    worst = max(results.attacks, key=lambda a: a.metrics["ira"].value or 0)
+    worst = summary.named_worst(results, results.verdict)
     told = [
         LargerGallery(people=10_000, ira=Estimate(value=0.5, low=0.25, high=0.75, n=97)),
         LargerGallery(people=1_000_000, ira=Estimate(reason="too few scores")),
@@ -74,7 +75,7 @@ def test_more_people_than_were_searched_stand_beside_the_measured_rate(results, 
     (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
     assert "extrapolated from how others score: of 10,000, 50.0" in decision.text()
     assert "1,000,000" not in decision.text()
-    assert "Among 1,000,000: too few scores." in page.text()
+    assert "Among 1,000,000, extrapolated: too few scores." in page.text()
 
 
 def test_pictures_to_mend_are_named_first_by_pseudonym(results, read_page):
