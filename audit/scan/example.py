@@ -39,8 +39,11 @@ def drawn_example(results: schema.Results, audits: Sequence[Audit]) -> schema.Dr
     """A drawn face under the run's gravest condition; None where its operator is not known."""
     wanted = results.verdict.worst_condition
     every = [(audit, group) for audit in audits for group in audit.material.groups]
-    audit, group = next((pair for pair in every if pair[1].id == wanted), (*every, (None, None))[0])
-    if audit is None or group is None or group.operator is None or group.operator.family == "none":
+    chosen = next((pair for pair in every if pair[1].id == wanted), every[0] if every else None)
+    if chosen is None:
+        return None
+    audit, group = chosen
+    if group.operator is None or group.operator.family == "none":
         return None
     try:
         return _drawn(results, group, audit)
