@@ -154,13 +154,13 @@ def _module(filename: str) -> str:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Within it SIGTERM raises `Terminated`, once; only a process's main thread may set that."""
+    """Within it SIGTERM raises `Terminated`; only a process's main thread may set that. Every signal
+    does: what is raised inside a destructor is swallowed, and the next signal has to end the run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)

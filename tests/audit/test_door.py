@@ -122,6 +122,22 @@ def test_sigterm_ends_as_an_interrupt_and_leaves_no_unfinished_file(tmp_path: Pa
     assert time.monotonic() - start < 30 and not list(tmp_path.iterdir())
 
 
+def test_a_sigterm_that_a_destructor_swallowed_leaves_the_next_one_to_end_the_command() -> None:
+    lost = []
+
+    class Swallows:
+        def __del__(self) -> None:  # what is raised in here, Python prints and drops
+            os.kill(os.getpid(), signal.SIGTERM)
+            lost.append(time.sleep(0))
+
+    def command() -> None:
+        Swallows()
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the second signal was ignored")
+
+    assert guarded(command) == 143
+
+
 def test_identify_says_that_a_file_could_not_be_read(
     cli: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
