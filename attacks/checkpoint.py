@@ -130,12 +130,12 @@ class Checkpoint:
             InputError: the file is not safetensors.
         """
         try:
-            found = load((self.folder / WEIGHTS).read_bytes())
+            tensors = load((self.folder / WEIGHTS).read_bytes())
         except SafetensorError as error:
             raise InputError(f"{self.folder / WEIGHTS}: not a safetensors file.") from error
         return {
             name: value.float() if value.is_floating_point() else value
-            for name, value in found.items()
+            for name, value in tensors.items()
         }
 
     def fill(self, network: nn.Module) -> nn.Module:

@@ -269,8 +269,8 @@ def detect_landmarks(picture: Picture) -> np.ndarray | None:
     near the middle. None where no face can be seen."""
     from reid_audit.attacks.recognition.detect import most_prominent
 
-    found = most_prominent(_detector().detect([picture])[0], picture.shape)
-    return None if found is None else found.landmarks
+    face = most_prominent(_detector().detect([picture])[0], picture.shape)
+    return None if face is None else face.landmarks
 
 
 @cache
@@ -328,9 +328,9 @@ def _digest(picture: Picture) -> str:
     return hashlib.sha256(content).hexdigest()[:24]
 
 
-def counted(number: int, one: str, several: str | None = None) -> str:
+def counted(number: int, singular: str, several: str | None = None) -> str:
     """
     >>> counted(1, "face"), counted(2, "person", "people")
     ('1 face', '2 people')
     """
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
+    return f"{number} {singular if number == 1 else several or f'{singular}s'}"

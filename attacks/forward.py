@@ -149,8 +149,8 @@ def settings(operator: Operator, count: int) -> tuple[Operator, ...]:
         if isinstance(step, Ranged) and not isinstance(step.low, Codec):
             fixed = dict.fromkeys(step.at(float(share)) for share in np.linspace(0, 1, count))
             return tuple(
-                Chain((*steps[:place], one, *steps[place + 1 :])) if len(steps) > 1 else one
-                for one in fixed
+                Chain((*steps[:place], setting, *steps[place + 1 :])) if len(steps) > 1 else setting
+                for setting in fixed
             )
     return ()
 

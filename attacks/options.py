@@ -101,6 +101,6 @@ def _kind(hint: Any) -> str:
     if origin is Literal:
         return f"choice of {' or '.join(map(repr, arguments))}"
     if NoneType in arguments:
-        (other,) = (one for one in arguments if one is not NoneType)
+        (other,) = (argument for argument in arguments if argument is not NoneType)
         return f"{_kind(other)}, or nothing"
     return _WORDS.get(hint, str(hint))

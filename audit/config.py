@@ -214,10 +214,10 @@ def options_by_attack(given: object) -> AttackOptions:
         given = pairs
     if not isinstance(given, Mapping):
         raise InputError(f"write ATTACK: {{OPTION: VALUE}} lines, not {given!r}.")
-    found: AttackOptions = {}
+    by_attack: AttackOptions = {}
     for name, value in given.items():
         if isinstance(value, Mapping):
-            found.setdefault(str(name), {}).update(value)
+            by_attack.setdefault(str(name), {}).update(value)
             continue
         prefix, _, option = str(name).partition("_")
         if prefix not in SHORT or not option:
@@ -225,13 +225,13 @@ def options_by_attack(given: object) -> AttackOptions:
                 f"{name!r}: write ATTACK: {{OPTION: VALUE}}, e.g. revelio: {{rounds: 3}}."
             )
         for attack in SHORT[prefix]:
-            found.setdefault(attack, {}).setdefault(option, value)
-    if found:
+            by_attack.setdefault(attack, {}).setdefault(option, value)
+    if by_attack:
         from reid_audit.attacks.registry import make_attack
 
-        for attack, options in found.items():
+        for attack, options in by_attack.items():
             make_attack(attack, options)
-    return found
+    return by_attack
 
 
 def joined_options(layers: Sequence[Mapping[str, Any]]) -> AttackOptions:

@@ -283,10 +283,10 @@ def git_commit() -> str | None:
 
 
 def _refuse_other_config(path: Path, config: AuditConfig) -> None:
-    found = differences(load_config(path), config)
-    if found:
+    changes = differences(load_config(path), config)
+    if changes:
         raise InputError(
-            f"{path.parent}: was made with another configuration ({'; '.join(found)}); "
+            f"{path.parent}: was made with another configuration ({'; '.join(changes)}); "
             "name another folder with -o, or repeat the former options to resume."
         )
 

@@ -158,8 +158,8 @@ def hits_among(strangers: Strangers, sizes: Sequence[int], tail: Tail, better: A
         np.maximum(counted, tail.share),
     )
     survive = np.log1p(-np.clip(chance, 0.0, 1 - 1e-15))
-    found = np.exp(survive[:, None] * (np.asarray(sizes, dtype=float)[None] - 1))
-    return np.where(np.isfinite(own)[:, None], found, 0.0)
+    none_above = np.exp(survive[:, None] * (np.asarray(sizes, dtype=float)[None] - 1))
+    return np.where(np.isfinite(own)[:, None], none_above, 0.0)
 
 
 def larger_galleries(
@@ -205,13 +205,13 @@ def larger_galleries(
                 hits = hits_among(chosen, told, again, beat[rows])
                 draws.append(own @ hits / own.sum())
     low, high = np.quantile(np.array(draws), [alpha / 2, 1 - alpha / 2], axis=0)
-    found = dict.fromkeys(
+    estimates = dict.fromkeys(
         wanted,
         unknown(f"more than {BEYOND} times as many people as there are scores of others"),
     )
     for place, size in enumerate(told):
         exact = clopper_pearson(float(value[place]) * count, count, alpha=alpha)
-        found[size] = Estimate(
+        estimates[size] = Estimate(
             float(value[place]),
             float(min(low[place], exact.low if exact.low is not None else 0.0)),
             float(max(high[place], exact.high if exact.high is not None else 1.0)),
@@ -220,4 +220,4 @@ def larger_galleries(
             METHOD,
             alpha,
         )
-    return found
+    return estimates

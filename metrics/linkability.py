@@ -101,12 +101,12 @@ def linkability(pairs: Pairs, *, alpha: float = 0.05, seed: int = 0) -> dict[str
     ones = mated[None].astype(float)
     observed = {name: float(value[0]) for name, value in _measure(pairs, ones, 1 - ones).items()}
     parts = [_measure(pairs, *weights) for weights in _resampled(pairs, seed)]
-    found = {}
+    estimates = {}
     for name, value in observed.items():
         far = FARS.get(name)
         if far is not None and far * (~mated).sum() < RESOLVED:
             told = f"{(~mated).sum()} pairs of two people do not resolve a false-accept rate of"
-            found[name] = Estimate.unknown(f"{told} {far:g}", n=count, n_identities=people)
+            estimates[name] = Estimate.unknown(f"{told} {far:g}", n=count, n_identities=people)
             continue
         draws = np.concatenate([part[name] for part in parts])
         draws = draws[np.isfinite(draws)]
@@ -116,8 +116,8 @@ def linkability(pairs: Pairs, *, alpha: float = 0.05, seed: int = 0) -> dict[str
             exact = clopper_pearson(value * pairs.people, pairs.people, alpha=alpha)
             assert exact.low is not None and exact.high is not None
             low, high, method = exact.low, exact.high, exact.method
-        found[name] = Estimate(value, low, high, count, people, method, alpha)
-    return found
+        estimates[name] = Estimate(value, low, high, count, people, method, alpha)
+    return estimates
 
 
 def shuffled(pairs: Pairs, *, alpha: float = 0.05, seed: int = 0) -> dict[str, Estimate]:
@@ -127,18 +127,18 @@ def shuffled(pairs: Pairs, *, alpha: float = 0.05, seed: int = 0) -> dict[str, E
     """
     if not pairs.mated.any() or pairs.mated.all():
         return dict.fromkeys(MEASURES, Estimate.unknown("nobody is shown by two pictures"))
-    found = {}
+    estimates = {}
     count, people = len(pairs.scores), int(pairs.owner.max()) + 1
     for name, draws in _shuffles(pairs, seed).items():
         if not draws.size:
-            found[name] = Estimate.unknown(
+            estimates[name] = Estimate.unknown(
                 "no shuffle left a mated pair", n=count, n_identities=people
             )
             continue
         low, high = (float(q) for q in np.quantile(draws, [alpha / 2, 1 - alpha / 2]))
         mean = float(draws.mean())
-        found[name] = Estimate(mean, low, high, count, people, "label permutation", alpha)
-    return found
+        estimates[name] = Estimate(mean, low, high, count, people, "label permutation", alpha)
+    return estimates
 
 
 def shuffle_test(pairs: Pairs, *, seed: int = 0) -> PermutationTest:
@@ -271,16 +271,16 @@ def _measure(
         ]
         for side in below
     )
-    found = {}
+    measures = {}
     if "auroc" in names:
-        found["auroc"] = np.sum(np.diff(far) * (tar[:, 1:] + tar[:, :-1]) / 2, axis=1)
+        measures["auroc"] = np.sum(np.diff(far) * (tar[:, 1:] + tar[:, :-1]) / 2, axis=1)
     for name, target in FARS.items():
         if name in names:
             last = (far <= target + 1e-12).sum(axis=1) - 1
-            found[name] = np.take_along_axis(tar, np.maximum(last, 0)[:, None], axis=1)[:, 0]
-            found[name][~np.isfinite(far[:, -1] + tar[:, -1])] = np.nan
+            measures[name] = np.take_along_axis(tar, np.maximum(last, 0)[:, None], axis=1)[:, 0]
+            measures[name][~np.isfinite(far[:, -1] + tar[:, -1])] = np.nan
     if "eer" in names:
-        found["eer"] = _eer(far, tar)
+        measures["eer"] = _eer(far, tar)
     if "d_sys" in names:
         bins = int(np.clip(pairs.mated.sum() // 10, 10, 100))  # as the authors' evaluation has it
         edges = np.histogram_bin_edges(pairs.scores[ends], bins)
@@ -291,8 +291,8 @@ def _measure(
         )
         with np.errstate(divide="ignore", invalid="ignore"):
             local = np.maximum(np.where(p > 0, (p - q) / (p + q), 0.0), 0.0)
-        found["d_sys"] = np.sum(local * p, axis=1)
-    return {name: found[name] for name in names}
+        measures["d_sys"] = np.sum(local * p, axis=1)
+    return {name: measures[name] for name in names}
 
 
 def _eer(far: Floats, tar: Floats) -> Floats:

@@ -80,12 +80,12 @@ def ssim_outside(
     pixel of a face's box x0, y0, x1, y1; NaN where there is none."""
     if min(reference.shape[:2]) < 11:
         return float("nan")
-    found = ssim_map(reference, other, 255.0).mean(axis=-1)
+    similarity = ssim_map(reference, other, 255.0).mean(axis=-1)
     inside = np.zeros(reference.shape[:2], np.uint8)
     x0, y0, x1, y1 = face
     inside[y0:y1, x0:x1] = 1
     touched = cv2.dilate(inside, np.ones((11, 11), np.uint8))[5:-5, 5:-5]
-    free = found[touched == 0]
+    free = similarity[touched == 0]
     return float(free.mean()) if free.size else float("nan")
 
 
@@ -100,11 +100,11 @@ def usefulness(
     Args:
         detected: `(N,)` truth. shift: face widths. pose: degrees. outside: SSIM.
     """
-    found = np.asarray(detected, dtype=float)
+    still_found = np.asarray(detected, dtype=float)
     parts = [
-        found,
-        found * np.clip(1 - np.nan_to_num(np.asarray(shift, float)) / LOST_PLACE, 0, 1),
-        found * np.clip(1 - np.nan_to_num(np.asarray(pose, float)) / LOST_POSE, 0, 1),
+        still_found,
+        still_found * np.clip(1 - np.nan_to_num(np.asarray(shift, float)) / LOST_PLACE, 0, 1),
+        still_found * np.clip(1 - np.nan_to_num(np.asarray(pose, float)) / LOST_POSE, 0, 1),
         np.clip(np.asarray(outside, float), 0, 1),
     ]
     return np.asarray(np.nanmean(np.stack(parts), axis=0))

@@ -59,7 +59,7 @@ def schema_json(record: type[Record] = Results) -> str:
 
 def rows(results: Results) -> list[dict[str, object]]:
     """One row per attack, recogniser, condition and measure; controls are named `control:*`."""
-    found = []
+    table = []
     for attack in results.attacks:
         head = {
             "condition": attack.condition,
@@ -69,7 +69,7 @@ def rows(results: Results) -> list[dict[str, object]]:
             "seconds": attack.cost.seconds,
         }
         measures = attack.metrics or {"ira": Estimate(reason=attack.reason)}
-        found += [_row(head, name, estimate) for name, estimate in measures.items()]
+        table += [_row(head, name, estimate) for name, estimate in measures.items()]
     for condition in results.conditions:
         for recognizer, controls in condition.controls.items():
             for name in type(controls).model_fields:
@@ -80,8 +80,8 @@ def rows(results: Results) -> list[dict[str, object]]:
                     "status": "ok",
                     "seconds": None,
                 }
-                found.append(_row(head, "ira", getattr(controls, name)))
-    return found
+                table.append(_row(head, "ira", getattr(controls, name)))
+    return table
 
 
 def _row(head: Mapping[str, object], metric: str, estimate: Estimate) -> dict[str, object]:

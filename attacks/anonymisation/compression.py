@@ -74,9 +74,9 @@ def _quality_by_steps(picture: np.ndarray) -> int | None:
     on_grid, count = np.zeros(100), np.zeros(100)
     for values, steps in zip(coefficients.T, _steps(), strict=True):
         distinct, back = np.unique(steps, return_inverse=True)
-        found = np.array([_matches(values, step) for step in distinct])
-        on_grid += found[back, 0]
-        count += found[back, 1]
+        matches = np.array([_matches(values, step) for step in distinct])
+        on_grid += matches[back, 0]
+        count += matches[back, 1]
     score = on_grid / np.sqrt(count / 2 + 4)
     equal = np.flatnonzero(score > score.max() - 1e-6)  # neighbours share these steps
     best = equal[len(equal) // 2]

@@ -60,13 +60,15 @@ def find_ellipse(detail: np.ndarray, sides: Sides) -> tuple[Box, float]:
     `detail` `(H, W)`: log size of the second differences; `sides`: evidence that a region's left,
     right `(H, W + 1)`, top and bottom `(H + 1, W)` stands in a gap (`region.py`).
     """
-    found = [(0.0, box) for box in _starts(detail)]
+    candidates = [(0.0, box) for box in _starts(detail)]
     for step in STEPS:
         # While a rim is far off, the detail says where to go; nearer, a jump beside it does.
         score = _explained(detail) if step > NEAR else _rim(_spread(sides, step // 2))
-        found = sorted((moved(box, step, score, detail.shape) for _, box in found), reverse=True)
-        found = found[: max(1, len(found) - 1)]
-    evidence, box = found[0] if found else (0.0, (0, 0, *detail.shape[::-1]))
+        candidates = sorted(
+            (moved(box, step, score, detail.shape) for _, box in candidates), reverse=True
+        )
+        candidates = candidates[: max(1, len(candidates) - 1)]
+    evidence, box = candidates[0] if candidates else (0.0, (0, 0, *detail.shape[::-1]))
     return box, evidence
 
 

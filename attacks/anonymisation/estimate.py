@@ -122,30 +122,30 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
     box = (0, 0, width, height)
     if max(height, width) > LARGE:
         regions = find_regions(picture, stored is None, PLACES)
-        found = regions[0] if regions else Region(box)
+        region = regions[0] if regions else Region(box)
     else:
-        found = find_region(picture, was_jpeg=stored is None)
-    part = _identify_at(picture, found, stored)
+        region = find_region(picture, was_jpeg=stored is None)
+    part = _identify_at(picture, region, stored)
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds
-    paint = None if exact else _painted(picture, found)
+    paint = None if exact else _painted(picture, region)
     if paint is not None and (part.family != "pixelate" or paint.confidence >= SLIVER):
         return replace(paint, quality=stored)
-    if found.box == box or found.soft or part.family in ("solid", "pixelate"):
+    if region.box == box or region.soft or part.family in ("solid", "pixelate"):
         return part
     whole = _identify_region(picture, box, stored)
     # Noise on everything would not leave a part without detail.
     nothing = whole.family in ("none", "unknown", "noise")
     # What smooths everything leaves no box with sharp sides.
-    clear = found.shape == "box" and found.evidence >= STANDS_OUT and whole.family not in JAGGED
+    clear = region.shape == "box" and region.evidence >= STANDS_OUT and whole.family not in JAGGED
     explained = not (nothing or clear) and whole.confidence > EXPLAINED
-    faint = found.shape == "box" and 0 < found.evidence < FIRM
+    faint = region.shape == "box" and 0 < region.evidence < FIRM
     doubtful = faint and (part.family in RARE or part.confidence < EXPLAINED)
     doubtful = doubtful or part.family in ("none", "unknown")
     return whole if explained or doubtful else part
 
 
-def _painted(picture: np.ndarray, found: Region) -> Identification | None:
+def _painted(picture: np.ndarray, region: Region) -> Identification | None:
     """The answer where a part was painted over; None where none was, or where a clearer part that
     was not painted stands out elsewhere."""
     reduced = max(1, -(-max(picture.shape[:2]) // PAINTED))
@@ -156,10 +156,10 @@ def _painted(picture: np.ndarray, found: Region) -> Identification | None:
     fill = fills[0]
     x0, y0, x1, y1 = (reduced * v for v in fill.box)
     box = (x0, y0, min(x1, picture.shape[1]), min(y1, picture.shape[0]))
-    a, b, c, d = found.box
+    a, b, c, d = region.box
     apart = min(box[2], c) <= max(box[0], a) or min(box[3], d) <= max(box[1], b)
     larger = (c - a) * (d - b) > (box[2] - box[0]) * (box[3] - box[1])
-    if found.evidence > CLEARER and apart and larger:
+    if region.evidence > CLEARER and apart and larger:
         return None
     answer = Identification(
         box,
@@ -188,29 +188,29 @@ def _identify_at(
 
 
 def _identify_masked(
-    picture: np.ndarray, found: Region, stored: int | None, family: str | None = None
+    picture: np.ndarray, region: Region, stored: int | None, family: str | None = None
 ) -> Identification:
     """The answer for an ellipse or a box that fades, from the rectangle inside it where the mask is
     whole."""
-    core = whole_part(found)
-    fading_box = found.shape == "box"
+    core = whole_part(region)
+    fading_box = region.shape == "box"
     # The one tool known to fade a box blurs it by the Gaussian that blurs the mask.
     excluded = ("box",) if fading_box else ()
     inside = _identify_region(picture, core, stored, True, excluded, family)
     parameters = dict(inside.parameters)
-    for side, start, first in (("x", found.box[0], core[0]), ("y", found.box[1], core[1])):
+    for side, start, first in (("x", region.box[0], core[0]), ("y", region.box[1], core[1])):
         if (phase := f"phase_{side}") in parameters:
             block = parameters[f"block_{side}"]
             parameters[phase] = round((first - start + parameters[phase]) % block)
-    if found.soft:
-        parameters["soft"] = found.soft
+    if region.soft:
+        parameters["soft"] = region.soft
     spec = inside.spec
     if spec is not None and not fading_box:
-        spec += f"|ellipse:soft={found.soft:.2g}" if found.soft else "|ellipse"
+        spec += f"|ellipse:soft={region.soft:.2g}" if region.soft else "|ellipse"
     elif inside.family == "gaussian":
-        spec = f"imagenet:r={found.soft:.3g},grow=0"
+        spec = f"imagenet:r={region.soft:.3g},grow=0"
     shape = "soft" if fading_box else "ellipse"
-    return replace(inside, region=found.box, region_shape=shape, parameters=parameters, spec=spec)
+    return replace(inside, region=region.box, region_shape=shape, parameters=parameters, spec=spec)
 
 
 def _identify_region(
@@ -339,18 +339,18 @@ def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
     """Square unless the axes differ by much more than their uncertainty; under noise, which the
     networks of `widths` do not know, by the likelihood alone."""
     if evidence.quality is None and evidence.noise > NOISY:
-        found = _width_under_noise(evidence.fine)
+        widths = _width_under_noise(evidence.fine)
     else:
-        found = gaussian_widths(evidence.power, evidence.quality, evidence.cut)
-    stretch = abs(np.log(found.x / found.y))
-    if stretch > max(STRETCH, RECTANGULAR * np.hypot(found.sd_x, found.sd_y)):
-        sigma_x, sigma_y, sd_x, sd_y = found.x, found.y, found.sd_x, found.sd_y
+        widths = gaussian_widths(evidence.power, evidence.quality, evidence.cut)
+    stretch = abs(np.log(widths.x / widths.y))
+    if stretch > max(STRETCH, RECTANGULAR * np.hypot(widths.sd_x, widths.sd_y)):
+        sigma_x, sigma_y, sd_x, sd_y = widths.x, widths.y, widths.sd_x, widths.sd_y
         spec = f"gaussian:sx={sigma_x:.4g},sy={sigma_y:.4g}"
         kernel = max(3, rule_kernel(float(np.sqrt(sigma_x * sigma_y))))
     else:
-        sigma_x = sigma_y = found.square
-        sd_x = sd_y = found.sd_square
-        kernel = max(3, rule_kernel(found.square))
+        sigma_x = sigma_y = widths.square
+        sd_x = sd_y = widths.sd_square
+        kernel = max(3, rule_kernel(widths.square))
         spec = f"gaussian:k={kernel}"
         plain = evidence.quality is None and not evidence.cut
         opencv = _opencv_kernel(evidence.fine, kernel) if plain else None

@@ -107,15 +107,15 @@ def white_noise(power: np.ndarray) -> float:
     return float(np.sqrt(power[:, height:, width:].mean()))
 
 
-def _radial(fine: Spectrum, found: Fit) -> np.ndarray:
+def _radial(fine: Spectrum, fit: Fit) -> np.ndarray:
     """Log power in absolute rings, and log power over the fit's in rings that scale with the fitted
     blur, `(3 * 34,)`; chroma is NaN for a grey region."""
     radius = np.hypot(fine.rows.frequency[fine.row], fine.columns.frequency[fine.column])
-    sigma = responses.rule_sigma(float(found.shape[0]))
+    sigma = responses.rule_sigma(float(fit.shape[0]))
     absolute = _rings(radius, ABSOLUTE, fine.weight, fine.power)
     scaled = 2 * np.pi * sigma * radius
     observed = _rings(scaled, RELATIVE, fine.weight, fine.power)
-    expected = _rings(scaled, RELATIVE, fine.weight, found.total)
+    expected = _rings(scaled, RELATIVE, fine.weight, fit.total)
     rings = np.concatenate([absolute, observed - expected], axis=1)
     full = np.full((3, rings.shape[1]), np.nan)
     full[: len(rings)] = rings

@@ -70,11 +70,11 @@ WHOLLY = 0.015
 Cost = Callable[[Box, float], float]
 
 
-def with_fading(picture: np.ndarray, quality: int, ratio: np.ndarray, found: Changed) -> Changed:
+def with_fading(picture: np.ndarray, quality: int, ratio: np.ndarray, changed: Changed) -> Changed:
     """`found` with the mask that explains `picture` `(H, W, 3)` best: the box is that of the mask's
     foot (an ellipse) or of its middle (a box). quality, ratio: as of `changed_blocks`."""
-    detail, y, x = _window(_detail_power(picture), found.box)
-    trials = list(_ellipses(found) if found.shape == "ellipse" else _boxes(found))
+    detail, y, x = _window(_detail_power(picture), changed.box)
+    trials = list(_ellipses(changed) if changed.shape == "ellipse" else _boxes(changed))
     costs = [_detail_cost(detail, mask_weight(y, x, t.box, t.shape, t.soft)) for t in trials]
     start = trials[int(np.argmin(costs))]
     if _width(start) >= WIDE:
@@ -89,31 +89,31 @@ def mask_weight(y: np.ndarray, x: np.ndarray, box: Box, shape: str, soft: float)
     return ((1 - ellipse_distance(y, x, box)) / max(soft, 1e-3)).clip(0, 1)
 
 
-def _width(found: Changed) -> float:
+def _width(changed: Changed) -> float:
     """Pixels over which a mask fades: of a blurred box those from 10 to 90 %."""
-    x0, y0, x1, y1 = found.box
-    if found.shape == "box":
-        return 2.6 * found.soft * max(x1 - x0, y1 - y0)
-    return found.soft * min(x1 - x0, y1 - y0) / 2
+    x0, y0, x1, y1 = changed.box
+    if changed.shape == "box":
+        return 2.6 * changed.soft * max(x1 - x0, y1 - y0)
+    return changed.soft * min(x1 - x0, y1 - y0) / 2
 
 
-def _ellipses(found: Changed) -> Iterable[Changed]:
+def _ellipses(changed: Changed) -> Iterable[Changed]:
     """With the same visible rim."""
     for soft in FADES.tolist():
-        yield Changed(_grown(found.box, 1 / (1 - RIM * soft)), "ellipse", soft, found.score)
+        yield Changed(_grown(changed.box, 1 / (1 - RIM * soft)), "ellipse", soft, changed.score)
 
 
-def _boxes(found: Changed) -> Iterable[Changed]:
+def _boxes(changed: Changed) -> Iterable[Changed]:
     """With the same foot."""
-    x0, y0, x1, y1 = found.box
-    foot = REACH * found.soft * max(x1 - x0, y1 - y0)
+    x0, y0, x1, y1 = changed.box
+    foot = REACH * changed.soft * max(x1 - x0, y1 - y0)
     for soft in BOX_FADES.tolist():
         # The longer side is shorter by twice the reach of the fading.
         longer = (max(x1 - x0, y1 - y0) + 2 * foot) / (1 + 2 * REACH * soft)
         move = round(foot - REACH * soft * longer)
         box = (x0 - move, y0 - move, x1 + move, y1 + move)
         if min(box[2] - box[0], box[3] - box[1]) > 0:
-            yield Changed(box, "box", soft, found.score)
+            yield Changed(box, "box", soft, changed.score)
 
 
 def _grown(box: Box, factor: float) -> Box:

@@ -74,8 +74,8 @@ def find_fills(picture: np.ndarray, least: float = 0.5) -> tuple[Fill, ...]:
     for patch in patches:
         nothing, solid, drawn = _probabilities(patch.features)
         if 1 - nothing >= least:
-            one = bool(solid >= drawn)
-            fills.append(Fill(patch.box, patch.shape, patch.colour, one, float(1 - nothing)))
+            is_solid = bool(solid >= drawn)
+            fills.append(Fill(patch.box, patch.shape, patch.colour, is_solid, float(1 - nothing)))
     kept: list[Fill] = []
     for fill in sorted(fills, key=lambda fill: -fill.probability * _area(fill.box) ** 0.5):
         if not any(_touch(fill.box, other.box) for other in kept):

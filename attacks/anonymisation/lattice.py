@@ -93,13 +93,13 @@ def find_changed(ratio: np.ndarray, near: Box | None = None) -> Changed | None:
     """The likeliest changed part by `changed_blocks`, its fading that of a few that fits best (a
     box) or not asked (an ellipse); None where nothing was changed. It is looked for from the blocks
     on, and from the box `near` on."""
-    found = []
+    candidates = []
     for start in (_start(ratio), near):
         if start is not None:
-            found += _changed_from(start, ratio)
-    if not found:
+            candidates += _changed_from(start, ratio)
+    if not candidates:
         return None
-    best = max(found, key=lambda changed: changed.score)
+    best = max(candidates, key=lambda changed: changed.score)
     return best if best.score >= ENOUGH else None
 
 
@@ -107,11 +107,11 @@ def _changed_from(start: Box, ratio: np.ndarray) -> list[Changed]:
     """An ellipse, and boxes that fade differently, that a box was moved to."""
     size = (BLOCK * ratio.shape[0], BLOCK * ratio.shape[1])
     score, box = _climb(start, size, _ellipse(ratio))
-    found = [Changed(box, "ellipse", 0.0, score)]
+    candidates = [Changed(box, "ellipse", 0.0, score)]
     for soft in BOX_FADES:
         score, box = _climb(start, size, _box(ratio, soft))
-        found.append(Changed(box, "box", soft, score))
-    return found
+        candidates.append(Changed(box, "box", soft, score))
+    return candidates
 
 
 def box_score(ratio: np.ndarray, box: Box) -> float:

@@ -244,7 +244,7 @@ def _best(
         if min(rest for rest, _ in fits) < UNCHANGED:
             break
     least = min(rest for rest, _ in fits)
-    rest, best = next((r, found) for r, found in fits if r <= SIMPLER * least + 0.02)
+    rest, best = next((r, fit) for r, fit in fits if r <= SIMPLER * least + 0.02)
     return best, rest
 
 

@@ -254,13 +254,13 @@ def _sharpest(strip: np.ndarray, at: int, slack: int, side: int) -> int:
 
 
 def _pixelated(
-    picture: np.ndarray, found: tuple[np.ndarray, np.ndarray, np.ndarray]
+    picture: np.ndarray, blocks: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> Region | None:
     """The pixelated region around the strongest of the plausible boxes, if its pixels are blocks.
 
     Asked before a JPEG's grid is discounted: blocks of eight pixels may lie on it.
     """
-    boxes, length, evidence = found
+    boxes, length, evidence = blocks
     if not len(boxes):
         return None
     strongest = np.argmax(length * evidence)

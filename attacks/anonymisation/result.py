@@ -96,12 +96,16 @@ class Identification:
             return None
 
 
-def with_codec(found: Identification) -> Identification:
+def with_codec(identification: Identification) -> Identification:
     """`found` with the JPEG behind what was done in its `spec`, which has none yet.
 
     An attacker who takes a JPEG's error for rounding sharpens it until nothing else is left. On
     an untouched picture, and under a solid fill, it says nothing about what was done.
     """
-    if found.spec is None or found.quality is None or found.family in ("none", "solid"):
-        return found
-    return replace(found, spec=f"{found.spec}|jpeg:q={found.quality}")
+    if (
+        identification.spec is None
+        or identification.quality is None
+        or identification.family in ("none", "solid")
+    ):
+        return identification
+    return replace(identification, spec=f"{identification.spec}|jpeg:q={identification.quality}")

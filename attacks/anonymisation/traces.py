@@ -36,25 +36,25 @@ def traces(region: np.ndarray) -> np.ndarray:
 
 def _equal_neighbours(region: np.ndarray) -> np.ndarray:
     """Shares of small first and second differences along both axes: medians repeat values."""
-    found = []
+    shares = []
     for x in (region.astype(np.int16), region.transpose(1, 0, 2).astype(np.int16)):
         first = np.abs(np.diff(x, axis=1))
         second = np.abs(np.diff(x, n=2, axis=1))
-        found += [(first == k).mean() for k in (0, 1, 2)]
-        found += [(second == k).mean() for k in (0, 1, 2)]
-        found += [((first[:, 1:] == 0) & (first[:, :-1] == 0)).mean()]
-        found += [np.log1p(first.mean()), np.log1p(second.mean())]
-    return np.array(found)
+        shares += [(first == k).mean() for k in (0, 1, 2)]
+        shares += [(second == k).mean() for k in (0, 1, 2)]
+        shares += [((first[:, 1:] == 0) & (first[:, :-1] == 0)).mean()]
+        shares += [np.log1p(first.mean()), np.log1p(second.mean())]
+    return np.array(shares)
 
 
 def _median_residual(region: np.ndarray) -> np.ndarray:
     """How little small medians change the region: a median's output is nearly their fixed point."""
-    found = []
+    features = []
     for size in (3, 5):
         change = cv2.absdiff(region, cv2.medianBlur(region, size))
         smooth = cv2.absdiff(region, cv2.blur(region, (size, size)))
-        found += [(change == 0).mean(), np.log((change.mean() + 0.05) / (smooth.mean() + 0.05))]
-    return np.array(found)
+        features += [(change == 0).mean(), np.log((change.mean() + 0.05) / (smooth.mean() + 0.05))]
+    return np.array(features)
 
 
 def _tails(plane: np.ndarray) -> np.ndarray:
@@ -116,8 +116,8 @@ def _bends(plane: np.ndarray) -> np.ndarray:
 def comb_size(region: np.ndarray) -> int:
     """Block size in pixels of the strongest regular pattern of jumps."""
     plane = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY).astype(np.float64)
-    found = max((_comb(p) for p in (plane, plane.T)), key=lambda f: f[0])
-    return max(1, round(float(np.expm1(found[1]))))
+    strongest = max((_comb(p) for p in (plane, plane.T)), key=lambda f: f[0])
+    return max(1, round(float(np.expm1(strongest[1]))))
 
 
 def blocks_under_jpeg(region: np.ndarray) -> int:

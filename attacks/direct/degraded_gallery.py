@@ -49,5 +49,5 @@ class DegradedGallery(BaseAttack):
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
         """Scores `(N, G)`: cosines of the probes to the templates, about the mean degraded face."""
         require_fitted(self)
-        found = unit(self.views_.probe_embeddings(probes, View.ANONYMIZED)) - self.centre_
-        return AttackOutput(scores=unit(found) @ self.templates_.T)
+        centred = unit(self.views_.probe_embeddings(probes, View.ANONYMIZED)) - self.centre_
+        return AttackOutput(scores=unit(centred) @ self.templates_.T)

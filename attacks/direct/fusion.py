@@ -82,14 +82,16 @@ class Fusion(BaseAttack):
 
     def _standardised(self, probes: AnonymizedFaces, context: Context) -> np.ndarray:
         """`(K, N, G)`: every member's scores, of mean 0 and deviation 1 within each probe."""
-        found = []
+        standardised = []
         for member in self.members_:
             scores = member.run(probes, context).scores
             assert scores is not None, "members yield scores"
             scores = scores.astype(np.float64)
             spread = scores.std(axis=1, keepdims=True)
-            found.append((scores - scores.mean(axis=1, keepdims=True)) / np.maximum(spread, 1e-12))
-        return np.stack(found)
+            standardised.append(
+                (scores - scores.mean(axis=1, keepdims=True)) / np.maximum(spread, 1e-12)
+            )
+        return np.stack(standardised)
 
 
 @dataclass(frozen=True)
@@ -152,5 +154,5 @@ def likeliest_weights(scores: np.ndarray, mates: list[int]) -> np.ndarray:
         return float(value), (expected - own).sum(axis=1) + weights - 1
 
     start = np.ones(len(scores))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
-    return np.asarray(found.x)
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores))
+    return np.asarray(optimum.x)

@@ -62,9 +62,9 @@ class Parrot(BaseAttack):
     def run(self, probes: AnonymizedFaces, context: Context) -> AttackOutput:
         """Scores `(N, G)`: cosines to the class weights."""
         require_fitted(self)
-        found = unit(self._embed(probes) - self.centre_)
+        centred = unit(self._embed(probes) - self.centre_)
         evaluations = EVALUATIONS * len(probes) if self.seer_ is not None else None
-        return AttackOutput(scores=found @ self.weights_.T, network_evaluations=evaluations)
+        return AttackOutput(scores=centred @ self.weights_.T, network_evaluations=evaluations)
 
     def _learn(self, reference: Reference, context: Context) -> np.ndarray:
         """Unit features `(N, d)` of the gallery as the attacker sees it."""

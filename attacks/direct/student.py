@@ -117,11 +117,11 @@ class Student(BaseAttack):
         if self.trained_ is not None:
             return self.trained_.run(probes)
         crops = self.views_.probe_crops(probes, View.RESTORED, self.start_)
-        found = self.network_.embed_posed(crops)
-        clear, seen = found @ self.clear_templates_.T, found @ self.seen_templates_.T
+        embedded = self.network_.embed_posed(crops)
+        clear, seen = embedded @ self.clear_templates_.T, embedded @ self.seen_templates_.T
         scores = CLEAR_SHARE * clear + (1 - CLEAR_SHARE) * seen
         return AttackOutput(
-            embeddings=found + self.centre_,
+            embeddings=embedded + self.centre_,
             scores=scores,
             network_evaluations=2 * (1 + len(POSES)) * len(probes),  # with their mirror images
         )

@@ -69,36 +69,36 @@ class Seer:
 
     def embed(self, faces: AnonymizedFaces) -> np.ndarray:
         """Unit embeddings `(N, d)` float32 of windows, each averaged with its mirror image."""
-        found = []
+        parts = []
         for batch in faces.batches(BATCH):
             shown = show(batch, self.linear, self.size, pairs=self.pairs)
-            found.append(self._embed(shown.observed)[: len(batch)])
-        return np.concatenate(found)
+            parts.append(self._embed(shown.observed)[: len(batch)])
+        return np.concatenate(parts)
 
     def embed_anonymized(self, faces: ClearFaces) -> np.ndarray:
         """Unit embeddings `(N, d)` float32 of clear faces put through the identified operator."""
-        found = []
+        parts = []
         for part in degraded(faces, self.context):
-            found.append(self.embed(part))
-            done = sum(map(len, found))
+            parts.append(self.embed(part))
+            done = sum(map(len, parts))
             self.context.progress("embedding the anonymised gallery", done, len(faces))
-        return np.concatenate(found)
+        return np.concatenate(parts)
 
     def embed_clear(self, faces: ClearFaces) -> np.ndarray:
         """Unit embeddings `(N, d)` float32 of clear faces as they are."""
 
-        def one(index: int) -> np.ndarray:
+        def frame_of(index: int) -> np.ndarray:
             return np.asarray(cut([faces.load(index)], faces.landmarks[index][None], self.size)[0])
 
-        frames = np.stack(list(in_threads(one, len(faces))))
-        found = []
+        frames = np.stack(list(in_threads(frame_of, len(faces))))
+        parts = []
         for start in range(0, len(frames), BATCH):
             part = frames[start : start + BATCH]
             filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
             pictures = torch.from_numpy(filled).permute(0, 3, 1, 2).float() / 255
             seen = Observed(pictures, pictures, torch.full((BATCH,), UNKNOWN))
-            found.append(self._embed(seen)[: len(part)])
-        return np.concatenate(found)
+            parts.append(self._embed(seen)[: len(part)])
+        return np.concatenate(parts)
 
     def _embed(self, observed: Observed) -> np.ndarray:
         seen = to_device(observed, self.context.device)

@@ -47,12 +47,12 @@ class TrainedStudent:
 
     def run(self, probes: AnonymizedFaces) -> AttackOutput:
         """Embeddings in the scoring recogniser's space, and scores."""
-        found = self._answers(self.seer_.embed(probes))
-        centred = unit(found - self.seen_centre_)
+        embedded = self._answers(self.seer_.embed(probes))
+        centred = unit(embedded - self.seen_centre_)
         clear, seen = centred @ self.clear_templates_.T, centred @ self.seen_templates_.T
         scores = self.clear_share * clear + (1 - self.clear_share) * seen
         return AttackOutput(
-            embeddings=found,
+            embeddings=embedded,
             scores=scores.astype(np.float32),
             network_evaluations=EVALUATIONS * len(probes),
         )

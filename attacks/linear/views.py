@@ -118,7 +118,7 @@ class Views:
         what = repr(recognizer.template) + (f" moved {move}" if move else "")
         paths = {view: self._path("crops", faces, view, what) for view in views}
 
-        def one(index: int) -> np.ndarray:
+        def crop_of(index: int) -> np.ndarray:
             picture, points = faces.load(index), faces.landmarks[index]
             rng = self.context.rng(faces.ids[index] + (f" moved {move}" if move else ""))
             if move:
@@ -131,7 +131,7 @@ class Views:
 
         with ExitStack() as stack:
             arrays = {v: stack.enter_context(array_to_fill(paths[v], shape)) for v in views}
-            for index, crops in enumerate(in_threads(one, len(faces))):
+            for index, crops in enumerate(in_threads(crop_of, len(faces))):
                 for view, picture in zip(views, crops, strict=True):
                     arrays[view][index] = picture
                 self.context.progress("anonymising reference faces", index + 1, len(faces))
@@ -153,12 +153,12 @@ def embed_clear(
     """Embeddings `(N, d)` float32 of clear faces, streamed and cached by content."""
     recognizer = recognizer or context.recognizer
 
-    def one(index: int) -> np.ndarray:
+    def crop_of(index: int) -> np.ndarray:
         picture, points = faces.load(index), faces.landmarks[index]
         return np.asarray(crop([picture], points[None], recognizer.template)[0])
 
     def make() -> np.ndarray:
-        crops = in_threads(one, len(faces))
+        crops = in_threads(crop_of, len(faces))
         parts = (np.stack(part) for part in iter(lambda: list(islice(crops, CHUNK)), []))
         return _embed(parts, len(faces), "embedding clear faces", context, recognizer)
 

@@ -71,9 +71,9 @@ class Restorer:
         linear = all(end.nature is Nature.LINEAR for end in ends)
         draws = []
         for operator in settings(forward.operator, DRAWS if linear else MEASURED_DRAWS):
-            one = replace(forward, operator=operator)
-            own = spectra if linear else _measure(one, faces, context, DRAW_FACES)
-            draws.append(cls(one, own))
+            drawn = replace(forward, operator=operator)
+            own = spectra if linear else _measure(drawn, faces, context, DRAW_FACES)
+            draws.append(cls(drawn, own))
         return cls(forward, spectra, tuple(draws))
 
     def filter(self, height: int, width: int) -> np.ndarray:
@@ -143,11 +143,11 @@ def _surprise(restorer: Restorer, power: np.ndarray, shape: tuple[int, ...]) -> 
     """Negative log-likelihood, but for a constant, of luminance `power` per low mode (Whittle:
     independent modes, Gaussian), at the contrast that suits it best."""
     signal, noise = _expected(restorer, *shape)
-    found = np.inf
+    least = np.inf
     for contrast in CONTRASTS:
         expected = contrast * signal + noise
-        found = min(found, float(np.sum(np.log(expected) + power / expected)))
-    return found
+        least = min(least, float(np.sum(np.log(expected) + power / expected)))
+    return least
 
 
 @lru_cache(maxsize=64)

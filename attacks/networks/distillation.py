@@ -81,13 +81,13 @@ class Network(nn.Module):
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Unit vectors `(N, D)` of crops `(N, S, S, 3)` uint8, each face averaged with its mirror
         image."""
-        found = [np.empty((0, self.bridge.out_features), np.float32)]
+        parts = [np.empty((0, self.bridge.out_features), np.float32)]
         with torch.inference_mode():
             for batch, count in equal_batches(crops, self.batch_size):
                 faces = self.faces(batch)
                 both = normalize(self(faces) + self(faces.flip(3)))
-                found.append(both[:count].cpu().numpy())
-        return np.concatenate(found)
+                parts.append(both[:count].cpu().numpy())
+        return np.concatenate(parts)
 
     def embed_posed(self, crops: np.ndarray) -> np.ndarray:
         """The same, averaged over POSES of each face: a network's answer to a restored face changes

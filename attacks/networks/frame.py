@@ -120,13 +120,13 @@ class FrameEmbedder(nn.Module):
         answer: Tensor = self.network(self.preprocess(crops * 255))
         return answer
 
-    def distance(self, found: Tensor, clear: Tensor) -> Tensor:
+    def distance(self, restored: Tensor, clear: Tensor) -> Tensor:
         """Mean of 1 - cosine between the embeddings of frames `(B, 3, S, S)` in [0, 1]; what the
         clear ones are is not learnt."""
         self.to(clear.device)
         with torch.no_grad():
             truth = self(clear)
-        return (1 - cosine_similarity(self(found), truth)).mean()
+        return (1 - cosine_similarity(self(restored), truth)).mean()
 
     def train(self, mode: bool = True) -> FrameEmbedder:
         """Always in inference mode: its statistics belong to its own training."""

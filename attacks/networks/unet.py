@@ -86,8 +86,8 @@ class UNet(nn.Module):
     def forward(self, pictures: Tensor, first: Tensor, second: Tensor | None = None) -> Tensor:
         """`(B, inputs, S, S)` and conditions `(B,)` in 0 .. STEPS to `(B, outputs, S, S)`."""
         folded = pixel_unshuffle(pictures, self.patch)
-        found = self.net(folded, first, class_labels=second).sample
-        return pixel_shuffle(found, self.patch)
+        answer = self.net(folded, first, class_labels=second).sample
+        return pixel_shuffle(answer, self.patch)
 
 
 def strength(log_sigma: Tensor) -> Tensor:

@@ -189,7 +189,7 @@ class Detector:
         by_shape = defaultdict(list)
         for index, picture in enumerate(pictures):
             by_shape[picture.shape].append(index)
-        found: list[list[Detection]] = [[] for _ in pictures]
+        by_picture: list[list[Detection]] = [[] for _ in pictures]
         for shape, indices in by_shape.items():
             if min(shape[:2]) < SMALLEST_PICTURE:
                 continue
@@ -197,8 +197,8 @@ class Detector:
                 part = indices[start : start + self.batch_size]
                 faces = self._detect_equal([pictures[index] for index in part], smallest)
                 for index, detections in zip(part, faces, strict=True):
-                    found[index] = detections
-        return found
+                    by_picture[index] = detections
+        return by_picture
 
     def _detect_equal(
         self, pictures: list[NDArray[np.uint8]], smallest: float

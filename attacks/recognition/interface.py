@@ -95,8 +95,8 @@ class Recognizer:
         with torch.inference_mode():
             for batch, count in equal_batches(crops, self.batch_size):
                 pictures = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
-                found = self.forward(self.preprocess(pictures))[:count]
-                result.append(found.float().cpu().numpy())
+                embedded = self.forward(self.preprocess(pictures))[:count]
+                result.append(embedded.float().cpu().numpy())
         return np.concatenate(result)
 
     def similarity(self, a: Embeddings, b: Embeddings) -> Embeddings:

@@ -179,8 +179,8 @@ def _searched_places(shown: Plane, hidden: Plane) -> Iterator[NDArray[np.float64
             if min(size) < 16:
                 continue
             template = cv2.resize(inner, size, interpolation=cv2.INTER_AREA)
-            found = cv2.matchTemplate(outer, template, cv2.TM_CCOEFF_NORMED)
-            _, value, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(found, posinf=0, neginf=0))
+            likeness = cv2.matchTemplate(outer, template, cv2.TM_CCOEFF_NORMED)
+            _, value, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(likeness, posinf=0, neginf=0))
             if value > best:
                 ratio = size[0] / inner.shape[1], size[1] / inner.shape[0]
                 best, at = value, (ratio, x, y)

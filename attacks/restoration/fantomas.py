@@ -42,8 +42,8 @@ class FantomasObjective:
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
         """Mean squared error in [-1, 1]."""
-        found = self.network(observed.anonymized * 2 - 1).float()
-        return {"loss": ((found - (clear * 2 - 1)) ** 2).mean()}
+        restored = self.network(observed.anonymized * 2 - 1).float()
+        return {"loss": ((restored - (clear * 2 - 1)) ** 2).mean()}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         """Faces `(B, 3, S, S)` in [0, 1]."""

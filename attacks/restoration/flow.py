@@ -97,8 +97,8 @@ class FlowObjective:
         share = left[:, None, None, None]
         wanted = clear * 2 - 1
         place = wanted + share * (begin - wanted)
-        found = self.network(place, start, observed, left)
-        return errors(found, clear, self.embedder, self.identity)
+        restored = self.network(place, start, observed, left)
+        return errors(restored, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         """Faces `(B, 3, S, S)` in [0, 1] at the end of the flow, after `steps` Euler steps."""

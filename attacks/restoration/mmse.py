@@ -40,14 +40,14 @@ class Regression(nn.Module):
 
 
 def errors(
-    found: Tensor, clear: Tensor, embedder: FrameEmbedder | None, weight: float
+    restored: Tensor, clear: Tensor, embedder: FrameEmbedder | None, weight: float
 ) -> dict[str, Tensor]:
     """Squared error of `found` in [-1, 1] against `clear` in [0, 1], both `(B, 3, S, S)`, and with
     an embedder its distance to the clear embedding; `loss` is their weighted sum."""
-    parts = {"mse": ((found - (clear * 2 - 1)) ** 2).mean()}
+    parts = {"mse": ((restored - (clear * 2 - 1)) ** 2).mean()}
     parts["loss"] = parts["mse"]
     if embedder is not None:
-        parts["identity"] = embedder.distance((found + 1) / 2, clear)
+        parts["identity"] = embedder.distance((restored + 1) / 2, clear)
         parts["loss"] = parts["mse"] + weight * parts["identity"]
     return parts
 
@@ -76,8 +76,8 @@ class MmseObjective:
 
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
         """`mse`, with a recogniser `identity`, and their weighted sum `loss`."""
-        found = self.network(observed).float()
-        return errors(found, clear, self.embedder, self.identity)
+        restored = self.network(observed).float()
+        return errors(restored, clear, self.embedder, self.identity)
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:
         """Faces `(B, 3, S, S)` in [0, 1]."""

@@ -115,9 +115,9 @@ class Posterior(BaseAttack):
         denoiser = region_denoiser(self.base_, self.restorer_, part.shape[:2], landmarks - [x0, y0])
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            found = sample_posterior(denoiser, setting, part, self.options.method, steps)
+            sampled = sample_posterior(denoiser, setting, part, self.options.method, steps)
         out = window.copy()
-        out[y0:y1, x0:x1] = found
+        out[y0:y1, x0:x1] = sampled
         return out
 
 
@@ -134,14 +134,14 @@ def sample_posterior(
         start = _tensor(from_modes(to_modes(part) * restorer.filter(*part.shape[:2])))
         power = torch.from_numpy(restorer.spectra.prior(*part.shape[:2])).float() / LEVELS**2
         with torch.no_grad():
-            found = diffpir(denoiser, physics, measure(physics, anonymized), start, power, steps)
+            sampled = diffpir(denoiser, physics, measure(physics, anonymized), start, power, steps)
     else:
         from deepinv.sampling import DPS
 
         physics = dct_physics(gain)
         sampler = DPS(denoiser, num_steps=steps, weight=DPS_WEIGHT, dtype=torch.float32)
-        found = sampler(measure(physics, anonymized), physics, x_init=tuple(anonymized.shape))
-    levels = found[0].detach().clamp(0, 1).permute(1, 2, 0) * LEVELS
+        sampled = sampler(measure(physics, anonymized), physics, x_init=tuple(anonymized.shape))
+    levels = sampled[0].detach().clamp(0, 1).permute(1, 2, 0) * LEVELS
     return levels.round().byte().numpy()
 
 
@@ -240,8 +240,8 @@ def prior_denoiser(base: Diffusion) -> Callable[[Tensor, Tensor], Tensor]:
 
     def denoise(frames: Tensor, sigma: Tensor) -> Tensor:
         state = (frames - 0.5) * scale
-        found = wrapped(state, sigma * scale, input_in_minus_one_one=True)
-        answer: Tensor = (found / scale + 0.5).clamp(0, 1)
+        denoised = wrapped(state, sigma * scale, input_in_minus_one_one=True)
+        answer: Tensor = (denoised / scale + 0.5).clamp(0, 1)
         return answer
 
     return denoise

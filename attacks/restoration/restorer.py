@@ -98,12 +98,12 @@ class RestoringAttack(BaseAttack):
         explains its probe (`consistency_residual`, in grey levels)."""
         require_fitted(self)
         restored = self.restore(probes, context)
-        found = unit(embed(restored.pictures, probes.landmarks, context))
-        centred = unit(found - self.seen_centre_)
+        embedded = unit(embed(restored.pictures, probes.landmarks, context))
+        centred = unit(embedded - self.seen_centre_)
         scores = (centred @ self.clear_templates_.T + centred @ self.seen_templates_.T) / 2
         return AttackOutput(
             restored=restored.pictures,
-            embeddings=found,
+            embeddings=embedded,
             scores=scores.astype(np.float32),
             estimates=tuple({"consistency_residual": float(r)} for r in restored.residuals),
             network_evaluations=self.evaluations * len(probes),
@@ -290,11 +290,11 @@ def embed(pictures: tuple[Picture, ...], landmarks: np.ndarray, context: Context
 def degraded(faces: ClearFaces, context: Context) -> Iterator[AnonymizedFaces]:
     """Clear faces as probes of the same anonymiser, a chunk at a time."""
 
-    def one(index: int) -> Any:
+    def anonymized(index: int) -> Any:
         picture, points = faces.load(index), faces.landmarks[index]
         return context.forward.degrade(picture, points, context.rng(faces.ids[index]))
 
-    made = in_threads(one, len(faces))
+    made = in_threads(anonymized, len(faces))
     for start in range(0, len(faces), CHUNK):
         ids = faces.ids[start : start + CHUNK]
         pictures, landmarks, regions = zip(*(next(made) for _ in ids), strict=True)

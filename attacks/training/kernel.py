@@ -44,8 +44,8 @@ class KernelObjective:
     def loss(self, clear: Tensor, observed: Observed, noise: Noise) -> dict[str, Tensor]:
         """Mean absolute error: `kernel error` in pixels, `loss` as a share of the largest
         kernel."""
-        found = LARGEST * self.network(observed.anonymized * 2 - 1).float()[:, 0]
-        error = (found - kernel_sizes(observed.log_sigma)).abs().mean()
+        sizes = LARGEST * self.network(observed.anonymized * 2 - 1).float()[:, 0]
+        error = (sizes - kernel_sizes(observed.log_sigma)).abs().mean()
         return {"loss": error / LARGEST, "kernel error": error}
 
     def restore(self, observed: Observed, noise: Noise) -> Tensor:

@@ -224,13 +224,13 @@ class _Run:
         """Restore development faces with the averaged weights; on the main process alone."""
         if self.accelerator.is_main_process:
             with self._averaged():
-                found, sheet = evaluate(
+                measured, sheet = evaluate(
                     self.objective, self.pack, self.source, self.settings.operators, recognizer
                 )
-            for name, value in found.items():
+            for name, value in measured.items():
                 logs.scalar(f"development/{name}", value, self.step)
             logs.sheet(make_grid(sheet.flatten(0, 1), nrow=sheet.shape[1]), self.step)
-            self.metrics = {"step": self.step, **found}
+            self.metrics = {"step": self.step, **measured}
         self.accelerator.wait_for_everyone()
 
     @contextmanager

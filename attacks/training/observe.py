@@ -265,15 +265,15 @@ class Observer:
     def blocks(self, degradation: Degradation) -> tuple[Tensor, Tensor]:
         """Averaging matrices `(B, side, side)` of pixelations, down and across."""
         place = torch.arange(self.side, device=degradation.sigma.device)
-        found = []
+        averages = []
         for sigma, phase in zip(
             degradation.sigma.unbind(1), degradation.phase.unbind(1), strict=True
         ):
             length = (sigma * self.face_width * SPREAD).clamp_min(1)
             block = (place / length[:, None] + phase[:, None]).floor()
             same = (block[:, :, None] == block[:, None, :]).float()
-            found.append(same / same.sum(dim=2, keepdim=True))
-        return found[0], found[1]
+            averages.append(same / same.sum(dim=2, keepdim=True))
+        return averages[0], averages[1]
 
 
 def gaussian_response(sigma: Tensor, size: int) -> Tensor:

@@ -80,10 +80,12 @@ class ParrotObjective:
         self.kept = ParrotEmbedder(recognizer, self.size)
         self.clear_as_well = pack.anonymized is not None
         # Class weights begin where the people are, so that the first steps spoil nothing.
-        found = np.concatenate(list(self._embed(pack)))
-        self.kept.centre = torch.from_numpy(found.mean(axis=0))
+        embedded = np.concatenate(list(self._embed(pack)))
+        self.kept.centre = torch.from_numpy(embedded.mean(axis=0))
         shown = [pack.identities[row] for row in pack.training]
-        people = per_person(found - found.mean(axis=0), shown, pack.people[: pack.trained_people])
+        people = per_person(
+            embedded - embedded.mean(axis=0), shown, pack.people[: pack.trained_people]
+        )
         self.network: nn.Module = ParrotNetwork(self.kept, people)
         self.rate = rate(self.network)
         self.config: Mapping[str, Any] = {"size": size, "start": described(recognizer)}
@@ -112,12 +114,12 @@ class ParrotObjective:
         mated = people[first] == people[second]
         if not mated.any() or mated.all():
             return {}
-        found = {}
+        separation = {}
         for name, network in (("start", self.start.to(clear.device)), ("parrot", self.kept)):
             embeddings = network(observed.anonymized).cpu().numpy()
             alike = (embeddings[first] * embeddings[second]).sum(axis=1)
-            found[f"auroc {name}"] = float(auroc(alike[mated], alike[~mated]))
-        return found
+            separation[f"auroc {name}"] = float(auroc(alike[mated], alike[~mated]))
+        return separation
 
     def _embed(self, pack: Pack) -> Iterator[np.ndarray]:
         """The start network's embeddings of the faces to train on, clear ones where the anonymised

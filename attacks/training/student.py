@@ -94,8 +94,8 @@ class StudentObjective:
         same = observed.people[:, None] == observed.people[None]
         losses, distances = [], []
         answers = self.network(observed, random_moves(noise)).float().split(self.dimensions, dim=1)
-        for teacher, found in zip(self.teachers, answers, strict=True):
-            answer, truth = teacher.centred(found), teacher.centred(teacher(clear))
+        for teacher, embedded in zip(self.teachers, answers, strict=True):
+            answer, truth = teacher.centred(embedded), teacher.centred(teacher(clear))
             losses.append(contrastive(answer, truth, truth, same))
             distances.append((1 - (answer * truth).sum(dim=1)).mean())
         loss, distance = (torch.stack(parts).mean() for parts in (losses, distances))
@@ -110,13 +110,13 @@ class StudentObjective:
         and of the teacher itself on the linearly restored picture, where the student started."""
         teacher, width = self.teachers[0], self.dimensions[0]
         truth = teacher.centred(teacher(clear))
-        found = {
+        embedded = {
             "cosine start": teacher(observed.restored),
             "cosine student": self.network(observed)[:, :width],
         }
         return {
             name: float(cosine_similarity(teacher.centred(e), truth).mean())
-            for name, e in found.items()
+            for name, e in embedded.items()
         }
 
 
@@ -146,5 +146,5 @@ class Teacher:
         prepared = recognizer.preprocess(crops * 255).to(recognizer.device)
         # Some frozen networks take single pictures only.
         parts = prepared.split(len(prepared) if recognizer.batch_size > 1 else 1)
-        found = torch.cat([recognizer.forward(part) for part in parts])
-        return normalize(found.float().to(frames.device))
+        embedded = torch.cat([recognizer.forward(part) for part in parts])
+        return normalize(embedded.float().to(frames.device))

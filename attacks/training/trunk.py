@@ -98,8 +98,8 @@ class Stem(nn.Module):
         """`(B, C, H', W')`, as the first convolution gives it."""
         restored, anonymized, told = seen.split([3, 3, 1], dim=1)
         scale, shift = self.film(told[:, :, 0, 0])[..., None, None].chunk(2, dim=1)
-        found: Tensor = (self.first(restored) + self.beside(anonymized)) * (1 + scale) + shift
-        return found
+        features: Tensor = (self.first(restored) + self.beside(anonymized)) * (1 + scale) + shift
+        return features
 
 
 def widen(network: nn.Module) -> None:
@@ -149,4 +149,6 @@ def described(recognizer: Recognizer) -> dict[str, Any]:
 
 def same(card: Mapping[str, Any], recognizers: tuple[Recognizer, ...]) -> Recognizer | None:
     """The one of these recognisers that a card describes."""
-    return next((found for found in recognizers if found.digest == card["digest"]), None)
+    return next(
+        (recognizer for recognizer in recognizers if recognizer.digest == card["digest"]), None
+    )

@@ -55,15 +55,15 @@ def evaluate(
     pictures = torch.cat(parts)
     clear = pictures[:, 3]
     names = ("anonymized", "linear", "restored")
-    found = {f"psnr {n}": psnr(pictures[:, i], clear) for i, n in enumerate(names)}
+    measured = {f"psnr {n}": psnr(pictures[:, i], clear) for i, n in enumerate(names)}
     if recognizer is not None:
         truth = _embed(clear, recognizer)
         for index, name in ((1, "linear"), (2, "restored")):
             own = _embed(pictures[:, index], recognizer)
-            found[f"cosine {name}"] = float(cosine_similarity(own, truth).mean())
+            measured[f"cosine {name}"] = float(cosine_similarity(own, truth).mean())
     if judge := getattr(objective, "judge", None):
-        found |= judge(clear, joined(seen))
-    return found, pictures[:SHOWN].cpu()
+        measured |= judge(clear, joined(seen))
+    return measured, pictures[:SHOWN].cpu()
 
 
 def joined(parts: Sequence[Observed]) -> Observed:
@@ -72,9 +72,9 @@ def joined(parts: Sequence[Observed]) -> Observed:
     return Observed(*(torch.cat(column) for column in columns))
 
 
-def psnr(found: Tensor, truth: Tensor) -> float:
+def psnr(restored: Tensor, truth: Tensor) -> float:
     """Mean over pictures of `(B, 3, S, S)` in [0, 1], in dB."""
-    error = ((found - truth) ** 2).flatten(1).mean(dim=1).clamp_min(1e-12)
+    error = ((restored - truth) ** 2).flatten(1).mean(dim=1).clamp_min(1e-12)
     return float((-10 * error.log10()).mean())
 
 

@@ -21,9 +21,9 @@ def fields(
     link: Linkability | None, pairs: Replacement | None, kept: Utility | None
 ) -> dict[str, object]:
     """The fields of a row that these fill; where one is missing, its fields stay empty."""
-    found: dict[str, object] = {}
+    row: dict[str, object] = {}
     if link is not None and link.metrics:
-        found |= {
+        row |= {
             "link_rank_1": link.metrics["rank_1"].value,
             "link_context": link.context_only["rank_1"].value,
             "link_tar": link.metrics["tar_far_01"].value,
@@ -35,7 +35,7 @@ def fields(
         }
     if pairs is not None:
         best = max(pairs.maps, key=lambda way: way.rank_1.value or 0.0)
-        found |= {
+        row |= {
             "traced": best.rank_1.value,
             "traced_by": best.name,
             "traced_context": best.context_only.value,
@@ -43,13 +43,13 @@ def fields(
             "identity_shared": pairs.shared.value,
         }
     if kept is not None:
-        found |= {
+        row |= {
             "utility": kept.usefulness.value,
             "utility_low": kept.usefulness.low,
             "utility_high": kept.usefulness.high,
             "faces_found": kept.detected.value,
         }
-    return found
+    return row
 
 
 def linked(rows: Iterable[Row]) -> list[list[str]]:
@@ -61,15 +61,15 @@ def linked(rows: Iterable[Row]) -> list[list[str]]:
             key not in best or row.link_excess > (best[key].link_excess or -1.0)
         ):
             best[key] = row
-    found = []
+    lines = []
     for row in sorted(best.values(), key=lambda row: row.link_excess or 0.0):
         excess = Estimate(value=row.link_excess, low=row.link_excess_low)
         above = "-" if excess.low is None else f" (at least {excess.low:.3f})"
         shares = (row.link_rank_1, row.link_context, row.link_tar, row.link_eer, row.link_d_sys)
         figures = [_number(share) for share in (*shares, row.link_d_sys_chance)]
         head = [row.method, recognizer_text(row), row.attack]
-        found.append([*head, *figures, f"{_number(excess.value)}{above}"])
-    return found
+        lines.append([*head, *figures, f"{_number(excess.value)}{above}"])
+    return lines
 
 
 def traced(rows: Iterable[Row]) -> list[list[str]]:

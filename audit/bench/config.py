@@ -119,7 +119,9 @@ class BenchConfig(_Settings):
     @classmethod
     def _bare_methods(cls, value: object) -> object:
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return tuple({"method": one} if isinstance(one, str) else one for one in value)
+            return tuple(
+                {"method": method} if isinstance(method, str) else method for method in value
+            )
         return value
 
     @field_validator("beliefs", "attacks", "recognizers", "worlds", mode="before")
@@ -142,8 +144,8 @@ class BenchConfig(_Settings):
                 raise ValueError(f"{name!r} is no field of sample{_nearest(name, Sample)}")
             if not values:
                 raise ValueError(f"{name} needs at least one value")
-            for one in values:
-                Sample.model_validate({name: one})
+            for entry in values:
+                Sample.model_validate({name: entry})
         return value
 
 

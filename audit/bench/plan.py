@@ -52,11 +52,11 @@ def settings(config: BenchConfig) -> list[Setting]:
     Raises:
         InputError: a strength without a place in the method or the other way round.
     """
-    found = []
+    planned = []
     for number, defence in enumerate(config.defences):
         where = f"defences.{number}.method"
         if defence.command is not None:
-            found.append(_of_command(defence.command, defence, config))
+            planned.append(_of_command(defence.command, defence, config))
             continue
         assert defence.method is not None, "one of both is given"
         if ("{}" in defence.method) != bool(defence.strengths):
@@ -67,8 +67,8 @@ def settings(config: BenchConfig) -> list[Setting]:
         beliefs = defence.beliefs or config.beliefs
         for strength in defence.strengths or (None,):
             filled = [_filled(text, strength) for text in (defence.method, *beliefs)]
-            found.append(Setting(filled[0], defence.region, tuple(dict.fromkeys(filled[1:]))))
-    return found
+            planned.append(Setting(filled[0], defence.region, tuple(dict.fromkeys(filled[1:]))))
+    return planned
 
 
 def _of_command(command: str, defence: Defence, config: BenchConfig) -> Setting:
@@ -145,12 +145,12 @@ def _pair_in_pixels(name: str, pair: str, face_width: float) -> str:
     key = pair.partition("=")[0].strip()
     whole = _is_whole(name, key)
 
-    def length(found: re.Match[str]) -> str:
-        value = float(found["number"]) * face_width
+    def length(match: re.Match[str]) -> str:
+        value = float(match["number"]) * face_width
         if not whole:
-            return f"{found['head']}{value:.4g}"
+            return f"{match['head']}{value:.4g}"
         odd = key.startswith("k")
-        return f"{found['head']}{2 * round((value - 1) / 2) + 1 if odd else max(1, round(value))}"
+        return f"{match['head']}{2 * round((value - 1) / 2) + 1 if odd else max(1, round(value))}"
 
     return _LENGTH.sub(length, pair)
 

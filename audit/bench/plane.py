@@ -48,7 +48,7 @@ def marks(rows: Iterable[Row]) -> list[Mark]:
             together.setdefault((*row.setting, row.recognizer), []).append(row)
     strongest = [max(group, key=lambda row: row.high or 0.0) for group in together.values()]
     suitable = [any(map(_suits, group)) for group in together.values()]
-    found = []
+    every = []
     for recognizer in dict.fromkeys(row.recognizer for row in strongest):
         places = [place for place, row in enumerate(strongest) if row.recognizer == recognizer]
         fit = [place for place in places if suitable[place]]
@@ -57,8 +57,8 @@ def marks(rows: Iterable[Row]) -> list[Mark]:
             [strongest[place].utility or 0.0 for place in fit],
         )
         best = {place for place, on in zip(fit, front, strict=True) if on}
-        found += [_mark(strongest[p], suitable[p], p in best) for p in places]
-    return sorted(found, key=lambda mark: (mark.recognizer, mark.risk, -mark.utility))
+        every += [_mark(strongest[p], suitable[p], p in best) for p in places]
+    return sorted(every, key=lambda mark: (mark.recognizer, mark.risk, -mark.utility))
 
 
 def _mark(row: Row, suitable: bool, front: bool) -> Mark:
@@ -82,7 +82,7 @@ def _suits(row: Row) -> bool:
         return False
 
 
-def table(found: Sequence[Mark]) -> list[list[str]]:
+def table(drawn: Sequence[Mark]) -> list[list[str]]:
     """The marks as cells under `HEADINGS`."""
     return [
         [
@@ -95,11 +95,11 @@ def table(found: Sequence[Mark]) -> list[list[str]]:
             "yes" if mark.front else "",
             "" if mark.suitable else UNSUITED,
         ]
-        for mark in found
+        for mark in drawn
     ]
 
 
-def drawing(found: Sequence[Mark]) -> Markup:
+def drawing(drawn: Sequence[Mark]) -> Markup:
     """The plane as SVG: to the right more is kept, further up more people may be identified. Filled
     marks are on the front, hollow ones were attacked without knowing what they are."""
     parts = [
@@ -113,11 +113,11 @@ def drawing(found: Sequence[Mark]) -> Markup:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(_text(_x(tick), HEIGHT - MARGIN + 16, f"{tick:g}", "middle"))
         parts.append(_text(MARGIN - 6, _y(tick) + 4, f"{tick:g}", "end"))
-    front = sorted((m for m in found if m.front), key=lambda mark: mark.utility)
-    if len({mark.recognizer for mark in found}) == 1:
+    front = sorted((m for m in drawn if m.front), key=lambda mark: mark.utility)
+    if len({mark.recognizer for mark in drawn}) == 1:
         line = " ".join(f"{_x(mark.utility):.1f},{_y(mark.risk):.1f}" for mark in front)
         parts.append(f'<polyline points="{line}" fill="none" stroke="#0969da"/>')
-    for mark in found:
+    for mark in drawn:
         x, y = _x(mark.utility), _y(mark.risk)
         fill = "#0969da" if mark.front else "none" if not mark.suitable else "#8c959f"
         told = escape(

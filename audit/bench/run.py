@@ -156,13 +156,13 @@ class _Measured:
         that repeating the command tries it again."""
         jobs = _jobs(self.config, self.recognizers, self.checkpoints, cell)
         paths = {job: self.store.path / ROWS / f"{self._key(cell, job)}.json" for job in jobs}
-        found = {job: _read(path) for job, path in paths.items()}
-        missing = [job for job in jobs if found[job] is None]
+        stored = {job: _read(path) for job, path in paths.items()}
+        missing = [job for job in jobs if stored[job] is None]
         for job, row in self._measure(cell, missing) if missing else ():
-            found[job] = row
+            stored[job] = row
             if row.status != "failed":
                 write_text(paths[job], row.model_dump_json())
-        return [kept for job in jobs if (kept := found[job]) is not None]
+        return [kept for job in jobs if (kept := stored[job]) is not None]
 
     def _key(self, cell: Cell, job: Job) -> str:
         attack = make_attack(job.attack, self.config.options.get(job.attack, {}))
@@ -210,9 +210,9 @@ class _Measured:
                     outcome = Outcome(name=job.attack, status="skipped", reason=why)
                 else:
                     outcome = named(run_attack(job.attack, setup, self.store), group, OWN_NAMES)
-                found = assess(outcome, setup, settings)
-                row = _row(cell, assumed, self.config, setup, outcome, ceiling, found.result)
-                link = linked(outcome, setup, found, {}, settings)
+                assessment = assess(outcome, setup, settings)
+                row = _row(cell, assumed, self.config, setup, outcome, ceiling, assessment.result)
+                link = linked(outcome, setup, assessment, {}, settings)
                 yield job, row.model_copy(update=beside.fields(link, pairs, kept))
 
     def _audited(self, cell: Cell, assumed: Operator | None) -> AuditConfig:

@@ -96,7 +96,7 @@ def read_people(data: str | None, samples: Sequence[Sample], out: Path, told: Pr
         by_role = {role: [i for i in items if i.role == role] for role in ("gallery", "background")}
         # What the manifest calls anonymised is of no use here where it also has the original.
         probes = [replace(i, path=i.original or i.path) for i in items if i.role == "probe"]
-        found = Dataset(tuple(by_role["gallery"]), tuple(probes), tuple(by_role["background"]))
+        dataset = Dataset(tuple(by_role["gallery"]), tuple(probes), tuple(by_role["background"]))
     else:
         if not root.is_dir():
             raise InputError(f"data: {root}: no such folder or manifest; correct the path.")
@@ -106,27 +106,27 @@ def read_people(data: str | None, samples: Sequence[Sample], out: Path, told: Pr
             for name, role in folders.items()
             if (root / name).is_dir()
         }
-        found = Dataset(
+        dataset = Dataset(
             read.get("gallery", ()), read.get("originals", ()), read.get("background", ())
         )
-    named = tuple(p for p in found.probes if p.identity)
-    if not named or not found.gallery:
+    named = tuple(p for p in dataset.probes if p.identity)
+    if not named or not dataset.gallery:
         raise NothingToAudit(
             f"data: {root}: a bench needs gallery pictures and clear probes of named people: "
             "folders gallery/ and originals/, or a manifest with those roles."
         )
-    return replace(found, probes=named)
+    return replace(dataset, probes=named)
 
 
 def find_probes(people: Dataset, finder: FaceFinder, told: Progress) -> list[Probe]:
     """The clear probes in which a face is found, in a stable order."""
     digests = {p.image_id: _digest(p.path) for p in people.probes}
-    found = finder.find(
+    faces = finder.find(
         {digests[p.image_id]: p.path for p in people.probes}, told, "finding faces in originals"
     )
     probes = []
     for item in people.probes:
-        seen = found.get(digests[item.image_id])
+        seen = faces.get(digests[item.image_id])
         landmarks = seen.labelled(item.face_box) if seen else None
         if seen is None or landmarks is None:
             continue

@@ -65,10 +65,10 @@ def take_over(folders: Sequence[Path], rows: Path, name: str) -> int:
     """
     new = 0
     for folder in folders:
-        found = sorted((folder / name).glob("*.json"))
-        if not found:
+        stored = sorted((folder / name).glob("*.json"))
+        if not stored:
             raise InputError(f"--rows {folder}: holds no rows of a bench; correct the path.")
-        for path in found:
+        for path in stored:
             if not (rows / path.name).exists():
                 with atomic(rows / path.name) as temporary:
                     shutil.copyfile(path, temporary)

@@ -143,15 +143,15 @@ def sections(rows: Sequence[Row]) -> list[Section]:
     """The tables of a page: title, headings, cells."""
     best = [cells(row) for row in leaders(rows)]
     told: list[Section] = [("Leaderboard: the strongest attack on each setting", HEADINGS, best)]
-    if found := plane.marks(rows):
-        told.append((PLANE, plane.HEADINGS, plane.table(found)))
+    if attacks := plane.marks(rows):
+        told.append((PLANE, plane.HEADINGS, plane.table(attacks)))
     if found_links := beside.linked(rows):
         told.append(("Linkage of the anonymised pictures", beside.LINKED, found_links))
     if found_traces := beside.traced(rows):
         told.append(("Replaced faces, from pairs", beside.TRACED, found_traces))
     varied = by_belief(rows)
     if varied:
-        names = list(dict.fromkeys(name for _, found in varied for name in found))
+        names = list(dict.fromkeys(name for _, attacks in varied for name in attacks))
         headings = ("defence", "sample", "recogniser", "attack", "knowledge", *names)
         told.append(
             (
@@ -159,8 +159,8 @@ def sections(rows: Sequence[Row]) -> list[Section]:
                 headings,
                 [
                     [*cells(row)[:1], *cells(row)[2:6]]
-                    + [_number(found[n].ira, 3) if n in found else "" for n in names]
-                    for row, found in varied
+                    + [_number(attacks[n].ira, 3) if n in attacks else "" for n in names]
+                    for row, attacks in varied
                 ],
             )
         )
@@ -190,7 +190,7 @@ def html(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
         progress=progress_text(rows, planned),
         sections=sections(rows),
         plane=PLANE,
-        drawing=plane.drawing(found) if (found := plane.marks(rows)) else "",
+        drawing=plane.drawing(drawn) if (drawn := plane.marks(rows)) else "",
     )
 
 

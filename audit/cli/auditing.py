@@ -299,20 +299,20 @@ def identify(paths: tuple[Path, ...], as_json: bool) -> int:
 
     with progress() as report:
         results = identify_files(paths, report)
-    failed = sum("error" in found for found in results)
+    failed = sum("error" in record for record in results)
     if as_json:
         out_json({"results": results})
         return _incomplete(failed, len(results))
-    for found in results:
-        if found.get("error"):
-            out(f"{found['path']}: {found['error']}")
+    for record in results:
+        if record.get("error"):
+            out(f"{record['path']}: {record['error']}")
             continue
-        settings = ", ".join(f"{k}={_short(v)}" for k, v in found["parameters"].items())
-        left = found["effective_resolution"]
+        settings = ", ".join(f"{k}={_short(v)}" for k, v in record["parameters"].items())
+        left = record["effective_resolution"]
         detail = f"; detail of {left:.0f} x {left:.0f} pixels left" if left is not None else ""
         out(
-            f"{found['path']}: {found['family']} ({settings}) on {found['region']}, "
-            f"confidence {found['confidence']:.2f}{detail}{_as_tool(found)}"
+            f"{record['path']}: {record['family']} ({settings}) on {record['region']}, "
+            f"confidence {record['confidence']:.2f}{detail}{_as_tool(record)}"
         )
     return _incomplete(failed, len(results))
 
@@ -331,10 +331,10 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _as_tool(found: dict[str, Any]) -> str:
+def _as_tool(record: dict[str, Any]) -> str:
     from reid_audit.audit.probes.tools import in_words
 
-    words = in_words(found["tool"], len(found["tools_that_fit"]))
+    words = in_words(record["tool"], len(record["tools_that_fit"]))
     return f"; {words}" if words else ""
 
 
@@ -394,21 +394,21 @@ def leakage(
         return _leakage_of_tool(tool, face_width, picture, as_json)
     assert method is not None
     operator = parse(method)
-    found = limit(operator, face_width, bit_depth)
+    leak = limit(operator, face_width, bit_depth)
     answer: dict[str, Any] = {
         "method": str(operator),
         "face_width": face_width,
         "bit_depth": bit_depth,
-        "effective_resolution": found.effective_resolution,
-        "bits_per_channel": found.bits_per_channel,
-        "psnr": found.psnr,
-        "precedent": found.precedent,
+        "effective_resolution": leak.effective_resolution,
+        "bits_per_channel": leak.bits_per_channel,
+        "psnr": leak.psnr,
+        "precedent": leak.precedent,
     }
     lines = [
-        f"{operator} at {face_width:g} px of face width leaves {found.sentence} "
-        f"({found.bits_per_channel:,.0f} bits per channel); "
-        f"best linear restoration {found.psnr:.1f} dB.",
-        *([found.precedent] if found.precedent else []),
+        f"{operator} at {face_width:g} px of face width leaves {leak.sentence} "
+        f"({leak.bits_per_channel:,.0f} bits per channel); "
+        f"best linear restoration {leak.psnr:.1f} dB.",
+        *([leak.precedent] if leak.precedent else []),
     ]
     if target_er is not None:
         setting = weakest_setting(operator, target_er, face_width, bit_depth)
@@ -446,29 +446,29 @@ def leakage(
 def _leakage_of_tool(name: str, face_width: float, picture: str, as_json: bool) -> int:
     from reid_audit.audit.commands.tools import one_tool, picture_size
 
-    found = one_tool(name, face_width, picture_size(picture))
+    remains = one_tool(name, face_width, picture_size(picture))
     if as_json:
-        out_json(found | {"face_width": face_width, "picture": picture})
+        out_json(remains | {"face_width": face_width, "picture": picture})
         return 0
-    side = found["effective_resolution"]
+    side = remains["effective_resolution"]
     out(
-        f"{found['title']} on a face of {face_width:g} px in a picture of {picture}: "
-        f"{found['spec']} in the box {found['box']}."
+        f"{remains['title']} on a face of {face_width:g} px in a picture of {picture}: "
+        f"{remains['spec']} in the box {remains['box']}."
     )
-    out(f"{found['operation']} {found['default']} {found['region']}")
+    out(f"{remains['operation']} {remains['default']} {remains['region']}")
     out(
-        f"{found['words']}: effective resolution {side:.1f}, "
-        f"{found['bits_per_channel']:,.0f} bits per channel."
+        f"{remains['words']}: effective resolution {side:.1f}, "
+        f"{remains['bits_per_channel']:,.0f} bits per channel."
     )
-    if found["precedent"]:
-        out(found["precedent"])
+    if remains["precedent"]:
+        out(remains["precedent"])
     against = {"tool": "the tool itself", "description": "a second reading of its source"}
     out(
-        f"Version {found['version']}, read on {found['read']}: {found['source']}. "
-        f"Tested against {against[found['tested']]}."
+        f"Version {remains['version']}, read on {remains['read']}: {remains['source']}. "
+        f"Tested against {against[remains['tested']]}."
     )
-    if found["note"]:
-        out(found["note"])
+    if remains["note"]:
+        out(remains["note"])
     return 0
 
 

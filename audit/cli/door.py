@@ -154,8 +154,8 @@ def _module(filename: str) -> str:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Within it SIGTERM raises `Terminated`; only a process's main thread may set that. Every signal
-    does: what is raised inside a destructor is swallowed, and the next signal has to end the run."""
+    """Within it every SIGTERM raises `Terminated`; only a process's main thread may set that. What
+    is raised inside a destructor is swallowed, so the next signal has to end the run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

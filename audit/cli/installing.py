@@ -88,15 +88,15 @@ def list_all(as_json: bool) -> int:
     from reid_audit.attacks.recognition.recognizers import registry
     from reid_audit.attacks.registry import names
 
-    found = {
+    listed = {
         "attacks": list(names()),
         "operators": sorted(available()),
         "recognizers": sorted(registry()),
     }
     if as_json:
-        out_json(found)
+        out_json(listed)
         return 0
-    for kind, entries in found.items():
+    for kind, entries in listed.items():
         out(f"{kind}: {', '.join(entries)}")
     return 0
 

@@ -251,9 +251,11 @@ def _detector(device: str, smallest: float) -> Finder:
         if not loaded:
             loaded.append(Detector(device=device))
         faces = []
-        for found in loaded[0].detect([picture], smallest)[0]:
-            corners = np.r_[np.floor(found.box[:2]), np.ceil(found.box[2:])].astype(int).tolist()
-            width = round(float(face_width(found.landmarks)), 1)
+        for detection in loaded[0].detect([picture], smallest)[0]:
+            corners = (
+                np.r_[np.floor(detection.box[:2]), np.ceil(detection.box[2:])].astype(int).tolist()
+            )
+            width = round(float(face_width(detection.landmarks)), 1)
             faces.append(Face((corners[0], corners[1], corners[2], corners[3]), width))
         return _clipped(faces, picture)
 

@@ -81,14 +81,14 @@ def compare(folders: Sequence[Path], labels: Sequence[str] | None = None) -> Com
     runs = [read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
     baseline = runs[0]
     notes: list[str] = []
-    found: list[PairedDifference] = []
+    tests: list[PairedDifference] = []
     for later in runs[1:]:
         pairs = matched(baseline.results, later.results)
         strangers = _strangers(baseline, later, pairs)
         if strangers:
             notes.insert(0, strangers)
         else:
-            found += _differences(baseline, later, pairs)
+            tests += _differences(baseline, later, pairs)
         notes += _remarks(baseline, later, pairs)
     return Comparison(
         runs=[
@@ -102,7 +102,7 @@ def compare(folders: Sequence[Path], labels: Sequence[str] | None = None) -> Com
             )
             for run in runs
         ],
-        differences=_adjusted(found),
+        differences=_adjusted(tests),
         trends=list(_trends(runs)),
         plane=placed([(run.label, run.results) for run in runs]),
         changes=_changes(runs),
@@ -287,13 +287,13 @@ def _record(fields: dict[str, Any]) -> Estimate:
     return Estimate(**{**known, "n_identities": known["n_identities"] or 0})
 
 
-def _adjusted(found: Sequence[PairedDifference]) -> list[PairedDifference]:
+def _adjusted(tests: Sequence[PairedDifference]) -> list[PairedDifference]:
     """The differences with p-values adjusted for their number."""
-    tested = [d.p_value for d in found if d.p_value is not None]
+    tested = [d.p_value for d in tests if d.p_value is not None]
     adjusted = iter(holm(tested).tolist())
     return [
         d.model_copy(update={"p_adjusted": next(adjusted)}) if d.p_value is not None else d
-        for d in found
+        for d in tests
     ]
 
 
@@ -357,27 +357,27 @@ def _settings(folder: Path, results: Results) -> dict[str, str]:
 
 
 def _by_name(config: Any, manifest: Any, results: Results) -> dict[str, str]:
-    found = {
+    settings = {
         f"setting: {name}": _text(value)
         for name, value in config.items()
         if name not in OPERATIONAL and value is not None
     }
-    found |= {f"tool: {name}": _text(value) for name, value in manifest["tool"].items()}
-    found |= {f"package: {name}": _text(v) for name, v in manifest["packages"].items()}
-    found |= {f"weights: {name}": digest[:12] for name, digest in manifest["weights"].items()}
-    found |= {f"data: {role}, digest": digest[:12] for role, digest in manifest["data"].items()}
-    found["python"], found["device"] = manifest["python"], manifest["device"]
-    found["data: gallery, people"] = str(results.data.gallery.identities)
-    found["data: probes, people"] = str(results.data.probes.mated_identities)
-    found["data: probes, pictures"] = str(results.data.probes.images)
-    found["anonymisation"] = "; ".join(c.title for c in results.conditions)
-    found["effective resolution"] = "; ".join(
+    settings |= {f"tool: {name}": _text(value) for name, value in manifest["tool"].items()}
+    settings |= {f"package: {name}": _text(v) for name, v in manifest["packages"].items()}
+    settings |= {f"weights: {name}": digest[:12] for name, digest in manifest["weights"].items()}
+    settings |= {f"data: {role}, digest": digest[:12] for role, digest in manifest["data"].items()}
+    settings["python"], settings["device"] = manifest["python"], manifest["device"]
+    settings["data: gallery, people"] = str(results.data.gallery.identities)
+    settings["data: probes, people"] = str(results.data.probes.mated_identities)
+    settings["data: probes, pictures"] = str(results.data.probes.images)
+    settings["anonymisation"] = "; ".join(c.title for c in results.conditions)
+    settings["effective resolution"] = "; ".join(
         f"{resolution:.1f}"
         if (resolution := c.anonymizer.effective_resolution) is not None
         else "?"
         for c in results.conditions
     )
-    return found
+    return settings
 
 
 def _text(value: Any) -> str:

@@ -48,10 +48,10 @@ def _detector() -> str:
     from reid_audit.attacks.recognition.detect import Detector
     from reid_audit.audit.people import identity, nuisance, render
 
-    found = Detector().detect([render(identity(1), nuisance(1, 0), 160)])[0]
-    if not found:
+    faces = Detector().detect([render(identity(1), nuisance(1, 0), 160)])[0]
+    if not faces:
         raise RuntimeError("no face found in a picture that shows one")
-    return f"finds a face (score {found[0].score:.3f})"
+    return f"finds a face (score {faces[0].score:.3f})"
 
 
 def _dlib() -> str:

@@ -62,31 +62,39 @@ def identify_file(path: Path) -> list[dict[str, Any]]:
     return [_record(path, part, picture.shape[:2]) for part in parts]
 
 
-def _record(path: Path, found: Identification, shape: tuple[int, ...]) -> dict[str, Any]:
-    fits = fitting(found, (shape[0], shape[1]))
+def _record(path: Path, identification: Identification, shape: tuple[int, ...]) -> dict[str, Any]:
+    fits = fitting(identification, (shape[0], shape[1]))
     return {
         "path": str(path),
-        "region": [int(v) for v in found.region],
-        "region_shape": found.region_shape,
-        "family": found.family,
-        "parameters": {k: v for k, v in found.parameters.items() if not k.endswith(SPREAD)},
-        "uncertainty": {
-            k.removesuffix(SPREAD): v for k, v in found.parameters.items() if k.endswith(SPREAD)
+        "region": [int(v) for v in identification.region],
+        "region_shape": identification.region_shape,
+        "family": identification.family,
+        "parameters": {
+            k: v for k, v in identification.parameters.items() if not k.endswith(SPREAD)
         },
-        "noise": found.noise,
-        "codec": {"name": found.codec, "quality": found.quality, "bit_depth": found.bit_depth},
-        "effective_resolution": _resolution(found),
-        "confidence": found.confidence,
-        "spec": found.spec,
+        "uncertainty": {
+            k.removesuffix(SPREAD): v
+            for k, v in identification.parameters.items()
+            if k.endswith(SPREAD)
+        },
+        "noise": identification.noise,
+        "codec": {
+            "name": identification.codec,
+            "quality": identification.quality,
+            "bit_depth": identification.bit_depth,
+        },
+        "effective_resolution": _resolution(identification),
+        "confidence": identification.confidence,
+        "spec": identification.spec,
         "tool": title_of(fits),
         "tools_that_fit": [fit.tool.name for fit in fits],
     }
 
 
-def _resolution(found: Identification) -> float | None:
+def _resolution(identification: Identification) -> float | None:
     """Pixels per side of what is left in the region, taken as the frame of one face."""
-    operator = found.operator()
-    x0, y0, x1, y1 = found.region
+    operator = identification.operator()
+    x0, y0, x1, y1 = identification.region
     width = min(x1 - x0, y1 - y0) / FRAME
     if operator is None or width < SMALLEST_FACE:
         return None
@@ -97,8 +105,8 @@ def _resolution(found: Identification) -> float | None:
 
 def _pictures(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
-        return [p for p in found if p.is_file()]
+        candidates = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
+        return [p for p in candidates if p.is_file()]
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; correct the path.")
     if path.suffix.lower() in FILMS:

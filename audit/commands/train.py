@@ -105,8 +105,8 @@ def objective_class(name: str) -> Callable[..., Any]:
     if name not in OBJECTIVES:
         raise InputError(f"no training for {name!r}: choose among {', '.join(OBJECTIVES)}.")
     module, _, attribute = OBJECTIVES[name].partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
+    objective: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return objective
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,10 @@ def build_pack(request: Request, folder: Path, device: str, progress: Progress) 
         return open_pack(folder)
     digests = {hashlib.sha256(item.path.read_bytes()).hexdigest(): item for item in items}
     finder = FaceFinder(folder / "found", 1, device)
-    found = finder.find({d: i.path for d, i in digests.items()}, progress, "finding faces")
+    faces = finder.find({d: i.path for d, i in digests.items()}, progress, "finding faces")
     kept: list[tuple[Item, NDArray[np.float32]]] = []
     for digest, item in digests.items():
-        landmarks = found[digest].labelled(item.face_box) if digest in found else None
+        landmarks = faces[digest].labelled(item.face_box) if digest in faces else None
         if landmarks is not None:
             kept.append((item, landmarks))
     if not kept:

@@ -184,7 +184,7 @@ def _anonymized_copies(
     copies: dict[str, Path] = {}
     for path in sorted(pictures_in(anonymized), key=lambda p: rank[p.suffix.lower()]):
         copies.setdefault(path.relative_to(anonymized).with_suffix("").as_posix(), path)
-    found: list[Item] = []
+    copied: list[Item] = []
     missing: list[Excluded] = []
     for probe in probes:
         inside = probe.path.is_relative_to(folder)  # else the manifest names it absolutely
@@ -196,8 +196,8 @@ def _anonymized_copies(
             reason = "no anonymised copy of it was given; anonymise it too"
             missing.append(Excluded(probe.image_id, "probe", probe.path, reason))
         else:
-            found.append(replace(probe, path=copy, original=probe.original or probe.path))
-    return _with_sidecar(tuple(found), anonymized), tuple(missing)
+            copied.append(replace(probe, path=copy, original=probe.original or probe.path))
+    return _with_sidecar(tuple(copied), anonymized), tuple(missing)
 
 
 def _folders(picture: Path, root: Path) -> list[Path]:

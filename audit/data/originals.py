@@ -144,9 +144,9 @@ def _only(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, _Value]:
     return {key: values[0] for key, values in by_key.items() if len(values) == 1}
 
 
-def _within(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def _within(first: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether the folders of one path stand in the other's in the same order."""
-    shorter, longer = sorted((one, other), key=len)
+    shorter, longer = sorted((first, other), key=len)
     rest = iter(longer)
     return all(part in rest for part in shorter)
 

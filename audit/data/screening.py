@@ -54,8 +54,8 @@ def scan_files(
     paths = sorted(named.union(loose))
     facts: dict[Path, FileFacts] = {}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for path, found in zip(paths, pool.map(facts_of or examine, paths), strict=True):
-            facts[path] = found
+        for path, fact in zip(paths, pool.map(facts_of or examine, paths), strict=True):
+            facts[path] = fact
             if progress is not None:
                 progress(len(facts), len(paths))
     return facts
@@ -137,15 +137,15 @@ def duplicates(dataset: Dataset, facts: Mapping[Path, FileFacts]) -> tuple[Exclu
         _fingerprints(facts, (item.path for item in others)),
         _fingerprints(facts, (path for _, path in shown)),
     )
-    found = []
+    twins = []
     for item, index, alike in zip(others, nearest, similarity, strict=True):
         twin = by_digest.get(facts[item.path].sha256)
         reason = "the same file as a probe"
         if twin is None and alike >= SAME_PICTURE:
             twin, reason = shown[index][0], f"the same picture as a probe (similarity {alike:.3f})"
         if twin is not None:
-            found.append(Excluded(item.image_id, item.role, item.path, reason, twin.image_id))
-    return tuple(found)
+            twins.append(Excluded(item.image_id, item.role, item.path, reason, twin.image_id))
+    return tuple(twins)
 
 
 def data_digests(dataset: Dataset, facts: Mapping[Path, FileFacts]) -> dict[str, str]:

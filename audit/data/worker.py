@@ -28,8 +28,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         if request["ask"] == "residues":
-            found = inspect(path, regions=request["regions"])
-            return {"residues": [[r.kind, r.severity, r.evidence, r.extent] for r in found]}
+            residues = inspect(path, regions=request["regions"])
+            return {"residues": [[r.kind, r.severity, r.evidence, r.extent] for r in residues]}
         facts = examine(path)
     except InputError as error:
         return {"problem": str(error).removeprefix(f"{path}: ")}

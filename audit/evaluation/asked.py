@@ -30,10 +30,12 @@ def asked(results: Results, minimum_ceiling: float) -> Iterator[Finding]:
         links = [link for link in results.linkability if link.condition == condition.id]
         if any(link.excess.value is not None for link in links):
             yield _among(condition, links, results.verdict.alpha, minimum_ceiling)
-        told = [one for one in results.inference if one.condition == condition.id]
-        if any(one.p_value is not None for one in told):
+        told = [inference for inference in results.inference if inference.condition == condition.id]
+        if any(inference.p_value is not None for inference in told):
             yield _inference(condition, told, results.verdict.alpha, minimum_ceiling)
-        pairs = [one for one in results.replacement if one.condition == condition.id]
+        pairs = [
+            inference for inference in results.replacement if inference.condition == condition.id
+        ]
         if pairs:
             yield from _replacement(condition, pairs, results.verdict.alpha)
 
@@ -132,11 +134,11 @@ def _inference(
     condition: Condition, told: Sequence[Inference], alpha: float, minimum_ceiling: float
 ) -> Finding:
     """Whether attributes that the data states were told from the anonymised faces."""
-    scored = [one for one in told if one.p_value is not None]
+    scored = [inference for inference in told if inference.p_value is not None]
     by_face = _proven(scored, [max(_p(o.p_value), _p(o.p_value_excess)) for o in scored], alpha)
-    from_picture = _proven(scored, [_p(one.p_value) for one in scored], alpha)
+    from_picture = _proven(scored, [_p(inference.p_value) for inference in scored], alpha)
     best = _best_each(scored)
-    people = min(one.people for one in best)
+    people = min(inference.people for inference in best)
     common = {
         "id": f"inference.{condition.id}",
         "evidence": " ".join(map(_told_attribute, best)),
@@ -159,8 +161,8 @@ def _inference(
             **common,
         )
     # The clear pictures say whether these classifiers could have told it.
-    able = all((one.clear.low or 0.0) > (one.base_rate or 1.0) for one in best)
-    ceilings = [condition.controls.get(one.recognizer) for one in best]
+    able = all((inference.clear.low or 0.0) > (inference.base_rate or 1.0) for inference in best)
+    ceilings = [condition.controls.get(inference.recognizer) for inference in best]
     able &= all(c and (c.clear_ceiling.value or 0.0) >= minimum_ceiling for c in ceilings)
     if people < FEWEST_PEOPLE or not able:
         return Finding(
@@ -188,19 +190,19 @@ def _replacement(
     condition: Condition, pairs: Sequence[Replacement], alpha: float
 ) -> Iterator[Finding]:
     """Whether replaced faces lead back to those that they replaced."""
-    tried = [(one, way) for one in pairs for way in one.maps]
+    tried = [(group, way) for group in pairs for way in group.maps]
     adjusted = holm([way.p_value for _, way in tried])
     proven = [pair for pair, p in zip(tried, adjusted, strict=True) if p < alpha]
-    one, best = max(proven or tried, key=lambda pair: pair[1].rank_1.value or 0.0)
-    values = {"condition": condition.title, "people": str(one.people)}
-    context, chance = best.context_only.value or 0.0, one.chance
+    group, best = max(proven or tried, key=lambda pair: pair[1].rank_1.value or 0.0)
+    values = {"condition": condition.title, "people": str(group.people)}
+    context, chance = best.context_only.value or 0.0, group.chance
     by_surroundings = (best.context_only.low or 0.0) > chance
     evidence = (
-        f"{one.pairs} pairs of {one.people} people, {one.recognizer}: of the replaced faces, "
+        f"{group.pairs} pairs of {group.people} people, {group.recognizer}: of the replaced faces, "
         f"{_rate(best.rank_1)} led to the person of their original first ({_WAYS[best.name]}), "
-        f"painted over {context:.1%}, by chance {chance:.1%}. {_rate(one.kept)} still match their "
-        f"original where {one.false_match_rate:g} of strangers match; similarity to it "
-        f"{one.own_similarity.value or 0:.2f}, of strangers {one.stranger_similarity:.2f}."
+        f"painted over {context:.1%}, by chance {chance:.1%}. {_rate(group.kept)} still match "
+        f"their original where {group.false_match_rate:g} of strangers match; similarity to it "
+        f"{group.own_similarity.value or 0:.2f}, of strangers {group.stranger_similarity:.2f}."
     )
     common = {"id": f"replacement.traced.{condition.id}", "evidence": evidence, "values": values}
     if proven or by_surroundings:
@@ -217,7 +219,7 @@ def _replacement(
             ),
             **common,
         )
-    elif one.people < FEWEST_PEOPLE:
+    elif group.people < FEWEST_PEOPLE:
         yield Finding(
             severity="low",
             status="manual",
@@ -267,27 +269,28 @@ def _proven(
     scored: Sequence[Inference], p_values: Sequence[float], alpha: float
 ) -> list[Inference]:
     """Those whose p-value stays below alpha after Holm's correction for all that were tried."""
-    return [one for one, p in zip(scored, holm(p_values), strict=True) if p < alpha]
+    return [inference for inference, p in zip(scored, holm(p_values), strict=True) if p < alpha]
 
 
 def _best_each(scored: Sequence[Inference]) -> list[Inference]:
     """The attack that told each attribute best."""
     best: dict[str, Inference] = {}
-    for one in scored:
-        known = best.get(one.attribute)
-        if known is None or (one.gain.value or 0.0) > (known.gain.value or 0.0):
-            best[one.attribute] = one
+    for inference in scored:
+        known = best.get(inference.attribute)
+        if known is None or (inference.gain.value or 0.0) > (known.gain.value or 0.0):
+            best[inference.attribute] = inference
     return list(best.values())
 
 
-def _told_attribute(one: Inference) -> str:
+def _told_attribute(inference: Inference) -> str:
     told = (
-        f"{one.attribute}: {one.attack} with {one.recognizer} {_rate(one.balanced_accuracy)} "
-        f"balanced accuracy over {one.classes} classes ({one.people} people), a guess "
-        f"{one.base_rate or 0:.1%}, faces painted over {one.context_only.value or 0:.1%}"
+        f"{inference.attribute}: {inference.attack} with {inference.recognizer} "
+        f"{_rate(inference.balanced_accuracy)} balanced accuracy over {inference.classes} classes "
+        f"({inference.people} people), a guess {inference.base_rate or 0:.1%}, faces painted over "
+        f"{inference.context_only.value or 0:.1%}"
     )
-    if one.clear.value is not None:
-        told += f", clear pictures {one.clear.value:.1%}"
+    if inference.clear.value is not None:
+        told += f", clear pictures {inference.clear.value:.1%}"
     return f"{told}."
 
 

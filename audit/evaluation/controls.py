@@ -32,10 +32,10 @@ def controls(
     """
 
     def figure(name: str, metric: str) -> schema.Estimate:
-        found = next((a for (attack, _), a in assessed.items() if attack == name), None)
-        if found is None:
+        chosen = next((a for (attack, _), a in assessed.items() if attack == name), None)
+        if chosen is None:
             return unknown(f"the attack {name!r} was not asked for")
-        return found.result.metrics.get(metric, unknown(found.result.reason or "not run"))
+        return chosen.result.metrics.get(metric, unknown(chosen.result.reason or "not run"))
 
     strongest = max(
         (a for a in assessed.values() if a.upper is not None),
@@ -62,9 +62,9 @@ def controls(
 def _disjoint(assessed: Mapping[tuple[str, World], Assessed]) -> schema.Estimate:
     """The strongest trained attack when it never saw the probes' people."""
     trained = [
-        found
-        for found in assessed.values()
-        if found.upper is not None and found.result.knowledge == "open world"
+        attack
+        for attack in assessed.values()
+        if attack.upper is not None and attack.result.knowledge == "open world"
     ]
     if not trained:
         return unknown("no trained attack was run in an open world")

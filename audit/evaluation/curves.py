@@ -51,7 +51,7 @@ def det_curve(attack: pd.DataFrame) -> Curve | None:
     return Curve(x=[round(x, DIGITS) for x in fpir], y=[round(y, DIGITS) for y in fnir])
 
 
-def idd_curves(found: Floats, originals: Floats, people: list[str]) -> dict[str, Curve]:
+def idd_curves(restored: Floats, originals: Floats, people: list[str]) -> dict[str, Curve]:
     """Histograms of the angle between what was found and the clear faces, as densities over
     radians: `idd_mated` against the same picture's original, `idd_nonmated` against other people's.
 
@@ -69,9 +69,9 @@ def idd_curves(found: Floats, originals: Floats, people: list[str]) -> dict[str,
         or [np.zeros((0, 2), np.intp)]
     )
     pairs = pairs[names[pairs[:, 0]] != names[pairs[:, 1]]]
-    curves = {"idd_mated": _histogram(idd(found, originals))}
+    curves = {"idd_mated": _histogram(idd(restored, originals))}
     if len(pairs):
-        apart = idd(found[pairs[:, 0]], originals[pairs[:, 1]])
+        apart = idd(restored[pairs[:, 0]], originals[pairs[:, 1]])
         curves["idd_nonmated"] = _histogram(apart)
     return curves
 

@@ -172,7 +172,7 @@ def _larger_galleries(
     sizes = [size for size in LARGER if size > int(mated.gallery.iloc[0])]
     if outcome.strangers is None or not sizes:
         return []
-    found = larger_galleries(
+    rates = larger_galleries(
         outcome.strangers.select(np.flatnonzero(attack.mated.to_numpy())),
         mated.better.to_numpy(),
         mated.identity.to_numpy(),
@@ -181,7 +181,7 @@ def _larger_galleries(
         alpha=settings.alpha,
         seed=settings.seed,
     )
-    return [schema.LargerGallery(people=size, ira=record(found[size])) for size in sizes]
+    return [schema.LargerGallery(people=size, ira=record(rates[size])) for size in sizes]
 
 
 def inferred(attack: pd.DataFrame) -> dict[str, float]:
@@ -251,10 +251,10 @@ def _fidelity(
             else "no restored picture with an original of equal size"
         ),
     }
-    found = {}
+    fidelity = {}
     for name, reason in reasons.items():
         rows = attack[attack[name].notna()] if name in attack else attack.iloc[:0]
-        found[name] = (
+        fidelity[name] = (
             unknown(reason)
             if rows.empty
             else record(
@@ -263,7 +263,7 @@ def _fidelity(
                 )
             )
         )
-    return found
+    return fidelity
 
 
 def _people(rows: pd.DataFrame) -> NDArray[Any]:
@@ -278,15 +278,15 @@ def _distributions(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]
     if outcome.embedded is None or len(originals) < 2 or len(outcome.embedded) != len(originals):
         why = unknown("fewer than two originals to compare with")
         return figures | {"frechet_features": why, "kernel_features": why}
-    found, clear = unit(outcome.embedded), unit(originals)
+    restored, clear = unit(outcome.embedded), unit(originals)
     n, dimension = clear.shape
     caveat = SMALL if small_sample(n, dimension) else None
     return figures | {
         "frechet_features": schema.Estimate(
-            value=frechet_distance(found, clear), n=n, method="frechet", reason=caveat
+            value=frechet_distance(restored, clear), n=n, method="frechet", reason=caveat
         ),
         "kernel_features": schema.Estimate(
-            value=kernel_distance(found, clear), n=n, method="unbiased cubic kernel"
+            value=kernel_distance(restored, clear), n=n, method="unbiased cubic kernel"
         ),
     }
 
@@ -313,9 +313,9 @@ def _inception(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]:
 
 
 def _cmc(mated: pd.DataFrame) -> schema.Curve:
-    found = ranks(mated)
-    depth = min(CMC_RANKS, found.gallery)
-    rates = [round(float(rate), 6) for rate in cmc(found, depth)]
+    ranked = ranks(mated)
+    depth = min(CMC_RANKS, ranked.gallery)
+    rates = [round(float(rate), 6) for rate in cmc(ranked, depth)]
     return schema.Curve(x=[float(k) for k in range(1, depth + 1)], y=rates)
 
 

@@ -37,22 +37,22 @@ def findings(
 ) -> list[Finding]:
     """Findings of a run, gravest first and what became of the faces before all; passes are listed
     too. `pairs`: how many pictures and originals are the same, turned or different."""
-    found: list[Finding | None] = [
+    every: list[Finding | None] = [
         *_coverage(results.data.faces),
         _originals(pairs or {}),
         _linkage(results),
     ]
-    found += [_reidentification(condition, results) for condition in results.conditions]
-    found += [_effective_resolution(condition) for condition in results.conditions]
-    found += asked(results, config.minimum_ceiling)
-    found += _residues(leaks)
-    found += [_left_out(results.data), _duplicates(results.data), _unmatched(results.data)]
-    found += [_adequacy(results), _recognizer(results), _left_for_time(results)]
-    found += [_sample(results), _authorization(config)]
-    found += _manual()
+    every += [_reidentification(condition, results) for condition in results.conditions]
+    every += [_effective_resolution(condition) for condition in results.conditions]
+    every += asked(results, config.minimum_ceiling)
+    every += _residues(leaks)
+    every += [_left_out(results.data), _duplicates(results.data), _unmatched(results.data)]
+    every += [_adequacy(results), _recognizer(results), _left_for_time(results)]
+    every += [_sample(results), _authorization(config)]
+    every += _manual()
     order = ("fail", "warn", "manual", "pass")
     gravity = ("critical", "high", "medium", "low", "info")
-    kept = [finding for finding in found if finding is not None]
+    kept = [finding for finding in every if finding is not None]
 
     def rank(finding: Finding) -> tuple[int, bool, int]:
         uncovered = finding.id.startswith("coverage.")
@@ -326,13 +326,13 @@ def _advised(spec: str, width: float) -> tuple[str, float] | None:
     from reid_audit.attacks.operators.leakage import weakest_setting
 
     operator = parse(spec).scaled(REFERENCE_WIDTH / width)
-    found = weakest_setting(operator, TARGET_RESOLUTION, REFERENCE_WIDTH)
-    if found is None:
+    weakest = weakest_setting(operator, TARGET_RESOLUTION, REFERENCE_WIDTH)
+    if weakest is None:
         return None
-    share = _length(found.parameters) / REFERENCE_WIDTH
+    share = _length(weakest.parameters) / REFERENCE_WIDTH
     if not 0 < share <= FRAME:
         return None
-    return str(found.scaled(width / REFERENCE_WIDTH).strengthened(1.0)), share
+    return str(weakest.scaled(width / REFERENCE_WIDTH).strengthened(1.0)), share
 
 
 def _length(parameters: Mapping[str, object]) -> float:
@@ -348,14 +348,14 @@ def _length(parameters: Mapping[str, object]) -> float:
 
 def _instead(condition: Condition) -> str:
     """What to use instead: a fill, or this tool at a setting that leaves too little."""
-    found = _setting(condition)
+    advised = _setting(condition)
     fill = "Fill the faces with one colour (solid): that leaves nothing to restore."
-    if "setting" not in found:
+    if "setting" not in advised:
         return f"{fill} No setting of this tool that fits a face leaves too little; audit again."
-    target = found["target"]
+    target = advised["target"]
     return (
-        f"{fill} Or set this tool to {float(found['share']):.0%} of the face's width or more "
-        f"({found['setting']} for faces of {found['face_width']} pixels), which leaves about "
+        f"{fill} Or set this tool to {float(advised['share']):.0%} of the face's width or more "
+        f"({advised['setting']} for faces of {advised['face_width']} pixels), which leaves about "
         f"{target} x {target} pixels of detail; audit again, since a setting is no proof."
     )
 

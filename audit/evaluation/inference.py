@@ -131,12 +131,12 @@ def _labelled(
     attribute: str, faces: Sequence[Face], people: Sequence[str]
 ) -> dict[int, tuple[str, str]]:
     """Value and person by row, of the faces that the data states the attribute of."""
-    found = {}
+    labels = {}
     for row, (face, who) in enumerate(zip(faces, people, strict=True)):
         value = dict(face.item.attributes).get(attribute)
         if value is not None:
-            found[row] = value, who
-    return found
+            labels[row] = value, who
+    return labels
 
 
 def _common(labelled: Mapping[int, tuple[str, str]]) -> list[str]:

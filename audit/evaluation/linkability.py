@@ -172,7 +172,7 @@ def _measured(
     if not pairs.mated.any() or pairs.mated.all():
         why = unknown("none of these pictures show one person twice beside another")
         return pairs, dict.fromkeys((*MEASURES, "rank_1"), why)
-    found = linkability(pairs, alpha=settings.alpha, seed=settings.seed)
+    measures = linkability(pairs, alpha=settings.alpha, seed=settings.seed)
     hits = rank_1_hits(scores, pile.people, pile.pictures)
     has_mate = np.isfinite(hits)
     rank_1 = stats.by_identity(
@@ -182,7 +182,7 @@ def _measured(
         keys=[pile.draws[row] for row in np.flatnonzero(has_mate)],
         alpha=settings.alpha,
     )
-    return pairs, {name: record(e) for name, e in found.items()} | {"rank_1": record(rank_1)}
+    return pairs, {name: record(e) for name, e in measures.items()} | {"rank_1": record(rank_1)}
 
 
 def worst_link(

@@ -86,13 +86,13 @@ def _without(condition: Condition) -> str:
     return "without the originals" if settled else "without the record"
 
 
-def _told(found: Unaided) -> str:
-    told = f"the right tool from the pixels alone in {found.right} of {found.tried} probes"
-    if not found.sizes:
+def _told(blind: Unaided) -> str:
+    told = f"the right tool from the pixels alone in {blind.right} of {blind.tried} probes"
+    if not blind.sizes:
         return told
-    low, high = min(found.sizes), max(found.sizes)
+    low, high = min(blind.sizes), max(blind.sizes)
     estimated = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    return f"{told}; size {estimated} px estimated, {found.true_size:g} px true"
+    return f"{told}; size {estimated} px estimated, {blind.true_size:g} px true"
 
 
 def _sources(results: Results) -> str:

@@ -94,8 +94,8 @@ def _maps(pairs: PairedEmbeddings, alpha: float, seed: int) -> Iterator[schema.R
         )
 
     blind = guesses(pairs.painted, pairs.originals, owner)
-    for name, found in guesses(pairs.outputs, pairs.originals, owner).items():
-        scores, control = (np.round(side @ candidates.T, DIGITS) for side in (found, blind[name]))
+    for name, guess in guesses(pairs.outputs, pairs.originals, owner).items():
+        scores, control = (np.round(side @ candidates.T, DIGITS) for side in (guess, blind[name]))
         hits, beside = first_hits(scores, right), first_hits(control, right)
         yield schema.ReplacementMap(
             name=name,

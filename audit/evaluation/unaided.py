@@ -49,12 +49,12 @@ def unaided(group: Group, progress: Progress) -> Unaided | None:
     right, sizes = 0, []
     for done, pick in enumerate(picks, start=1):
         path = group.faces[int(pick)].item.path
-        found = identify(decode(path), read_encoded(path))
+        identification = identify(decode(path), read_encoded(path))
         progress(f"identifying without the record, {group.title}", done, len(picks))
-        if found.family == operator.family:
+        if identification.family == operator.family:
             right += 1
-            if true is not None and found.parameters.get(seen) is not None:
-                sizes.append(round(float(found.parameters[seen]), 2))
+            if true is not None and identification.parameters.get(seen) is not None:
+                sizes.append(round(float(identification.parameters[seen]), 2))
     size = float(operator.parameters[true]) if true in operator.parameters else None
     return Unaided(tried=len(picks), right=right, true_size=size, sizes=sizes)
 

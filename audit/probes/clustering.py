@@ -128,6 +128,6 @@ def _clusters(
     far = (far + far.T) / 2
     np.fill_diagonal(far, 0)
     tree = linkage(squareform(far, checks=False), "average")
-    found = fcluster(tree, top - threshold, "distance")
-    _, first, labels = np.unique(found, return_index=True, return_inverse=True)
+    clusters = fcluster(tree, top - threshold, "distance")
+    _, first, labels = np.unique(clusters, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[labels], np.intp)

@@ -143,7 +143,7 @@ class Difference:
         joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
         joined = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-        found = []
+        changed = []
         for label in np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1:
             x, y, width, height, _area = (int(v) for v in stats[label])
             if min(width, height) < SMALLEST:
@@ -152,10 +152,10 @@ class Difference:
             pixels = labels[part] == label
             error = (self.picture[part] - self.original[part])[pixels]
             strength = float(np.sqrt((error**2).mean()))
-            found.append(
+            changed.append(
                 Change((x, y, x + width, y + height), pixels, convex_hull(pixels), strength)
             )
-        return tuple(found)
+        return tuple(changed)
 
     def tightened(self, box: Box) -> Box:
         """A changed place's box without the pixels around it that only its smoothing reached."""

@@ -167,12 +167,12 @@ class FaceFinder:
 
     def find(self, pictures: Mapping[str, Path], progress: Progress, what: str) -> dict[str, Found]:
         """Detections by digest, of pictures given as digest -> path; unreadable ones are absent."""
-        known = {digest: found for digest in pictures if (found := self._recall(digest))}
+        known = {digest: faces for digest in pictures if (faces := self._recall(digest))}
         missing = [(digest, path) for digest, path in pictures.items() if digest not in known]
-        for done, (digest, found) in enumerate(self._detect(missing), start=1):
-            if found is not None:
-                known[digest] = found
-                self._remember(digest, found)
+        for done, (digest, faces) in enumerate(self._detect(missing), start=1):
+            if faces is not None:
+                known[digest] = faces
+                self._remember(digest, faces)
             progress(what, done, len(missing))
         return known
 
@@ -204,14 +204,14 @@ class FaceFinder:
         )
         return Found(tuple(content["shape"]), tuple(detections))
 
-    def _remember(self, digest: str, found: Found) -> None:
+    def _remember(self, digest: str, faces: Found) -> None:
         if self.cache is None:
             return
         rows = [
             {"box": d.box.tolist(), "landmarks": d.landmarks.tolist(), "score": d.score}
-            for d in found.detections
+            for d in faces.detections
         ]
-        content = json.dumps({"shape": found.shape, "detections": rows})
+        content = json.dumps({"shape": faces.shape, "detections": rows})
         write_text(self._path(self.cache, digest), content)
 
     def _path(self, cache: Path, digest: str) -> Path:

@@ -294,15 +294,25 @@ def describe(
 
     `shape` (H, W) of the group's median region: settings that grow with it are stated for that.
     """
-    operator, found = probe.operator, probe.identification
-    family = operator.family if operator is not None else found.family if found else "unknown"
+    operator, identification = probe.operator, probe.identification
+    family = (
+        operator.family
+        if operator is not None
+        else identification.family
+        if identification
+        else "unknown"
+    )
     parameters = dict(operator.parameters if operator is not None else {})
     # Lengths that follow from the processed box, on that box.
     layer = None if operator is None else operator.pinned(*(shape or probe.shape))
     left = limit(layer, face_width) if layer is not None else None
     why = "is stated to be unknown" if probe.source == "configured" else "could not be identified"
     fits = (
-        fitting(found, probe.shape) if found else stated(operator) if operator is not None else []
+        fitting(identification, probe.shape)
+        if identification
+        else stated(operator)
+        if operator is not None
+        else []
     )
     side = round(3 * face_width)
     sigma = blur_sigma(layer, side, side) if layer is not None else None
@@ -317,7 +327,7 @@ def describe(
         effective_resolution=round(left.effective_resolution, 2) if left else None,
         bits_per_channel=round(left.bits_per_channel, 1) if left else None,
         predicted_psnr=round(left.psnr, 2) if left else None,
-        confidence=found.confidence if found else None,
+        confidence=identification.confidence if identification else None,
         tool=title_of(fits),
         tools_that_fit=[fit.tool.name for fit in fits],
         reason=None if operator is not None else f"the operator {why}",

@@ -111,13 +111,13 @@ def read_material(
     method = UNKNOWN if stated == UNKNOWN else parse(stated) if stated else None
     how = How(config.method, config.region, cache_folder(config, store) / "scenes", workers)
     scenes = read_scenes(dataset, facts, finder, how, progress)
-    found: list[Probe] = []
+    unplaced: list[Probe] = []
     for path, items in pictures(dataset.probes).items():
         original = next((item.original for item in items if item.original), None)
         size = facts[original].size[::-1] if original is not None else None
-        found += probes_of(scenes[path], items, method, size)
+        unplaced += probes_of(scenes[path], items, method, size)
     gallery = [faces[row] for row in rows["gallery"]]
-    probes, sources = place_faces(found, {p: f.size for p, f in facts.items()}, gallery)
+    probes, sources = place_faces(unplaced, {p: f.size for p, f in facts.items()}, gallery)
     placed = {
         probe.item.image_id: pair
         for probe in probes
@@ -279,7 +279,7 @@ def reference_faces(
 ) -> tuple[tuple[Face, ...], Mapping[str, tuple[int, ...]], int]:
     """Reference faces, each once; the rows of each role; how many pictures had none."""
     items = dataset.gallery + dataset.background + dataset.spare
-    found = finder.find(
+    detected = finder.find(
         _by_digest((i.path for i in items), facts), progress, "finding reference faces"
     )
     faces: list[Face] = []
@@ -288,7 +288,7 @@ def reference_faces(
     missed = 0
     for item in items:
         digest = facts[item.path].sha256
-        seen = found.get(digest)
+        seen = detected.get(digest)
         landmarks = seen.labelled(item.face_box) if seen else None
         if seen is None or landmarks is None:
             missed += 1

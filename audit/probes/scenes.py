@@ -245,12 +245,12 @@ def _beside_original(
         if whole:
             difference = Difference.between(picture, clear, [everything])
             judged = coverage(difference, [face.landmarks for face in faces])
-    found = []
+    covers = []
     for face, told in zip(faces, judged, strict=True):
         region = None if whole else _stated_on(face.landmarks, stated) or told.region
-        found.append(_with_coverage(face, told, region))
+        covers.append(_with_coverage(face, told, region))
     identified = _identified(
-        task, found, whole, lambda region: _look(picture, clear, encoded, region)
+        task, covers, whole, lambda region: _look(picture, clear, encoded, region)
     )
     spare = places_without_face(difference, [face.landmarks for face in faces])
     return Scene(shape, pair, identified, whole, tuple(place.box for place in spare))
@@ -270,9 +270,13 @@ def _with_coverage(face: SceneFace, told: Coverage, region: Region | None) -> Sc
     )
 
 
-def _processed_as_whole(found: Identification, shape: tuple[int, int]) -> bool:
-    everywhere = found.region == (0, 0, shape[1], shape[0])
-    return everywhere and found.family not in ("none", "unknown") and found.confidence > 0.9
+def _processed_as_whole(identification: Identification, shape: tuple[int, int]) -> bool:
+    everywhere = identification.region == (0, 0, shape[1], shape[0])
+    return (
+        everywhere
+        and identification.family not in ("none", "unknown")
+        and identification.confidence > 0.9
+    )
 
 
 # ---- without one -----------------------------------------------------------------------------
@@ -323,9 +327,9 @@ def usual_places(scenes: Iterable[Scene]) -> dict[tuple[int, int], tuple[Box, st
     told: dict[tuple[int, int], list[tuple[Box, str]]] = {}
     for scene in scenes:
         for face in scene.faces:
-            region, found = face.region, face.identification
-            if region is not None and region.source == "pixels" and found is not None:
-                told.setdefault(scene.shape, []).append((region.box, found.family))
+            region, identification = face.region, face.identification
+            if region is not None and region.source == "pixels" and identification is not None:
+                told.setdefault(scene.shape, []).append((region.box, identification.family))
     usual = {}
     for shape, answers in told.items():
         box = _box(np.median([box for box, _ in answers], axis=0))
@@ -372,7 +376,7 @@ class _Named:
 
     def assign(
         self,
-        found: Found | None,
+        detected: Found | None,
         frame: tuple[float, float],
         regions: Sequence[Box] = (),
         alone: bool = False,
@@ -380,7 +384,7 @@ class _Named:
         """Every face of the picture: those that were found, scaled by `frame` (x, y), and those
         that an item names, for want of a found one where a record says `regions`. `alone`, without
         an original, every region is taken to lie on a face."""
-        here = _scaled(found, frame) if found is not None else None
+        here = _scaled(detected, frame) if detected is not None else None
         detections = here.detections if here is not None else ()
         owner: dict[int, int] = {}
         faces: list[SceneFace] = []
@@ -415,28 +419,28 @@ class _Named:
 
     @staticmethod
     def _prominent(
-        found: Found | None, owner: Mapping[int, int], regions: Sequence[Box]
+        faces: Found | None, owner: Mapping[int, int], regions: Sequence[Box]
     ) -> int | None:
         """The face that a label without a box means: the prominent one, where the picture was
         processed if that is known."""
-        if found is None:
+        if faces is None:
             return None
-        free = [row for row in range(len(found.detections)) if row not in owner]
+        free = [row for row in range(len(faces.detections)) if row not in owner]
         inside = [
             row
             for row in free
-            if any(_inside(found.detections[row].landmarks, region) for region in regions)
+            if any(_inside(faces.detections[row].landmarks, region) for region in regions)
         ]
         if regions and not inside:
             return None
-        chosen = Found(found.shape, tuple(found.detections[row] for row in inside or free))
+        chosen = Found(faces.shape, tuple(faces.detections[row] for row in inside or free))
         points = chosen.labelled()
-        return next((r for r in free if found.detections[r].landmarks is points), None)
+        return next((r for r in free if faces.detections[r].landmarks is points), None)
 
 
-def _scaled(found: Found, frame: tuple[float, float]) -> Found:
+def _scaled(faces: Found, frame: tuple[float, float]) -> Found:
     if frame == (1.0, 1.0):
-        return found
+        return faces
     scale = np.array(frame, np.float32)
     moved = tuple(
         replace(
@@ -444,9 +448,9 @@ def _scaled(found: Found, frame: tuple[float, float]) -> Found:
             box=np.asarray(d.box * np.tile(scale, 2), np.float32),
             landmarks=np.asarray((d.landmarks + 0.5) * scale - 0.5, np.float32),
         )
-        for d in found.detections
+        for d in faces.detections
     )
-    height, width = found.shape
+    height, width = faces.shape
     return Found((round(height * frame[1]), round(width * frame[0])), moved)
 
 
@@ -643,10 +647,10 @@ def scene_key(task: Task) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _rows(found: Found | None) -> list[Any] | None:
-    if found is None:
+def _rows(faces: Found | None) -> list[Any] | None:
+    if faces is None:
         return None
-    return [found.shape, *([d.box.tolist(), d.landmarks.tolist()] for d in found.detections)]
+    return [faces.shape, *([d.box.tolist(), d.landmarks.tolist()] for d in faces.detections)]
 
 
 @remembered

@@ -19,16 +19,18 @@ SURE = 0.5
 """Confidence in the family under which no tool is named."""
 
 
-def fitting(found: Identification, shape: Sequence[int]) -> list[Fit]:
+def fitting(identification: Identification, shape: Sequence[int]) -> list[Fit]:
     """Tools whose default fits what was found on a picture of `shape` (height, width), the nearest
     first; none where the family is hardly known. What an original settled is taken as it is."""
-    if found.tools:
-        return [Fit(find(name), 0.0) for name in found.tools]
-    if found.confidence < SURE:
+    if identification.tools:
+        return [Fit(find(name), 0.0) for name in identification.tools]
+    if identification.confidence < SURE:
         return []
-    whole = tuple(found.region) == (0, 0, shape[1], shape[0])
-    mask = None if whole else found.region_shape
-    return tools_that_fit(found.family, found.parameters, found.region, shape, mask)
+    whole = tuple(identification.region) == (0, 0, shape[1], shape[0])
+    mask = None if whole else identification.region_shape
+    return tools_that_fit(
+        identification.family, identification.parameters, identification.region, shape, mask
+    )
 
 
 def stated(operator: Operator) -> list[Fit]:

@@ -90,14 +90,14 @@ def assemble(
             if worst
             else schema.Controls()
         ),
-        attacks=[result for found in attacked for result in found.results],
+        attacks=[result for group in attacked for result in group.results],
         findings=[],
-        mend_first=mend_first(data.faces, [t for one in attacked for t in one.trials]),
+        mend_first=mend_first(data.faces, [t for attack in attacked for t in attack.trials]),
         linkage=list(links),
-        linkability=[link for found in attacked for link in found.links],
+        linkability=[link for group in attacked for link in group.links],
         replacement=list(pairs),
-        utility=[one for one in kept if one is not None],
-        inference=[told for found in attacked for told in found.inferred],
+        utility=[item for item in kept if item is not None],
+        inference=[told for group in attacked for told in group.inferred],
         conditions=list(conditions),
         checks=list(checks),
         seed=config.seed,
@@ -155,7 +155,9 @@ def _scored(
     conditions: Sequence[schema.Condition], attacked: Sequence[Attacked]
 ) -> list[schema.Stage]:
     """The last steps of the attrition: probes that can be hit, people that were."""
-    people = max((len(one.attacked) for found in attacked for one in found.evidence), default=0)
+    people = max(
+        (len(evidence.attacked) for group in attacked for evidence in group.evidence), default=0
+    )
     return [
         schema.Stage(
             name="probes of people in the gallery",

@@ -109,10 +109,10 @@ def attack_group(jobs: Sequence[Job], unscored: Unscored) -> Attacked:
             outcome = named(run_attack(name, setup.in_world(world), audit.store), group, names)
         if outcome.restored:
             restored.setdefault(info.title, outcome.restored)
-        found = assess(outcome, setup.in_world(world), settings)
-        assessed[name, world] = found
-        links.append(linked(outcome, setup, found, clear, settings))
-        inferred += inferences(outcome, setup, found, questions, settings)
+        assessment = assess(outcome, setup.in_world(world), settings)
+        assessed[name, world] = assessment
+        links.append(linked(outcome, setup, assessment, clear, settings))
+        inferred += inferences(outcome, setup, assessment, questions, settings)
         if outcome.status == "ok":
             columns = {
                 "attack": name,
@@ -124,7 +124,7 @@ def attack_group(jobs: Sequence[Job], unscored: Unscored) -> Attacked:
     return Attacked(
         recognizer.name,
         controls(setup, assessed, names, settings),
-        tuple(found.result for found in assessed.values()),
+        tuple(assessment.result for assessment in assessed.values()),
         tuple(link for link in links if link is not None),
         tuple(inferred),
         tuple(_evidence(assessed, recognizer.name, group.id)),
@@ -137,10 +137,10 @@ def _evidence(
     assessed: Mapping[tuple[str, World], Assessed], recognizer: str, condition: str
 ) -> Iterator[Evidence]:
     """What the verdict weighs: the attacks that were scored."""
-    for (name, _), found in assessed.items():
-        ira = found.result.metrics["ira"].value
-        if found.upper is not None and ira is not None:
-            trials = found.upper, found.attacked, found.blind
+    for (name, _), assessment in assessed.items():
+        ira = assessment.result.metrics["ira"].value
+        if assessment.upper is not None and ira is not None:
+            trials = assessment.upper, assessment.attacked, assessment.blind
             yield Evidence(name, recognizer, condition, ira, *trials)
 
 

@@ -69,7 +69,7 @@ def clustered(audit: Audit) -> Material:
     material, config = audit.material, audit.config
     pool = sorted({face.key: face for face in material.original_faces}.values(), key=_place)
     strangers = _one_of_each([material.faces[row] for row in material.background])
-    found = pseudo_identities(
+    clustering = pseudo_identities(
         _embedded(pool, audit),
         [_file(face) for face in pool],
         audit.recognizers[0],
@@ -78,7 +78,7 @@ def clustered(audit: Audit) -> Material:
     )
     pictures = picture_of({face.item.path for face in pool}, material.facts)
     shown = [pictures[face.item.path] for face in pool]
-    people = _people(pool, found.labels)
+    people = _people(pool, clustering.labels)
     asked = asked_for(people, shown, config.seed)
     named = {face.key: name for face, name in zip(pool, people, strict=True)}
     gallery = [
@@ -98,7 +98,7 @@ def clustered(audit: Audit) -> Material:
         faces=(*material.faces, *gallery),
         gallery=tuple(range(start, start + len(gallery))),
         groups=tuple(_looked_up(group, probes) for group in material.groups),
-        clustering=_told(found, people, shown, audit.recognizers[0]),
+        clustering=_told(clustering, people, shown, audit.recognizers[0]),
     )
 
 
@@ -158,7 +158,7 @@ def _people(pool: Sequence[Face], labels: Sequence[int] | np.ndarray) -> list[st
 
 
 def _told(
-    found: Clustering, people: Sequence[str], pictures: Sequence[int], recognizer: Recognizer
+    clustering: Clustering, people: Sequence[str], pictures: Sequence[int], recognizer: Recognizer
 ) -> schema.Clustering:
     """What was clustered, and how far it may be wrong."""
     members: dict[str, list[int]] = defaultdict(list)
@@ -167,16 +167,16 @@ def _told(
     several = [places for places in members.values() if len(set(places)) > 1]
     joined = sum(comb(len(places), 2) for places in members.values())
     rate = unknown("no two faces surely of two people")
-    if found.impostor_pairs:
-        rate = record(stats.clopper_pearson(found.false_matches, found.impostor_pairs))
+    if clustering.impostor_pairs:
+        rate = record(stats.clopper_pearson(clustering.false_matches, clustering.impostor_pairs))
     wrong = None
-    if not found.published and joined:
+    if not clustering.published and joined:
         wrong = min(1.0, FALSE_MATCH_RATE * comb(len(people), 2) / joined)
     return schema.Clustering(
         recognizer=recognizer.name,
-        threshold=found.threshold,
-        threshold_source="published" if found.published else "impostor pairs",
-        target_false_match_rate=None if found.published else FALSE_MATCH_RATE,
+        threshold=clustering.threshold,
+        threshold_source="published" if clustering.published else "impostor pairs",
+        target_false_match_rate=None if clustering.published else FALSE_MATCH_RATE,
         false_match_rate=rate,
         faces=len(people),
         people=len(several),

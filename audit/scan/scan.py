@@ -82,30 +82,34 @@ def scan(
     several = sum(len(audit.material.groups) for audit in audits) > 1
     for audit in audits:
         for group in audit.material.groups:
-            found = [attack_group(jobs, unscored) for jobs in asked.get(group.id, ()) if jobs]
-            attackers = [one for one in found if judge is None or one.recognizer != judge.name]
+            by_recognizer = [
+                attack_group(jobs, unscored) for jobs in asked.get(group.id, ()) if jobs
+            ]
+            attackers = [
+                check for check in by_recognizer if judge is None or check.recognizer != judge.name
+            ]
             own_checks = _checks(attackers, config)
-            conditions.append(_condition(group, found, own_checks, audit))
-            checks += [_titled(one, group.title) if several else one for one in own_checks]
-            attacked += found
+            conditions.append(_condition(group, by_recognizer, own_checks, audit))
+            checks += [_titled(check, group.title) if several else check for check in own_checks]
+            attacked += by_recognizer
     material, clustering = audits[0].material, audits[-1].material.clustering
     links = [
-        found
+        by_recognizer
         for group in unnamed.groups
         if not named(group, unnamed)
         for recognizer in recognizers
-        for found in linkage(group, recognizer, audits[0], clock)
+        for by_recognizer in linkage(group, recognizer, audits[0], clock)
     ]
     replaced = [
         replacement(group, recognizer, audits[0])
         for group in unnamed.groups
         for recognizer in recognizers
     ]
-    pairs = [one for one in replaced if one is not None]
+    pairs = [check for check in replaced if check is not None]
     kept = [utility(group, audits[0]) for group in material.groups]
     weights = {r.name: r.digest for r in scorers} if attacked or links or pairs else {}
-    write_trials(store, [trials for found in attacked for trials in found.trials])
-    if sheet := [row for found in attacked for row in found.sheet]:
+    write_trials(store, [trials for by_recognizer in attacked for trials in by_recognizer.trials])
+    if sheet := [row for by_recognizer in attacked for row in by_recognizer.sheet]:
         write_sheet(sheet, store)
     if config.evidence == "restricted":
         shown = pictures(material.dataset.probes)
@@ -171,12 +175,12 @@ def named(group: Group, material: Material) -> bool:
     return all(identity in material.gallery_people for identity in group.identities)
 
 
-def _checks(found: Sequence[Attacked], config: AuditConfig) -> list[schema.Check]:
+def _checks(by_recognizer: Sequence[Attacked], config: AuditConfig) -> list[schema.Check]:
     """Whether the attackers of one condition are fit to speak of it."""
     return [
         passed
-        for one in found
-        for passed in check_assay(one.controls, one.recognizer, config.minimum_ceiling)
+        for attacked in by_recognizer
+        for passed in check_assay(attacked.controls, attacked.recognizer, config.minimum_ceiling)
     ]
 
 
@@ -186,12 +190,17 @@ def _titled(told: schema.Check, title: str) -> schema.Check:
 
 
 def _condition(
-    group: Group, found: Sequence[Attacked], checks: Sequence[schema.Check], audit: Audit
+    group: Group, by_recognizer: Sequence[Attacked], checks: Sequence[schema.Check], audit: Audit
 ) -> schema.Condition:
     """One condition with the verdict on it."""
     material, config = audit.material, audit.config
-    evidence = [one for attacked in found for one in attacked.evidence]
-    left_out = [result.name for one in found for result in one.results if result.left_out]
+    evidence = [evidence_of for attacked in by_recognizer for evidence_of in attacked.evidence]
+    left_out = [
+        result.name
+        for evidence_of in by_recognizer
+        for result in evidence_of.results
+        if result.left_out
+    ]
     verdict = decide(
         evidence, checks, config.threshold, config.alpha, tuple(dict.fromkeys(left_out))
     )
@@ -202,7 +211,7 @@ def _condition(
         title=group.title,
         anonymizer=group.anonymizer,
         probes=probe_count(group.identities, material.gallery_people, 0),
-        controls={one.recognizer: one.controls for one in found},
+        controls={evidence_of.recognizer: evidence_of.controls for evidence_of in by_recognizer},
         verdict=verdict,
         unaided=unaided(group, audit.progress),
     )

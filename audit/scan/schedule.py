@@ -107,17 +107,17 @@ def _expected(jobs: Sequence[Job]) -> dict[JobKey, float | None]:
     """Seconds by job."""
     speeds: dict[str, Speed] = {}
     prepared: set[tuple[str, str]] = set()
-    found: dict[JobKey, float | None] = {}
+    expected: dict[JobKey, float | None] = {}
     for setup, job in _with_setups(jobs):
         network = job.recognizer.name
         if network not in speeds:
             speeds[network] = Speed.timed(setup)
         place = job.group.id, network
         first = place not in prepared
-        found[job.key] = expected_seconds(job.attack, setup, speeds[network], first=first)
+        expected[job.key] = expected_seconds(job.attack, setup, speeds[network], first=first)
         if job.attack in EFFORTS and EFFORTS[job.attack].views:
             prepared.add(place)
-    return found
+    return expected
 
 
 def _left_out(job: Job, seconds: float | None, clock: Clock) -> Outcome:

@@ -95,9 +95,9 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
     )
     faces = [group.faces[row] for row in rows]
     files = {facts[face.item.path].sha256: face.item.path for face in faces}
-    found = finder.find(files, audit.progress, f"finding faces in {group.title}")
-    seen = [_same(face, found.get(facts[face.item.path].sha256)) for face in faces]
-    detected = np.array([one is not None for one in seen])
+    by_file = finder.find(files, audit.progress, f"finding faces in {group.title}")
+    seen = [_same(face, by_file.get(facts[face.item.path].sha256)) for face in faces]
+    detected = np.array([detection is not None for detection in seen])
     before = np.array([face.landmarks for face in faces], float)
     # Where nothing is found any more, what is not read below stays as it was.
     after = np.array(
@@ -123,14 +123,14 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
     )
 
 
-def _same(face: Face, found: Found | None) -> Detection | None:
+def _same(face: Face, faces: Found | None) -> Detection | None:
     """The detection that is this face: the one nearest to its middle, if it is near."""
     middle = face.landmarks.mean(axis=0)
 
-    def away(one: Detection) -> float:
-        return float(np.linalg.norm(one.landmarks.mean(axis=0) - middle))
+    def away(detection: Detection) -> float:
+        return float(np.linalg.norm(detection.landmarks.mean(axis=0) - middle))
 
-    nearest = min(found.detections if found else (), key=away, default=None)
+    nearest = min(faces.detections if faces else (), key=away, default=None)
     return nearest if nearest is not None and away(nearest) <= NEAR * face.width else None
 
 

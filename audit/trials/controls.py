@@ -61,7 +61,11 @@ def leave_one_out_rows(
 
 
 def left_out_trials(
-    found: Floats, rows: NDArray[np.intp], templates: Floats, gallery: ClearFaces, scorer: Scorer
+    embeddings: Floats,
+    rows: NDArray[np.intp],
+    templates: Floats,
+    gallery: ClearFaces,
+    scorer: Scorer,
 ) -> pd.DataFrame:
     """Trials of gallery faces against a gallery from which each was taken out.
 
@@ -72,11 +76,11 @@ def left_out_trials(
     parts = []
     for start in range(0, len(rows), 512):
         part = slice(start, start + 512)
-        scores = scorer.recognizer.similarity(found[part], scorer.templates)
+        scores = scorer.recognizer.similarity(embeddings[part], scorer.templates)
         own = np.array(
             [
                 scorer.recognizer.similarity(f[None], t[None])[0, 0]
-                for f, t in zip(found[part], templates[part], strict=True)
+                for f, t in zip(embeddings[part], templates[part], strict=True)
             ]
         )
         scores[np.arange(len(own)), mates[part]] = own
@@ -120,7 +124,7 @@ def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Contro
     )
     chosen = gallery.select(rows)
     restorer = Restorer.fit(forward, chosen, context)
-    found = []
+    vectors = []
     for start in range(0, len(chosen), TOGETHER):
         restored, places = [], []
         for index in range(start, min(start + TOGETHER, len(chosen))):
@@ -129,6 +133,6 @@ def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Contro
             picture, points, region = forward.degrade(clear, landmarks, rng)
             restored.append(restorer.restore(picture, region))
             places.append(points)
-        found.append(scorer.embed(restored, np.array(places)))
-    trials = left_out_trials(np.concatenate(found), rows, templates, gallery, scorer)
+        vectors.append(scorer.embed(restored, np.array(places)))
+    trials = left_out_trials(np.concatenate(vectors), rows, templates, gallery, scorer)
     return Control(trials, chosen.identities, f"gallery pictures, sigma {WEAK_BLUR} of face width")

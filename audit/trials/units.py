@@ -296,7 +296,7 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
     shown = zip(rows, output.restored or (), strict=False)
     return _Shard(
         pd.concat(parts, ignore_index=True),
-        {kind: found for kind, found in embedded.items() if found is not None},
+        {kind: vectors for kind, vectors in embedded.items() if vectors is not None},
         inception,
         output.network_evaluations or 0,
         {row: picture for row, picture in shown if row in setup.shown},
@@ -310,8 +310,10 @@ def _estimates(output: AttackOutput, count: int) -> NDArray[np.object_]:
     told: list[str | None] = [None] * count
     if output.estimates is not None:
         told = [
-            json.dumps({name: None if value != value else value for name, value in found.items()})
-            for found in output.estimates
+            json.dumps(
+                {name: None if value != value else value for name, value in estimate.items()}
+            )
+            for estimate in output.estimates
         ]
     return np.array(told, dtype=object)
 

@@ -75,16 +75,16 @@ def _points(label: str, curve: Curve, language: Language, share_x: bool = False)
 def cmc(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
     """Identification rate within the first k candidates, k on a logarithmic axis."""
     heading = language("figures.cmc.title", condition=plain_name(condition, language))
-    found = list(_with_curve(results, condition, "cmc"))
-    if not found:
+    with_curve = list(_with_curve(results, condition, "cmc"))
+    if not with_curve:
         return Absent(heading, language("figures.cmc.missing"))
     figure, axes = panel(2.7, above=0.7)
     table = []
-    for index, (attack, curve) in enumerate(found):
+    for index, (attack, curve) in enumerate(with_curve):
         _line(axes, curve.x, curve.y, index, title(attack))
         table += _points(title(attack), _at(curve, _TOLD_RANKS), language)
     axes.set_xscale("log")
-    ranks = sorted({rank for _, curve in found for rank in curve.x})
+    ranks = sorted({rank for _, curve in with_curve for rank in curve.x})
     axes.xaxis.set_major_locator(
         FixedLocator([r for r in (1, 2, 5, 10, 20, 50, 100) if r in ranks])
     )
@@ -107,12 +107,12 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
 def det(results: Results, condition: Condition, language: Language, name: str) -> Drawing | Absent:
     """Open-set errors on probit axes, where normal scores give straight lines."""
     heading = language("figures.det.title", condition=plain_name(condition, language))
-    found = list(_with_curve(results, condition, "det"))
-    if not found:
+    with_curve = list(_with_curve(results, condition, "det"))
+    if not with_curve:
         return Absent(heading, language("figures.det.missing"))
     figure, axes = panel(2.9, above=0.7)
     table = []
-    for index, (attack, curve) in enumerate(found):
+    for index, (attack, curve) in enumerate(with_curve):
         inner = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if 0 < x < 1 and 0 < y < 1]
         x, y = ([_probit(p[axis]) for p in inner] for axis in (0, 1))
         _line(axes, x, y, index, title(attack))

@@ -108,13 +108,13 @@ def _chance(condition: Condition, results: Results) -> float | None:
 def _bar(axes: Axes, y: float, row: Strongest, results: Results, language: Language) -> None:
     top, bottom = y + _BAND[0], y + _BAND[1]
     middle = (top + bottom) / 2
-    found = row.rate
-    if found.value is not None:
+    rate = row.rate
+    if rate.value is not None:
         axes.barh(middle, 1, height=bottom - top, color=GRID, zorder=1, alpha=0.45)
-        axes.barh(middle, found.value, height=bottom - top, color=SERIES[0], zorder=2)
-        if found.low is not None and found.high is not None:
-            axes.plot([found.low, found.high], [middle, middle], color=INK, linewidth=1.4, zorder=4)
-            for end in (found.low, found.high):
+        axes.barh(middle, rate.value, height=bottom - top, color=SERIES[0], zorder=2)
+        if rate.low is not None and rate.high is not None:
+            axes.plot([rate.low, rate.high], [middle, middle], color=INK, linewidth=1.4, zorder=4)
+            for end in (rate.low, rate.high):
                 axes.plot([end, end], [middle - 0.07, middle + 0.07], color=INK, zorder=4)
     limit = row.verdict.threshold if row.verdict else results.verdict.threshold
     references = [

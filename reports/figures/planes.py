@@ -92,7 +92,7 @@ def _lines(
 
 def _line(axes: Axes, points: list[tuple[float, AttackResult]], series: int) -> None:
     x = [sigma for sigma, _ in points]
-    found = [rate(attack) for _, attack in points]
+    rates = [rate(attack) for _, attack in points]
     axes.plot(
         x,
         [share(attack) for _, attack in points],
@@ -104,7 +104,7 @@ def _line(axes: Axes, points: list[tuple[float, AttackResult]], series: int) -> 
     )
     bounded = [
         (at, e.low, e.high)
-        for at, e in zip(x, found, strict=True)
+        for at, e in zip(x, rates, strict=True)
         if e.low is not None and e.high is not None
     ]
     at, low, high = ([point[axis] for point in bounded] for axis in range(3))

@@ -91,11 +91,11 @@ def forest(
     several = len(known) > 1
     figure, axes = panel(ROW * len(shown), left=0.2, above=0.3)
     for y, attack in enumerate(shown):
-        found = rate(attack)
+        estimate = rate(attack)
         series = known.index(attack.recognizer) % len(MARKS) if attack.recognizer else 0
-        mark(axes, y, found, series)
+        mark(axes, y, estimate, series)
         label = f"{title(attack)} · {recognizer(attack.recognizer)}" if several else title(attack)
-        caption(axes, y, label, rate_text(found, language))
+        caption(axes, y, label, rate_text(estimate, language))
     row_axes(axes, len(shown))
     rate_axis(axes, language)
     controls = controls_of(results, shown[0])
@@ -137,10 +137,10 @@ def controls(
     heading = language("figures.controls.title", condition=plain_name(condition, language))
     attack = strongest(attacks_on(results, condition))
     used = attack.recognizer if attack else None
-    found = condition.controls.get(used or "") or next(
+    measured = condition.controls.get(used or "") or next(
         iter(condition.controls.values()), results.controls
     )
-    rows = list(control_rows(found, attack, language))
+    rows = list(control_rows(measured, attack, language))
     shown = [(label, value, ours) for label, value, ours in rows if value.value is not None]
     if not shown:
         return Absent(heading, language("figures.controls.missing"))
@@ -168,12 +168,12 @@ def controls(
 
 
 def control_rows(
-    found: Controls, attack: AttackResult | None, language: Language
+    measured: Controls, attack: AttackResult | None, language: Language
 ) -> Iterator[tuple[str, Estimate, bool]]:
     """Controls from those that should stay low to those that should be high, attack between."""
     for key in language.raw("controls"):
         if key != "attack":
-            yield language(f"controls.{key}"), getattr(found, key), False
+            yield language(f"controls.{key}"), getattr(measured, key), False
         elif attack is not None:
             yield f"{language('controls.attack')}: {title(attack)}", rate(attack), True
 

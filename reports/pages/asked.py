@@ -130,26 +130,28 @@ def _inference(results: Results, language: Language) -> Question:
     names = plain_names(summary.conditions(results), language)
     parts = []
     for condition, name in names.items():
-        own = [one for one in results.inference if one.condition == condition]
-        scored = [one for one in own if one.balanced_accuracy.value is not None]
+        own = [inference for inference in results.inference if inference.condition == condition]
+        scored = [inference for inference in own if inference.balanced_accuracy.value is not None]
         if not scored:
             continue
-        scored.sort(key=lambda one: (one.attribute, -(one.balanced_accuracy.value or 0.0)))
+        scored.sort(
+            key=lambda inference: (inference.attribute, -(inference.balanced_accuracy.value or 0.0))
+        )
         best: dict[str, Inference] = {}
-        for one in scored:
-            best.setdefault(one.attribute, one)
+        for inference in scored:
+            best.setdefault(inference.attribute, inference)
         sentences = [
             language(
                 "asked.inference.sentence",
-                attribute=clean(one.attribute, 60),
-                attack=_attack(one.attack, results, language),
-                rate=_rate(one.balanced_accuracy, language),
-                people=language.count(one.people),
-                base=language.percent(one.base_rate),
-                context=language.percent(one.context_only.value),
-                clear=language.percent(one.clear.value),
+                attribute=clean(inference.attribute, 60),
+                attack=_attack(inference.attack, results, language),
+                rate=_rate(inference.balanced_accuracy, language),
+                people=language.count(inference.people),
+                base=language.percent(inference.base_rate),
+                context=language.percent(inference.context_only.value),
+                clear=language.percent(inference.clear.value),
             )
-            for one in best.values()
+            for inference in best.values()
         ]
         parts.append(
             Part(
@@ -157,17 +159,17 @@ def _inference(results: Results, language: Language) -> Question:
                 " ".join(sentences),
                 [
                     Row(
-                        f"{clean(one.attribute, 60)}: {_who(one, results, language)}",
-                        [_cell(getattr(one, m), True, language) for m in INFERENCE_MEASURES],
+                        f"{clean(inference.attribute, 60)}: {_who(inference, results, language)}",
+                        [_cell(getattr(inference, m), True, language) for m in INFERENCE_MEASURES],
                     )
-                    for one in scored
+                    for inference in scored
                 ],
                 [
                     Row(
-                        f"{clean(one.attribute, 60)}: {language(f'asked.kinds.{kind}')}",
-                        [_cell(getattr(one, kind), True, language), "", ""],
+                        f"{clean(inference.attribute, 60)}: {language(f'asked.kinds.{kind}')}",
+                        [_cell(getattr(inference, kind), True, language), "", ""],
                     )
-                    for one in best.values()
+                    for inference in best.values()
                     for kind in _BESIDE_INFERENCE
                 ],
                 _unmeasured(own, results, language),
@@ -184,20 +186,20 @@ def _replacement(results: Results, language: Language) -> Question:
     """One part for each anonymisation and recogniser: the ways from output to original."""
     names = plain_names(summary.conditions(results), language)
     parts = []
-    for one in results.replacement:
-        ways = sorted(one.maps, key=lambda way: -(way.rank_1.value or 0.0))
+    for group in results.replacement:
+        ways = sorted(group.maps, key=lambda way: -(way.rank_1.value or 0.0))
         best = ways[0]
         sentence = language(
             "asked.replacement.sentence",
             rate=_rate(best.rank_1, language),
-            people=language.count(one.people),
-            pairs=language.count(one.pairs),
+            people=language.count(group.people),
+            pairs=language.count(group.pairs),
             way=language(f"asked.maps.{best.name}"),
             context=language.percent(best.context_only.value),
-            chance=language.percent(one.chance),
-            kept=_rate(one.kept, language),
-            strangers=language.declared(one.false_match_rate),
-            shared=language.percent(one.shared.value),
+            chance=language.percent(group.chance),
+            kept=_rate(group.kept, language),
+            strangers=language.declared(group.false_match_rate),
+            shared=language.percent(group.shared.value),
         )
         rows = [
             Row(
@@ -206,7 +208,7 @@ def _replacement(results: Results, language: Language) -> Question:
             )
             for way in ways
         ]
-        name = f"{names.get(one.condition, clean(one.condition, 60))}, {_recognizer(one)}"
+        name = f"{names.get(group.condition, clean(group.condition, 60))}, {_recognizer(group)}"
         parts.append(Part(name, sentence, rows, [], []))
     heads = [str(language(f"asked.measures.map_{measure}")) for measure in MAP_MEASURES]
     return Question("replacement", heads, parts)
@@ -215,19 +217,19 @@ def _replacement(results: Results, language: Language) -> Question:
 def _utility(results: Results, language: Language) -> Question:
     """One part for each anonymisation that originals were given for."""
     names = plain_names(summary.conditions(results), language)
-    parts = [_kept(names[one.condition], one, language) for one in results.utility]
+    parts = [_kept(names[kept.condition], kept, language) for kept in results.utility]
     heads = [str(language("asked.measures.kept"))]
     return Question("utility", heads, parts)
 
 
-def _kept(name: str, one: Utility, language: Language) -> Part:
+def _kept(name: str, utility: Utility, language: Language) -> Part:
     sentence = language(
         "asked.utility.sentence",
-        pictures=language.count(one.pictures),
-        people=language.count(one.people),
-        detected=_rate(one.detected, language),
-        usefulness=_rate(one.usefulness, language),
-        outside=_cell(one.ssim_outside, False, language),
+        pictures=language.count(utility.pictures),
+        people=language.count(utility.people),
+        detected=_rate(utility.detected, language),
+        usefulness=_rate(utility.usefulness, language),
+        outside=_cell(utility.ssim_outside, False, language),
     )
     shares = {"detected", "usefulness"}
     fields = (
@@ -237,20 +239,20 @@ def _kept(name: str, one: Utility, language: Language) -> Part:
     rows = [
         Row(
             language(f"asked.kept.{field}"),
-            [_cell(getattr(one, field), field in shares, language)],
+            [_cell(getattr(utility, field), field in shares, language)],
         )
         for field in fields
     ]
     notes = [
         f"{language(f'asked.kept.{field}')}: {clean(reason)}"
         for field in fields
-        if (reason := getattr(one, field).reason) and getattr(one, field).value is None
+        if (reason := getattr(utility, field).reason) and getattr(utility, field).value is None
     ]
     return Part(name, sentence, rows, [], notes)
 
 
-def _recognizer(one: Replacement) -> str:
-    return summary.recognizer(one.recognizer)
+def _recognizer(group: Replacement) -> str:
+    return summary.recognizer(group.recognizer)
 
 
 def _unmeasured(

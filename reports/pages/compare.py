@@ -40,16 +40,16 @@ def render_compare(comparison: Comparison) -> str:
     )
 
 
-def reading(found: PairedDifference, level: float = 0.05) -> str:
+def reading(test: PairedDifference, level: float = 0.05) -> str:
     """Key of the words for a difference: `less` or `more` where the data show one even among so
     many comparisons, `maybe_less` or `maybe_more` where it shows alone, `none`, or `unpaired`."""
-    ends = found.difference
+    ends = test.difference
     if ends.value is None or ends.low is None or ends.high is None:
         return "unpaired"
     if ends.low <= 0 <= ends.high:
         return "none"
     way = "less" if ends.value < 0 else "more"
-    return way if found.p_adjusted is None or found.p_adjusted < level else f"maybe_{way}"
+    return way if test.p_adjusted is None or test.p_adjusted < level else f"maybe_{way}"
 
 
 def render_compare_json(comparison: Comparison) -> str:

@@ -40,25 +40,25 @@ _FIRST_SHOWN = 5
 @cache
 def environment() -> Environment:
     """Templates with escaping on and no silent gaps."""
-    found = Environment(
+    templates = Environment(
         loader=PackageLoader("reid_audit.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"clean": clean, "recognizer": summary.recognizer}
-    found.filters["measure"] = lambda name: measure(name, load("en"))["label"]
-    found.filters["heading"] = lambda name: _heading(name, load("en"))
-    found.filters["control"] = lambda key: load("en")(f"controls.{key}")
-    found.globals |= {
+    templates.filters |= {"clean": clean, "recognizer": summary.recognizer}
+    templates.filters["measure"] = lambda name: measure(name, load("en"))["label"]
+    templates.filters["heading"] = lambda name: _heading(name, load("en"))
+    templates.filters["control"] = lambda key: load("en")(f"controls.{key}")
+    templates.globals |= {
         "figure_of": figure_of,
         "parameters": _parameters,
         "check_names": _check_names,
         "waived_title": _waived_title,
         "all_alike": all_alike,
     }
-    return found
+    return templates
 
 
 def stylesheet(name: str = "report.css") -> Markup:
@@ -179,8 +179,8 @@ def _by_reason(figures: list[Absent]) -> list[tuple[str, list[str]]]:
 
 def _strongest_each(results: Results) -> list[AttackResult]:
     """The strongest attack on each condition; of a run without a rate, every attack."""
-    found = [row.attack for row in summary.per_condition(results) if row.attack is not None]
-    return found or results.attacks
+    strongest = [row.attack for row in summary.per_condition(results) if row.attack is not None]
+    return strongest or results.attacks
 
 
 def _measures(results: Results) -> list[str]:
@@ -290,14 +290,14 @@ class _Tables:
     def inferred(self, language: Language) -> list[tuple[AttackResult, str, str]]:
         """What each attack found out on its way: label and mean, a share of yes in percent."""
         known = language.raw("inferred")
-        found = []
+        groups = []
         for attack in self.attacks:
             for name, value in attack.inferred.items():
                 label = known.get(name, {"label": clean(name)})
                 share = label.get("share", False)
                 shown = language.percent(value) if share else language.decimal(value)
-                found.append((attack, label["label"], shown))
-        return found
+                groups.append((attack, label["label"], shown))
+        return groups
 
     def holding(self, names: list[str]) -> Iterator[AttackResult]:
         """The attacks that have a value of at least one of the measures."""

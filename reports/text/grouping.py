@@ -59,28 +59,32 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
             by_cause.setdefault(cause, []).append(finding)
     leaking = [c for c in known if c.verdict and c.verdict.outcome == "LEAK_DEMONSTRATED"]
     groups = []
-    for (name, *_), found in by_cause.items():
-        subjects = [about(finding, known) for finding in found]
-        several = len(found) > 1
+    for (name, *_), findings_of_cause in by_cause.items():
+        subjects = [about(finding, known) for finding in findings_of_cause]
+        several = len(findings_of_cause) > 1
         lines = [
             (names[subject.id] if subject and several else "", clean(finding.evidence, 1000))
-            for finding, subject in zip(found, subjects, strict=True)
+            for finding, subject in zip(findings_of_cause, subjects, strict=True)
         ]
         titles = language.raw("findings.titles")
-        own = titles.get(f"{name}-{_stands(found, subjects, results)}") if subjects[0] else None
+        own = (
+            titles.get(f"{name}-{_stands(findings_of_cause, subjects, results)}")
+            if subjects[0]
+            else None
+        )
         if own and not several and subjects[0]:
             own = f"{own}: {names[subjects[0].id]}"
         # What is left of a picture that must not be released asks for nothing more.
         told = [
             f
-            for f, s in zip(found, subjects, strict=True)
+            for f, s in zip(findings_of_cause, subjects, strict=True)
             if name != "resolution" or s not in leaking
         ]
         groups.append(
             Group(
                 str(name),
-                own or clean(found[0].title),
-                found[0],
+                own or clean(findings_of_cause[0].title),
+                findings_of_cause[0],
                 lines,
                 list(dict.fromkeys(clean(f.recommendation, 1000) for f in told)),
             )
@@ -88,9 +92,9 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
     return groups
 
 
-def _stands(found: list[Finding], subjects: list[Condition | None], results: Results) -> str:
+def _stands(alike: list[Finding], subjects: list[Condition | None], results: Results) -> str:
     """Status for the words of a title: warnings where every condition shows signs are `signs`."""
-    status = found[0].status
+    status = alike[0].status
     signs = [
         subject is not None
         and subject.verdict is not None
@@ -99,7 +103,7 @@ def _stands(found: list[Finding], subjects: list[Condition | None], results: Res
         for subject in subjects
     ]
     return (
-        "signs" if status == "warn" and all(signs) and "reidentification" in found[0].id else status
+        "signs" if status == "warn" and all(signs) and "reidentification" in alike[0].id else status
     )
 
 

@@ -79,8 +79,8 @@ def named_worst(results: Results, verdict: Verdict) -> AttackResult | None:
 
 def condition_of(results: Results, attack: AttackResult) -> Condition:
     """The condition an attack ran on."""
-    found = conditions(results)
-    return next((c for c in found if c.id == attack.condition), found[0])
+    known = conditions(results)
+    return next((c for c in known if c.id == attack.condition), known[0])
 
 
 def controls_of(results: Results, attack: AttackResult) -> Controls:
@@ -116,9 +116,9 @@ def knowledge(attack: AttackResult, language: Language) -> str | None:
     return words.get(attack.knowledge or "") or (attack.knowledge and clean(attack.knowledge))
 
 
-def listed(found: list[Condition], language: Language) -> str:
+def listed(conditions_named: list[Condition], language: Language) -> str:
     """The titles of conditions in one line."""
-    return "; ".join(dict.fromkeys(plain_names(found, language).values()))
+    return "; ".join(dict.fromkeys(plain_names(conditions_named, language).values()))
 
 
 def untested(results: Results, language: Language) -> list[tuple[str, bool]]:
@@ -306,12 +306,12 @@ def linked(results: Results, language: Language) -> str:
     )
 
 
-def _not_shown(verdict: Verdict, found: Estimate, language: Language) -> str:
+def _not_shown(verdict: Verdict, estimate: Estimate, language: Language) -> str:
     if verdict.control_rate is None or verdict.p_value is None:
         return language("decision.grounds_not_shown")
     text = language(
         "decision.grounds_test",
-        rate=language.percent(found.value),
+        rate=language.percent(estimate.value),
         control=language.percent(verdict.control_rate),
         p=language.chance_of(verdict.p_value),
     )
@@ -323,12 +323,12 @@ def _not_shown(verdict: Verdict, found: Estimate, language: Language) -> str:
 
 def above_ceiling(results: Results, attack: AttackResult, language: Language) -> str:
     """Why an attack can name more than the clear pictures do; empty where it does not."""
-    ceiling, found = controls_of(results, attack).clear_ceiling.value, rate(attack).value
-    if ceiling is None or found is None or found <= ceiling:
+    ceiling, reached = controls_of(results, attack).clear_ceiling.value, rate(attack).value
+    if ceiling is None or reached is None or reached <= ceiling:
         return ""
     return language(
         "decision.above_ceiling",
-        rate=language.percent(found),
+        rate=language.percent(reached),
         ceiling=language.percent(ceiling),
     )
 
@@ -388,22 +388,22 @@ def sentence(results: Results, attack: AttackResult | None, language: Language) 
     """What an attack achieved, with interval, chance and gallery."""
     if attack is None:
         return language("decision.sentence.no_attack")
-    found = rate(attack)
-    if found.value is None:
-        reason = clean(attack.reason or language.missing(found))
+    estimate = rate(attack)
+    if estimate.value is None:
+        reason = clean(attack.reason or language.missing(estimate))
         return language("decision.sentence.missing", attack=title(attack, language), reason=reason)
-    hits = found.value * found.n_identities
-    by_person = found.n == found.n_identities and abs(hits - round(hits)) < 1e-6
+    hits = estimate.value * estimate.n_identities
+    by_person = estimate.n == estimate.n_identities and abs(hits - round(hits)) < 1e-6
     kind = "pictures" if not by_person else "people" if hits else "none"
     return language(
         f"decision.sentence.{kind}",
         attack=title(attack, language),
         hits=language.count(hits),
-        n=language.count(found.n),
-        people=language.count(found.n_identities),
-        rate=language.percent(found.value),
-        interval=language.interval(found) or language("page.not_computed"),
-        high=language.percent(found.high),
+        n=language.count(estimate.n),
+        people=language.count(estimate.n_identities),
+        rate=language.percent(estimate.value),
+        interval=language.interval(estimate) or language("page.not_computed"),
+        high=language.percent(estimate.high),
         chance=language.percent(controls_of(results, attack).chance.value),
         gallery=language.count(results.data.gallery.identities),
         level=level(results, language),
@@ -441,6 +441,6 @@ def per_condition(results: Results) -> list[Strongest]:
     rows = []
     for condition in conditions(results):
         attack = strongest(attacks_on(results, condition))
-        found = rate(attack) if attack else Estimate()
-        rows.append(Strongest(condition, attack, found, condition.verdict))
+        estimate = rate(attack) if attack else Estimate()
+        rows.append(Strongest(condition, attack, estimate, condition.verdict))
     return rows

@@ -29,5 +29,5 @@ def violations(text: str) -> list[str]:
     >>> violations("None of 97 people; rates up to 3.8 % remain compatible.")
     []
     """
-    found = (match.group() for rule in _FORBIDDEN for match in re.finditer(rule, text, re.I))
-    return list(found)
+    matches = (match.group() for rule in _FORBIDDEN for match in re.finditer(rule, text, re.I))
+    return list(matches)

@@ -401,7 +401,7 @@ def _layers(
 def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
     """Mean and covariance of the coefficients of clear pictures' log power."""
     rng = np.random.default_rng(seed)
-    found = []
+    coefficients = []
     for index in rng.permutation(len(files))[:samples]:
         spectrum_ = spectrum(power_of(reframe(read(files[index]), rng)), growth=10)
         if spectrum_.planes < 3:
@@ -417,8 +417,8 @@ def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
         clear = fit(
             spectrum_, loose, responses.none, np.zeros(0), steps=25, coefficients=guess.T.ravel()
         )
-        found.append(clear.coefficients)
-    values = np.array(found)
+        coefficients.append(clear.coefficients)
+    values = np.array(coefficients)
     middle = np.median(values, axis=0)
     spread = 1.4826 * np.median(np.abs(values - middle), axis=0)
     values = values[(np.abs(values - middle) < 8 * spread).all(axis=1)]

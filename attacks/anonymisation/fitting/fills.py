@@ -136,9 +136,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(paths))[: options.pictures]
     pictures = [read_picture(options.data / paths[i]) for i in chosen]
-    found = list(patches(pictures * options.repeats, rng))
-    features = np.array([f for f, _ in found])
-    kinds = np.array([k for _, k in found])
+    drawn = list(patches(pictures * options.repeats, rng))
+    features = np.array([f for f, _ in drawn])
+    kinds = np.array([k for _, k in drawn])
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     held = np.arange(len(kinds)) % 5 == 0
     inputs = ((features - mean) / scale).clip(-5, 5)

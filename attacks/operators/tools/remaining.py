@@ -43,10 +43,10 @@ def remaining(tool: Tool, face_width: float, shape: Sequence[int]) -> Remaining:
     left, top, right, bottom = placed.operator.reach(placed.box, shape)
     region = (bottom - top, right - left)
     side = FRAME * face_width
-    found = limit(operator, face_width, shape=region)
+    leak = limit(operator, face_width, shape=region)
     area = side**2 / (region[0] * region[1])
     carried = Leakage(
-        found.effective_resolution * math.sqrt(area), found.bits_per_channel * area, found.psnr
+        leak.effective_resolution * math.sqrt(area), leak.bits_per_channel * area, leak.psnr
     )
     sigma = blur_sigma(operator, round(side), round(side))
     relative = None if sigma is None else sigma / face_width

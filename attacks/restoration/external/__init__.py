@@ -179,13 +179,15 @@ class External(BaseAttack):
         if size is not None:
             given = [cut(w, m, size) for w, m in zip(windows, matrices, strict=True)]
         names = [hashlib.sha256(name.encode()).hexdigest()[:16] for name in probes.ids]
-        found = self.description.engine(names, given)
-        if probes.ids and all(made is None for made in found):
+        pictures_made = self.description.engine(names, given)
+        if probes.ids and all(made is None for made in pictures_made):
             raise InputError(
                 f"external:{self.description.name}: no picture came back; correct `written`."
             )
         restored = []
-        for window, square, matrix, made in zip(windows, given, matrices, found, strict=True):
+        for window, square, matrix, made in zip(
+            windows, given, matrices, pictures_made, strict=True
+        ):
             if made is None:
                 restored.append(window)
                 continue
@@ -213,19 +215,19 @@ def external_class(name: str) -> type[External]:
     """
     bare = name.removeprefix(PREFIX)
     wiener = bare.endswith(FIRST)
-    found = find(bare.removesuffix(FIRST))
+    description = find(bare.removesuffix(FIRST))
     info = replace(
         External.info,
         name=name,
-        title=found.title + (" after Wiener restoration" if wiener else ""),
+        title=description.title + (" after Wiener restoration" if wiener else ""),
         # What was stored of another description or other weights is not taken up again.
-        version=1 + int(found.digest[:12], 16),
+        version=1 + int(description.digest[:12], 16),
         needs=frozenset({"background", "operator"}) if wiener else frozenset(),
-        paper=found.paper,
+        paper=description.paper,
     )
     members = {
         "info": info,
-        "description": found,
+        "description": description,
         "wiener_first": wiener,
         "__doc__": External.__doc__,
     }

@@ -87,8 +87,8 @@ class Command:
 
 def _read(path: Path) -> Picture | None:
     """RGB uint8 picture, or None where there is none."""
-    found = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    return None if found is None else np.ascontiguousarray(found[..., ::-1])
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    return None if picture is None else np.ascontiguousarray(picture[..., ::-1])
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class TorchScript:
         made: list[Picture | None] = []
         with torch.inference_mode():
             for picture in pictures:
-                found = self._module(torch.from_numpy(self.scale.encode(picture)).to(self.device))
-                found = found[0] if isinstance(found, tuple | list) else found
-                made.append(self.scale.decode(found.float().cpu().numpy()))
+                answer = self._module(torch.from_numpy(self.scale.encode(picture)).to(self.device))
+                answer = answer[0] if isinstance(answer, tuple | list) else answer
+                made.append(self.scale.decode(answer.float().cpu().numpy()))
         return made

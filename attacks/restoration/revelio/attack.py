@@ -118,24 +118,24 @@ class Revelio(BaseAttack):
         require_fitted(self)
         studio = self.studio_
         frames = studio.sample(probes)
-        found = self.retrieve(studio.embed(probes, frames), self.gallery_)
+        retrieval = self.retrieve(studio.embed(probes, frames), self.gallery_)
         known = np.ones(len(probes), bool)
         if self.threshold_ is not None:
-            known = self.threshold_.accepts(found.nearest)
-        final, embeddings = frames, found.embeddings
+            known = self.threshold_.accepts(retrieval.nearest)
+        final, embeddings = frames, retrieval.embeddings
         steps = self.options.finetune
         if steps:
-            final = self._finish(probes, frames, found, known, steps)
+            final = self._finish(probes, frames, retrieval, known, steps)
             embeddings = self.retrieve(studio.embed(probes, final), self.gallery_).embeddings
         restored = [
             studio.picture(face, own.mean(axis=0) if place < 0 else own[place])
-            for face, own, place in zip(probes.batches(1), final, found.round, strict=True)
+            for face, own, place in zip(probes.batches(1), final, retrieval.round, strict=True)
         ]
         return AttackOutput(
             restored=tuple(restored),
             embeddings=embeddings,
-            scores=found.scores.astype(np.float32),
-            estimates=tuple(self._estimate(found, known, row) for row in range(len(probes))),
+            scores=retrieval.scores.astype(np.float32),
+            estimates=tuple(self._estimate(retrieval, known, row) for row in range(len(probes))),
             network_evaluations=studio.plan.evaluations * len(probes),
         )
 
@@ -169,13 +169,13 @@ class Revelio(BaseAttack):
         self,
         probes: AnonymizedFaces,
         frames: np.ndarray,
-        found: Retrieval,
+        retrieval: Retrieval,
         known: np.ndarray,
         steps: int,
     ) -> np.ndarray:
         """The rounds sampled again by networks tuned to each person retrieved; probes of people
         outside the gallery stay as they are."""
-        people = found.scores.argmax(axis=1)
+        people = retrieval.scores.argmax(axis=1)
         shown: dict[int, list[int]] = defaultdict(list)
         for row in np.flatnonzero(known):
             shown[int(people[row])].append(int(row))
@@ -209,12 +209,12 @@ class Revelio(BaseAttack):
             studio.base, clear, studio.observe(seen), studio.context.seed, name, steps
         )
 
-    def _estimate(self, found: Retrieval, known: np.ndarray, row: int) -> dict[str, Any]:
+    def _estimate(self, retrieval: Retrieval, known: np.ndarray, row: int) -> dict[str, Any]:
         threshold = self.threshold_
         return {
             "rounds": self.studio_.plan.rounds,
-            "votes": int(found.votes[row]),
-            "nearest": float(found.nearest[row]),
+            "votes": int(retrieval.votes[row]),
+            "nearest": float(retrieval.nearest[row]),
             "threshold": None if threshold is None else threshold.similarity,
             "in_gallery": None if threshold is None else bool(known[row]),
         }
@@ -231,13 +231,13 @@ class RevelioVote(Revelio):
 
     def retrieve(self, embeddings: np.ndarray, gallery: Gallery) -> Retrieval:
         """Whom `(N, R, d)` embeddings show: the person most of the R rounds name."""
-        found = tally(gallery.to_people(embeddings))
+        votes = tally(gallery.to_people(embeddings))
         rows = np.arange(len(embeddings))
         return Retrieval(
-            found.scores,
-            found.round,
-            embeddings[rows, found.round],
-            found.votes[rows, found.retrieved],
+            votes.scores,
+            votes.round,
+            embeddings[rows, votes.round],
+            votes.votes[rows, votes.retrieved],
         )
 
 

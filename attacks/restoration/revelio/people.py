@@ -41,8 +41,8 @@ class Gallery:
 
     def _similarity(self, embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
         flat = embeddings.reshape(-1, embeddings.shape[-1])
-        found = self.context.recognizer.similarity(flat, others)
-        return found.reshape(*embeddings.shape[:-1], len(others))
+        similarity = self.context.recognizer.similarity(flat, others)
+        return similarity.reshape(*embeddings.shape[:-1], len(others))
 
     def without(self, person: str) -> Gallery:
         """Everybody else."""

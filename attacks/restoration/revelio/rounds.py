@@ -99,8 +99,8 @@ class Studio:
             plan = self.plan
             with torch.inference_mode(), half_precision(torch.device(self.context.device)):
                 noise = Noise.of(self.context.seed, names, self.context.device)
-                found = base.restore(filled, noise, plan.sampler, plan.steps, plan.rounds)
-            levels = (found * 255).round().byte().cpu().permute(0, 2, 3, 1).numpy()
+                restored = base.restore(filled, noise, plan.sampler, plan.steps, plan.rounds)
+            levels = (restored * 255).round().byte().cpu().permute(0, 2, 3, 1).numpy()
             yield from levels.reshape(together, plan.rounds, *levels.shape[1:])[: len(batch)]
             done += len(batch)
             self.context.progress("sampling restorations", done, len(faces))
@@ -114,8 +114,8 @@ class Studio:
             for windows, points in zip(self._windows(faces, frames), faces.landmarks, strict=True)
         ]
         side = recognizer.template.size
-        found = recognizer.embed(np.stack(crops).reshape(-1, side, side, 3))
-        return found.reshape(len(frames), rounds, -1)
+        embedded = recognizer.embed(np.stack(crops).reshape(-1, side, side, 3))
+        return embedded.reshape(len(frames), rounds, -1)
 
     def picture(self, face: AnonymizedFaces, frame: np.ndarray) -> Picture:
         """The window of one face with a restored `frame (S, S, 3)`, consistent with the evidence
