@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,14 @@ from PIL import Image
 from reid_audit.attacks.interface import Picture as Pixels
 from reid_audit.audit.data import Pseudonyms
 from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.publishing.mend_first import FIRST
 from reid_audit.audit.results.schema import Results
-from reid_audit.audit.run_directory import EVIDENCE, Store
-from reid_audit.metrics.errors import InputError
+from reid_audit.audit.run_directory import Store
 from reid_audit.metrics.files import write_text
 from reid_audit.metrics.sampling import evenly
 from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet
 
-SHEET, FIRST = "sheet.html", "mend-first.csv"
+SHEET = "sheet.html"
 _FIRST = ("reason", "condition", "width", "named_by", "attacks", "margin")
 AT_MOST = 12
 """Probes shown of each condition."""
@@ -80,23 +79,6 @@ def write_first(results: Results, paths: Mapping[str, str], store: Store) -> Non
         told = [getattr(entry, column) for column in _FIRST]
         rows.writerow([paths.get(entry.image, ""), entry.image, *told])
     write_text(store.evidence() / FIRST, stream.getvalue(), mode=0o600)
-
-
-def read_first(run: Path) -> dict[str, str]:
-    """Files to mend first of a finished run, by pseudonym, from its restricted folder.
-
-    Raises:
-        InputError: the run has no such list.
-    """
-    path = run / EVIDENCE / FIRST
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        raise InputError(
-            f"{path}: no list of files there; scan with --evidence restricted to have one."
-        ) from None
-    rows = csv.DictReader(io.StringIO(text))
-    return {row["picture"]: row["file"] for row in rows if row["file"]}
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from reid_audit.audit.publishing.mend_first import read_first
 from reid_audit.audit.publishing.pdf import PDF, print_pdf
-from reid_audit.audit.publishing.picture_sheet import read_first
 from reid_audit.audit.results.comparison import Comparison
 from reid_audit.audit.results.schema import Results, dump_results, read_results
 from reid_audit.audit.run_directory import RESULTS, Store, seal
