@@ -71,8 +71,8 @@ Cost = Callable[[Box, float], float]
 
 
 def with_fading(picture: np.ndarray, quality: int, ratio: np.ndarray, changed: Changed) -> Changed:
-    """`found` with the mask that explains `picture` `(H, W, 3)` best: the box is that of the mask's
-    foot (an ellipse) or of its middle (a box). quality, ratio: as of `changed_blocks`."""
+    """`changed` with the mask that explains `picture` `(H, W, 3)` best: its box is that of the
+    mask's foot (an ellipse) or of its middle (a box). quality, ratio: as of `changed_blocks`."""
     detail, y, x = _window(_detail_power(picture), changed.box)
     trials = list(_ellipses(changed) if changed.shape == "ellipse" else _boxes(changed))
     costs = [_detail_cost(detail, mask_weight(y, x, t.box, t.shape, t.soft)) for t in trials]

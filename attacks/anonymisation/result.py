@@ -97,7 +97,7 @@ class Identification:
 
 
 def with_codec(identification: Identification) -> Identification:
-    """`found` with the JPEG behind what was done in its `spec`, which has none yet.
+    """`identification` with the JPEG behind what was done in its `spec`, which has none yet.
 
     An attacker who takes a JPEG's error for rounding sharpens it until nothing else is left. On
     an untouched picture, and under a solid fill, it says nothing about what was done.

@@ -42,8 +42,8 @@ class Regression(nn.Module):
 def errors(
     restored: Tensor, clear: Tensor, embedder: FrameEmbedder | None, weight: float
 ) -> dict[str, Tensor]:
-    """Squared error of `found` in [-1, 1] against `clear` in [0, 1], both `(B, 3, S, S)`, and with
-    an embedder its distance to the clear embedding; `loss` is their weighted sum."""
+    """Squared error of `restored` in [-1, 1] against `clear` in [0, 1], both `(B, 3, S, S)`, and
+    with an embedder its distance to the clear embedding; `loss` is their weighted sum."""
     parts = {"mse": ((restored - (clear * 2 - 1)) ** 2).mean()}
     parts["loss"] = parts["mse"]
     if embedder is not None:

@@ -56,7 +56,7 @@ def idd_curves(restored: Floats, originals: Floats, people: list[str]) -> dict[s
     radians: `idd_mated` against the same picture's original, `idd_nonmated` against other people's.
 
     Args:
-        found, originals: embeddings `(N, d)` of the same probes after the attack and before the
+        restored, originals: embeddings `(N, d)` of the same probes after the attack and before the
             anonymisation.
         people: who each of them shows.
     """

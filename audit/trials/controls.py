@@ -69,7 +69,7 @@ def left_out_trials(
 ) -> pd.DataFrame:
     """Trials of gallery faces against a gallery from which each was taken out.
 
-    found: embeddings `(R, d)` of the faces at `rows`, clear or after an attack.
+    embeddings: `(R, d)` of the faces at `rows`, clear or after an attack.
     """
     identities = [gallery.identities[row] for row in rows]
     mates = scorer.mates(identities)
