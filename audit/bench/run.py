@@ -23,10 +23,10 @@ from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.attacks.registry import attack_class, make_attack
 from reid_audit.audit.bench import beside, plan
 from reid_audit.audit.bench.config import DRAWN, ESTIMATED, MATCHED, BenchConfig, dump_config
+from reid_audit.audit.bench.page import write_bench
 from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.sample import Drawn, anonymized, draw, find_probes, read_people
 from reid_audit.audit.bench.shards import ALL, Shard, take_over
-from reid_audit.audit.bench.table import write_tables
 from reid_audit.audit.checkpoints import checkpoints, fit_together
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, decode
@@ -135,7 +135,7 @@ def run_bench(
         rows: list[Row] = []
         for done, cell in enumerate(cells, start=1):
             rows += measured.rows(cell)
-            write_tables(rows, config.title, config.about, planned, out)
+            write_bench(rows, config.title, config.about, planned, out)
             progress("bench", done, len(cells))
     return rows
 

@@ -1,4 +1,4 @@
-"""What a bench found, as one table: JSON, CSV, Markdown, and one HTML file that needs nothing."""
+"""What a bench found, as one table: JSON, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment
 from pydantic import ValidationError
 
 from reid_audit.audit.bench import beside, plane
 from reid_audit.audit.bench.row import Row, recognizer_text
 from reid_audit.metrics.documents import read_json
 from reid_audit.metrics.errors import InputError, IntegrityError
-from reid_audit.metrics.files import write_text
 
 Section = tuple[str, tuple[str, ...], list[list[str]]]
 """Title, headings, cells."""
-PLANE = "Privacy against utility: identified at most, and what is kept"
-FORMATS = ("json", "csv", "md", "html")
+LEADERBOARD = "Leaderboard: the strongest attack on each setting"
+EVERYTHING = "Every measurement"
 
 
 def leaders(rows: Iterable[Row]) -> list[Row]:
@@ -59,18 +56,6 @@ def read_rows(path: Path) -> list[Row]:
     except (InputError, ValueError, KeyError, TypeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise IntegrityError(f"{path}: no table of a bench ({first}); run it again.") from error
-
-
-def write_tables(rows: Sequence[Row], title: str, about: str, planned: int, out: Path) -> None:
-    """Write `bench.json`, `bench.csv`, `bench.md` and `bench.html`; `planned` rows are complete."""
-    texts = {
-        "json": json_text(rows, title, about, planned),
-        "csv": csv_text(rows),
-        "md": markdown(rows, title, about, planned),
-        "html": html(rows, title, about, planned),
-    }
-    for ending in FORMATS:
-        write_text(out / f"bench.{ending}", texts[ending])
 
 
 def json_text(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
@@ -142,13 +127,13 @@ def sample_text(row: Row) -> str:
 def sections(rows: Sequence[Row]) -> list[Section]:
     """The tables of a page: title, headings, cells."""
     best = [cells(row) for row in leaders(rows)]
-    told: list[Section] = [("Leaderboard: the strongest attack on each setting", HEADINGS, best)]
+    told: list[Section] = [(LEADERBOARD, HEADINGS, best)]
     if attacks := plane.marks(rows):
-        told.append((PLANE, plane.HEADINGS, plane.table(attacks)))
-    if found_links := beside.linked(rows):
-        told.append(("Linkage of the anonymised pictures", beside.LINKED, found_links))
-    if found_traces := beside.traced(rows):
-        told.append(("Replaced faces, from pairs", beside.TRACED, found_traces))
+        told.append((plane.TITLE, plane.HEADINGS, plane.table(attacks)))
+    if linked := beside.linked(rows):
+        told.append(("Linkage of the anonymised pictures", beside.LINKED, linked))
+    if traced := beside.traced(rows):
+        told.append(("Replaced faces, from pairs", beside.TRACED, traced))
     varied = by_belief(rows)
     if varied:
         names = list(dict.fromkeys(name for _, attacks in varied for name in attacks))
@@ -164,7 +149,7 @@ def sections(rows: Sequence[Row]) -> list[Section]:
                 ],
             )
         )
-    told.append(("Every measurement", HEADINGS, [cells(row) for row in rows]))
+    told.append((EVERYTHING, HEADINGS, [cells(row) for row in rows]))
     return told
 
 
@@ -178,20 +163,6 @@ def markdown(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
         lines += ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in body]
         lines.append("")
     return "\n".join(lines)
-
-
-def html(rows: Sequence[Row], title: str, about: str, planned: int) -> str:
-    """One page without scripts or outside resources."""
-    template = resources.files(__package__).joinpath("bench.html.j2").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
-    return page.render(
-        title=title,
-        about=about.strip(),
-        progress=progress_text(rows, planned),
-        sections=sections(rows),
-        plane=PLANE,
-        drawing=plane.drawing(drawn) if (drawn := plane.marks(rows)) else "",
-    )
 
 
 def progress_text(rows: Sequence[Row], planned: int) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reid_audit.audit.bench import plan, plane
+from reid_audit.audit.bench import figures, plan, plane
 from reid_audit.audit.bench.config import resolve
+from reid_audit.audit.bench.page import html
 from reid_audit.audit.bench.row import Row
-from reid_audit.audit.bench.table import html, markdown
+from reid_audit.audit.bench.table import markdown
 from reid_audit.metrics.errors import InputError
 
 
@@ -65,16 +67,68 @@ def test_what_only_generic_attackers_saw_is_marked_and_never_on_the_front() -> N
     assert not found["swirl"].suitable and not found["swirl"].front
     unknown = plane.marks([row("tool", "wiener", 0.2, 0.9, assumed=None)])
     assert not unknown[0].suitable
-    (line,) = [line for line in plane.table(list(found.values())) if line[0] == "swirl"]
+    (line,) = [line for line in plane.table(list(found.values())) if line[1] == "swirl"]
     assert plane.UNSUITED in line
 
 
 def test_the_page_draws_every_mark_and_writes_no_markup_of_a_users() -> None:
     page = html([*ROWS, row("<b>x</b>", "naive", 0.3, 0.3)], "t", "", 8)
-    assert page.count("<circle") == 6 and "<b>x</b>" not in page
-    assert page.count("<title>swirl, dlib: no suitable attack was tried</title>") == 1
+    assert page.count('id="plane-t"') == 1 and "<b>x</b>" not in page
+    for number, name in enumerate(("swirl", "solid", "&lt;b&gt;x", "heavy", "worse", "light"), 1):
+        assert f'<th scope="row">{number}</th><td>{name}' in page
     assert plane.UNSUITED in markdown(ROWS, "t", "", 7)
     assert "<svg" not in html([row("a", "naive", 0.3, None)], "t", "", 1)
+
+
+LADDER = [
+    row(f"gaussian:sigma={sigma}", attack, high, None, **strength)
+    for sigma, attack, high in (
+        (7.8, "student", 0.95),
+        (20, "student", 0.6),
+        (7.8, "naive", 0.4),
+        (20, "naive", 0.2),
+    )
+    for strength in [
+        {
+            "sigma_over_face_width": sigma / 94,
+            "effective_resolution": 120 / sigma,
+            "of_ceiling": 0.9,
+        }
+    ]
+]
+
+
+def test_attacks_are_drawn_over_the_strength_of_the_blur() -> None:
+    drawing = figures.strength(LADDER)
+    assert drawing is not None
+    assert [line[:3] for line in drawing.rows] == [
+        ["student", "0.083", "0.850"],
+        ["student", "0.213", "0.500"],
+        ["naive", "0.083", "0.300"],
+        ["naive", "0.213", "0.100"],
+    ]
+    assert figures.strength([line for line in LADDER if "7.8" in line.method]) is None
+    wrong = [line.model_copy(update={"belief": "mismatched"}) for line in LADDER]
+    assert figures.strength(wrong) is None
+
+
+def test_unlike_operations_are_drawn_over_the_detail_they_leave() -> None:
+    mosaic = row("pixelate:b=8", "ridge", 0.5, None, effective_resolution=12.0, of_ceiling=0.4)
+    drawing = figures.remaining([*LADDER[:2], mosaic])
+    assert drawing is not None and [line[0] for line in drawing.rows] == [
+        "gaussian:sigma=20",
+        "gaussian:sigma=7.8",
+        "pixelate:b=8",
+    ]
+    assert figures.remaining([mosaic]) is None
+
+
+def test_what_all_measurements_share_is_said_once() -> None:
+    page = html(LADDER, "t", "", 4)
+    (shared,) = re.findall(r"The same in every measurement: [^<]*", page)
+    assert "recogniser dlib" in shared and "PSNR" not in shared
+    heads = re.findall(r'<th scope="col">([^<]*)</th>', page)
+    assert "recogniser" not in heads and "sample" not in heads and "attack" in heads
 
 
 def grid(defence: object) -> Any:
