@@ -68,6 +68,7 @@ def test_weights_are_the_likeliest_and_noise_gets_none() -> None:
     assert likeliest_weights(scores[:, :0], []) == pytest.approx(np.ones(3))
 
 
+@pytest.mark.slow
 def test_reference_faces_become_probes_as_the_scene_makes_them(scene: Make) -> None:
     made = scene("gaussian:sigma=4")
     faces = made.reference.faces.select(made.reference.background)

@@ -162,6 +162,7 @@ def test_what_is_wrong_with_a_defence_is_said(tmp_path: Path, defence: object, s
         plan.check(resolve(file))
 
 
+@pytest.mark.slow
 def test_a_bench_of_a_tool_that_is_not_ours(
     tmp_path: Path, layout: Any, plumbing: None, monkeypatch: pytest.MonkeyPatch, stand_in: Any
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_sigterm_that_a_destructor_swallowed_leaves_the_next_one_to_end_the_co
     assert guarded(command) == 143
 
 
+@pytest.mark.slow
 def test_identify_says_that_a_file_could_not_be_read(
     cli: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from PIL import Image
 
 from reid_audit.audit.commands.identify import identify_file
 from reid_audit.audit.people import identity, nuisance, render
 
 
+@pytest.mark.slow
 def test_every_part_of_a_scene_has_a_record(tmp_path: Path) -> None:
     boxes = [(60, 40, 150, 160), (300, 80, 400, 210)]
     scene = np.concatenate([render(identity(n), nuisance(n, 0), 240) for n in (1, 2)], axis=1)

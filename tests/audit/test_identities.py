@@ -139,6 +139,7 @@ def audit(data: Path, run: Path, identities: str = "auto") -> Results:
     return results
 
 
+@pytest.mark.slow
 def test_covered_faces_are_looked_up_among_the_other_pictures(
     pairs: Path,
     plumbing: None,
@@ -170,6 +171,7 @@ def test_covered_faces_are_looked_up_among_the_other_pictures(
     assert stored["data"]["identities"] == "clustered"
 
 
+@pytest.mark.slow
 def test_whom_clustering_does_not_know_nobody_can_look_up(
     pairs: Path, plumbing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +183,7 @@ def test_whom_clustering_does_not_know_nobody_can_look_up(
     assert results.linkage
 
 
+@pytest.mark.slow
 def test_a_gallery_is_searched_in_an_audit_of_its_own(
     layout: Layout,
     pairs: Path,

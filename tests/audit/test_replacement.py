@@ -166,6 +166,7 @@ Image.fromarray(np.uint8(weight * donor + (1 - weight) * picture)).save(sys.argv
 """
 
 
+@pytest.mark.slow
 def test_a_scan_of_a_swapping_tool_from_originals_alone(
     cli: Callable[..., tuple[int, str, str]],
     layout: Callable[..., Path],

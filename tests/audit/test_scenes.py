@@ -344,6 +344,7 @@ def test_a_box_on_the_command_line() -> None:
             parse_box(wrong)
 
 
+@pytest.mark.slow
 def test_a_picture_in_which_nothing_stands_out_is_looked_at_where_the_others_were_processed(
     tmp_path: Path,
 ) -> None:

@@ -107,6 +107,7 @@ def scanned(
     return scan
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_listed_and_done_when_there_is_time(
     scanned: Callable[..., tuple[str, Results]],
 ) -> None:

@@ -210,6 +210,7 @@ def _london(shared_data, size=256):
     return np.stack(crops)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["gaussian:k=37", "cv-gaussian:k=81", "box:k=37"])
 def test_restoration_of_held_out_faces_reaches_the_closed_form(shared_data, spec):
     """Wiener restoration in two folds of other people, PSNR of the mean error, within 0.5 dB."""

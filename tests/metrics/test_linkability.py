@@ -67,6 +67,7 @@ def test_people_told_apart_perfectly():
     assert rank_1_hits(same, who, where).tolist() == [1.0] * len(who)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     """AUROC of two Gaussians of equal spread a distance d apart is Phi(d / sqrt 2)."""
     inside = 0

@@ -163,6 +163,7 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     assert part.rows[0].cells[1] == "–"
 
 
+@pytest.mark.slow
 def test_a_run_without_the_evidence_has_no_such_section(results, page):
     assert not [s for s in page.all("section") if s.attrs.get("id") == "asked"]
     assert questions(results, load("en")) == []
@@ -176,6 +177,7 @@ def test_the_control_of_the_opinion_is_answered(asked, results):
     assert states(results)["linkability-among"] == "untested"
 
 
+@pytest.mark.slow
 def test_what_to_do_about_it_is_said_once_in_the_language(asked, read_page):
     for code in available():
         text = read_page(render_html(asked, code)).text()

@@ -61,6 +61,7 @@ def test_the_example_is_drawn_in_the_page_and_called_so(results, read_page):
         DrawnExample(condition="c1", clear='"><script>', anonymised="bbbb")
 
 
+@pytest.mark.slow
 def test_more_people_than_were_searched_stand_beside_the_measured_rate(results, read_page):
     worst = summary.named_worst(results, results.verdict)
     told = [
@@ -200,6 +201,7 @@ def test_a_run_without_figures_says_why(results, outcome, read_page):
     assert "Figures left out, and why" in text
 
 
+@pytest.mark.slow
 def test_a_run_of_ten_thousand_probes_stays_small(results):
     ranks = [float(rank) for rank in range(1, 6085)]
     curve = Curve(x=ranks, y=[1 - 0.5 / rank for rank in ranks])
@@ -335,6 +337,7 @@ def test_no_sign_is_claimed_below_the_limit(results, read_page):
     assert "Limit 20" in banner.text()
 
 
+@pytest.mark.slow
 def test_an_attack_above_the_clear_pictures_is_explained_where_it_happens(results, read_page):
     low = Estimate(value=0.75, n=12, n_identities=12)
     controls = results.conditions[0].controls["edgeface-xs"]
@@ -345,6 +348,7 @@ def test_an_attack_above_the_clear_pictures_is_explained_where_it_happens(result
     assert "not an upper limit" not in read_page(render_html(results)).text(skip=("svg", "style"))
 
 
+@pytest.mark.slow
 def test_the_page_says_who_audits_what_for_whom_and_claims_no_declaration(results, read_page):
     commission = Commission(auditor="A. Auditor", client="The archive", scope="Hall 3, May")
     page = read_page(render_html(results.model_copy(update={"commission": commission})))
@@ -356,6 +360,7 @@ def test_the_page_says_who_audits_what_for_whom_and_claims_no_declaration(result
     assert "A plan was handed in with the run (SHA-256 abababab" in page.text()
 
 
+@pytest.mark.slow
 def test_conditions_beyond_five_are_summed_up(results, read_page):
     many = [
         results.conditions[2].model_copy(update={"id": f"m{n}", "title": f"Mosaic {n}"})

@@ -33,6 +33,7 @@ def test_without_a_browser_it_says_how_to_print(run, tmp_path, monkeypatch):
         render_run(run, ["pdf"], tmp_path, "en")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not any(map(shutil.which, pdf.BROWSERS)), reason="no Chromium or Chrome is installed"
 )
