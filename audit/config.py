@@ -85,7 +85,7 @@ class AuditConfig(BaseModel):
     """Processes or threads for decoding; None is one per core."""
 
     threshold: Rate = 0.05
-    """tau: the identification rate above which pictures count as identifiable."""
+    """The identification rate above which pictures count as identifiable."""
     alpha: Rate = 0.05
     minimum_ceiling: Rate = 0.8
     """Clear-picture rank-1 below which a recogniser is too weak to say anything."""

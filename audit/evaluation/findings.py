@@ -183,7 +183,7 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
     verdict = condition.verdict
     assert verdict is not None
     name = f"reidentification.{condition.id}"
-    tau = f"{verdict.threshold:.1%}"
+    limit = f"{verdict.threshold:.1%}"
     values = {"condition": condition.title}
     worst = _worst(condition, results)
     if verdict.outcome == "LEAK_DEMONSTRATED":
@@ -206,7 +206,7 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
             status="pass",
             title=f"No tested attack reached the threshold: {condition.title}",
             evidence=(
-                f"Upper bound {verdict.upper_bound:.1%} over all attacks, threshold {tau}; the "
+                f"Upper bound {verdict.upper_bound:.1%} over all attacks, threshold {limit}; the "
                 "controls show that the suite works."
             ),
             recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
@@ -230,7 +230,7 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
             + (
                 "which settles it if the rates of this run hold"
                 if signs
-                else f"which bounds the rate under {tau} if no more are hit than in this run"
+                else f"which bounds the rate under {limit} if no more are hit than in this run"
             )
             + "; give originals or several reference pictures a person, and a recogniser that "
             "passes the controls. Then audit again."

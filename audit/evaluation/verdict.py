@@ -97,7 +97,7 @@ def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> 
 def decide(
     evidence: Sequence[Evidence],
     checks: Sequence[Check],
-    tau: float,
+    threshold: float,
     alpha: float,
     left_out: Sequence[str] = (),
 ) -> Verdict:
@@ -112,7 +112,7 @@ def decide(
         none = "No attack could be scored: see the attack table for what is missing."
         return Verdict(
             outcome="INCONCLUSIVE",
-            threshold=tau,
+            threshold=threshold,
             alpha=alpha,
             left_out=list(left_out),
             reasons=[none, *missing],
@@ -127,12 +127,12 @@ def decide(
     leaking = [e for e, low in zip(evidence, bounds, strict=True) if low is not None and low > 0]
     upper = max(e.upper for e in evidence)
     failed = [check for check in checks if not check.passed]
-    leak, bounded = bool(leaking), upper < tau and not failed and not left_out
+    leak, bounded = bool(leaking), upper < threshold and not failed and not left_out
     p_value = float(holm(p_values)[list(evidence).index(worst)])
     blind = float(np.mean(worst.blind)) if len(worst.blind) else None
     return Verdict(
         outcome="LEAK_DEMONSTRATED" if leak else "BOUNDED" if bounded else "INCONCLUSIVE",
-        threshold=tau,
+        threshold=threshold,
         alpha=alpha,
         worst_attack=worst.attack,
         worst_recognizer=worst.recognizer,
@@ -145,7 +145,7 @@ def decide(
         p_value=p_value,
         people_needed=None if leak else _people_needed(worst, alpha / len(evidence)),
         left_out=list(left_out),
-        reasons=[*_reasons(leaking, evidence, worst, p_value, upper, tau, failed), *missing],
+        reasons=[*_reasons(leaking, evidence, worst, p_value, upper, threshold, failed), *missing],
     )
 
 
@@ -165,7 +165,7 @@ def _reasons(
     worst: Evidence,
     p_value: float,
     upper: float,
-    tau: float,
+    threshold: float,
     failed: Sequence[Check],
 ) -> list[str]:
     reasons = []
@@ -181,12 +181,14 @@ def _reasons(
         if len(worst.blind):
             told += f", the same without faces {np.mean(worst.blind):.1%} (p = {p_value:.2g})"
         reasons.append(f"No attack is shown to name more people than its control: {told}.")
-    if upper < tau:
-        reasons.append(f"Every tested attack stays below {tau:.1%} (upper bound {upper:.1%}).")
+    if upper < threshold:
+        reasons.append(
+            f"Every tested attack stays below {threshold:.1%} (upper bound {upper:.1%})."
+        )
     else:
         reasons.append(
             f"Rates up to {upper:.1%} are compatible with the trials of {len(worst.attacked)} "
-            f"people, above the declared threshold of {tau:.1%}."
+            f"people, above the declared threshold of {threshold:.1%}."
         )
     reasons += [f"Control not met: {check.name} ({check.evidence})." for check in failed]
     return reasons

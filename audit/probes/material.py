@@ -38,7 +38,7 @@ from reid_audit.audit.run_directory import Store
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Material:
     """Everything that was read from the user's files.
 
@@ -135,25 +135,25 @@ def read_material(
     secret = user_secret()
     key = run_key("".join(data_digests(dataset, facts).values()), secret)
     return Material(
-        dataset,
-        facts,
-        faces,
-        rows["gallery"],
-        rows["background"],
-        rows["spare"],
-        groups,
-        Pseudonyms(key, secret),
-        tuple(stages),
-        dict(sorted(sources.items())),
-        sum(
+        dataset=dataset,
+        facts=facts,
+        faces=faces,
+        gallery=rows["gallery"],
+        background=rows["background"],
+        spare=rows["spare"],
+        groups=groups,
+        names=Pseudonyms(key, secret),
+        stages=tuple(stages),
+        frame_sources=dict(sorted(sources.items())),
+        failed=sum(
             not _seen(item, scenes[item.path], items, placed)
             for items in pictures(dataset.probes).values()
             for item in items
         ),
-        leaks,
-        scenes,
-        finder.smallest,
-        tuple(original_faces(dataset, facts, scenes)),
+        leaks=leaks,
+        scenes=scenes,
+        smallest_face=finder.smallest,
+        original_faces=tuple(original_faces(dataset, facts, scenes)),
     )
 
 

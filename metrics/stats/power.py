@@ -73,7 +73,7 @@ def identities_for_power(
 
     Args:
         true_risk: the share of people who really are identified.
-        threshold: the declared tau that the one-sided upper bound must stay below.
+        threshold: the declared rate that the one-sided upper bound must stay below.
         power: wanted probability that it does.
 
     Raises:
