@@ -7,7 +7,7 @@
 
 from reid_audit.attacks.anonymisation.encoded import read_encoded, stored_alike
 from reid_audit.attacks.anonymisation.estimate import identify
-from reid_audit.attacks.anonymisation.pair import PairIdentification, identify_pair
+from reid_audit.attacks.anonymisation.pair import PairIdentification, Placings, identify_pair
 from reid_audit.attacks.anonymisation.parts import identify_parts
 from reid_audit.attacks.anonymisation.region import Region
 from reid_audit.attacks.anonymisation.result import (
@@ -23,6 +23,7 @@ __all__ = [
     "EncodedInfo",
     "Identification",
     "PairIdentification",
+    "Placings",
     "Region",
     "ToolEstimate",
     "ToolSample",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -59,6 +60,8 @@ MARGIN = 0.5
 """Surroundings in sides of the region that a tool may have looked at."""
 SMALLEST = 6
 """Sides in pixels."""
+PATIENCE = 3
+"""Places further in, each leaving no less than the best, after which no further is looked at."""
 RATIO = 1.25
 """Step of the first search over lengths."""
 ANGLES = np.arange(0, 180, 22.5)
@@ -84,12 +87,24 @@ class PairIdentification:
     change: float
 
 
+@dataclass(frozen=True)
+class Placings:
+    """What a tool would have done to a picture, at each place where it may have been.
+
+    A tool with a fading edge does not show where its place ends: `at` takes the pixels on each
+    side, fewer than `count`, by which the place lies inside the one that was seen.
+    """
+
+    at: Callable[[int], Placed]
+    count: int = 1
+
+
 def identify_pair(
     original: np.ndarray,
     anonymised: np.ndarray,
     region: Box | Region | None = None,
     encoded: EncodedInfo | None = None,
-    tools: Mapping[str, Placed] | None = None,
+    tools: Mapping[str, Placings] | None = None,
 ) -> PairIdentification:
     """What was done to `original` in `region` (default: the whole picture) to make `anonymised`.
 
@@ -126,7 +141,7 @@ def _settle(
     anonymised: np.ndarray,
     place: Region,
     unaided: Identification,
-    tools: Mapping[str, Placed],
+    tools: Mapping[str, Placings],
 ) -> tuple[Identification, float, float]:
     """The answer, its residual and the whole change."""
     core = whole_part(place) if place.shape == "ellipse" or place.soft else place.box
@@ -147,12 +162,16 @@ def _settle(
         return replace(answer, family="none", parameters=still, spec="none"), change, change
     if min(after.shape[:2]) < SMALLEST:
         return replace(answer, family="unknown", confidence=0.0), change, change
-    made = {name: _remade(original, placed, core, after) for name, placed in tools.items()}
+    remade = {
+        name: _nearest(original, anonymised, placings, place.box, core)
+        for name, placings in tools.items()
+    }
+    made = {name: rest for name, (rest, _) in remade.items()}
     nearest = min(made, key=made.__getitem__, default=None)
     smoothed = (
         nearest is not None
         and made[nearest] < SAME_COLOUR
-        and tools[nearest].operator.family != "solid"
+        and remade[nearest][1].operator.family != "solid"
     )
     filled = None if smoothed else _filled(after)
     if filled is not None:
@@ -163,13 +182,13 @@ def _settle(
         spec = f"noise:sigma={raw:.3g}"
         return replace(answer, family="noise", parameters=level, spec=spec), raw, change
     if nearest is not None and made[nearest] < SETTLED:
-        best, rest = _of_tool(tools[nearest]), made[nearest]
+        best, rest = _of_tool(remade[nearest][1]), made[nearest]
     else:
         best, rest = _best(original, place, core, after)
     if rest > UNCHANGED and (nearest is None or made[nearest] > UNCHANGED):
         best, rest = _with_moved_sides(original, anonymised, place, best, rest)
     if nearest is not None and made[nearest] <= SIMPLER * rest + 0.02:
-        best, rest = _of_tool(tools[nearest]), made[nearest]
+        best, rest = _of_tool(remade[nearest][1]), made[nearest]
     if rest > max(EXPLAINED * change, UNCHANGED):
         sorted_gap = np.abs(np.sort(before, axis=None).astype(float) - np.sort(after, axis=None))
         if sorted_gap.mean() < SHUFFLED:
@@ -201,10 +220,32 @@ def _filled(part: np.ndarray) -> tuple[int, int, int] | None:
     return red, green, blue
 
 
-def _remade(original: np.ndarray, placed: Placed, core: Box, after: np.ndarray) -> float:
-    """What a tool that is applied to the original leaves in the middle of the place."""
-    made = placed.operator.apply_in(original, placed.box, np.random.default_rng(0))
-    return _distance(_part(made, core), after)
+def _nearest(
+    original: np.ndarray, anonymised: np.ndarray, placings: Placings, box: Box, core: Box
+) -> tuple[float, Placed]:
+    """What a tool that is applied to the original leaves in the middle of the place, and the place
+    where it leaves least; where that is to be found, what is left in all of the box counts as well:
+    there the edge shows."""
+    parts = (core,) if placings.count == 1 else (core, box)
+
+    @cache
+    def rest(inset: int) -> float:
+        placed = placings.at(inset)
+        made = placed.operator.apply_in(original, placed.box, np.random.default_rng(0))
+        return max(_distance(_part(made, part), _part(anonymised, part)) for part in parts)
+
+    best, inset, worse = 0, 1, 0
+    while inset < placings.count and worse < PATIENCE:
+        if rest(inset) < rest(best):
+            best, worse = inset, 0
+        else:
+            worse += 1
+        inset += max(1, inset // 2)
+    step = best // 3
+    while step:
+        near = (i for i in (best - step, best + step) if i < placings.count)
+        best, step = min((best, *near), key=rest), step // 2
+    return rest(best), placings.at(best)
 
 
 def _of_tool(placed: Placed) -> _Candidate:

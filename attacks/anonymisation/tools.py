@@ -440,13 +440,15 @@ def _head(
     if tool.family == "gaussian" and not first.startswith("imagenet"):
         if tool.rule == DRAWN and tool.low is not None and tool.high is not None:
             return f"gaussian:sigma={math.exp(tool.low):.4g}..{math.exp(tool.high):.4g}"
+        heads = [s.identification.spec.split("|")[0] for s in near if s.identification.spec]
+        common, count = Counter(heads).most_common(1)[0]
+        # A kernel that was cut short is no Gaussian of the width that it has.
+        exact = common.startswith("cv-gaussian") or bool(answer.tools)
+        if tool.rule == "pixels" and exact and 2 * count > len(near):
+            return common
         x, y = parameters["sigma_x"], parameters["sigma_y"]
         if abs(math.log(x / y)) > 1e-3:
             return f"gaussian:sx={x:.4g},sy={y:.4g}"
-        heads = [s.identification.spec.split("|")[0] for s in near if s.identification.spec]
-        common, count = Counter(heads).most_common(1)[0]
-        if tool.rule == "pixels" and common.startswith("cv-gaussian") and 2 * count > len(near):
-            return common
         if tool.rule == "pixels" and ",sigma=" not in first:
             return f"gaussian:k={parameters['kernel_size']}"
         return f"gaussian:sigma={x:.4g}"

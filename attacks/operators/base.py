@@ -96,6 +96,11 @@ class Operator(ABC):
             picture = self.apply_in(picture, box, rng)
         return picture
 
+    def among(self, box: Sequence[int], boxes: Sequence[Sequence[int]]) -> Operator:
+        """What `apply_to_boxes` does to one box of a picture that has these `boxes`: the same as
+        alone, except by tools whose setting depends on all of them."""
+        return self
+
     def reach(self, box: Sequence[int], shape: Sequence[int]) -> tuple[int, int, int, int]:
         """The box that `apply_in` changes on a picture of `shape` (height, width): that which it
         is given, unless the tool enlarges it. A soft edge may reach beyond."""

@@ -227,6 +227,11 @@ class ImageNetBlur(Operator):
         blur = ImageFilter.GaussianBlur(self.r * float(longest))
         return np.array(Image.composite(image, image.filter(blur), clear.filter(blur)))
 
+    def among(self, box: Sequence[int], boxes: Sequence[Sequence[int]]) -> Self:
+        """With the radius that follows from the largest of the boxes."""
+        own, *others = (max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (box, *boxes))
+        return replace(self, r=self.r * max(own, *others) / own) if others else self
+
     def _enlarged(self, box: Sequence[int]) -> tuple[float, float, float, float]:
         x0, y0, x1, y1 = (float(v) for v in box)
         margin = self.grow * max(x1 - x0, y1 - y0)

@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache as remembered
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from reid_audit.attacks.anonymisation import (
     Identification,
+    Placings,
     identify,
     identify_pair,
     identify_parts,
@@ -34,7 +36,7 @@ from reid_audit.attacks.anonymisation import (
 )
 from reid_audit.attacks.anonymisation import Region as Place
 from reid_audit.attacks.anonymisation.result import EncodedInfo
-from reid_audit.attacks.operators.tools import Placed, face_under, tools
+from reid_audit.attacks.operators.tools import Placed, Tool, face_under, tools
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.audit.probes.difference import Difference
@@ -64,6 +66,8 @@ same tool."""
 AROUND, UNIT = 0.5, 16
 """Surroundings that are looked at with a region, in its sides, and the pixels that a JPEG's blocks
 are counted in."""
+NARROWEST = 4
+"""A fading edge is seen to reach beyond its box by up to this part of the region's shorter side."""
 LARGE_ENOUGH = 24
 """Sides in pixels of a region from which its pixels tell an operator."""
 ELONGATED = 2.2
@@ -250,7 +254,10 @@ def _beside_original(
         region = None if whole else _stated_on(face.landmarks, stated) or told.region
         covers.append(_with_coverage(face, told, region))
     identified = _identified(
-        task, covers, whole, lambda region: _look(picture, clear, encoded, region)
+        task,
+        covers,
+        whole,
+        lambda region, others: _look(picture, clear, encoded, region, others),
     )
     spare = places_without_face(difference, [face.landmarks for face in faces])
     return Scene(shape, pair, identified, whole, tuple(place.box for place in spare))
@@ -508,19 +515,20 @@ def _identified(
     task: Task,
     faces: Sequence[SceneFace],
     whole: bool,
-    look: Callable[[Region | None], Told],
+    look: Callable[[Region | None, Collection[Region]], Told],
 ) -> tuple[SceneFace, ...]:
-    """Faces with what was done to them, where nothing else says it."""
+    """Faces with what was done to them, where nothing else says it. `look` is told all of the
+    picture's regions as well."""
     if task.method is not None or not _asks(task.items):
         return tuple(faces)
     hidden = [face for face in faces if face.state in ("covered", "partial")]
     if whole:
-        told = look(None) if hidden else UNTOLD
+        told = look(None, ()) if hidden else UNTOLD
         return tuple(_with(face, told) if face in hidden else face for face in faces)
     regions = {face.region for face in hidden if face.region is not None}
     largest = sorted(regions, key=lambda region: (-_area(region.box), region.box))[:LOOKED_AT]
     told_of = {
-        region: look(region) for region in largest if min(_sides(region.box)) >= LARGE_ENOUGH
+        region: look(region, regions) for region in largest if min(_sides(region.box)) >= LARGE_ENOUGH
     }
     return tuple(
         _with(face, told_of[face.region]) if face.region in told_of else face for face in faces
@@ -547,10 +555,14 @@ def _sides(box: Box) -> tuple[int, int]:
 
 
 def _look(
-    picture: Picture, clear: Picture, encoded: EncodedInfo | None, region: Region | None
+    picture: Picture,
+    clear: Picture,
+    encoded: EncodedInfo | None,
+    region: Region | None,
+    regions: Collection[Region],
 ) -> Told:
-    """What was done to a region, settled by doing it to the original; on a picture that was
-    processed as a whole, what its pixels tell."""
+    """What was done to one of a picture's regions, settled by doing it to the original; on a
+    picture that was processed as a whole, what its pixels tell."""
     if region is None:
         return Told(identify(picture, encoded))
     height, width = picture.shape[:2]
@@ -560,22 +572,39 @@ def _look(
     right, below = min(width, x1 + far_x), min(height, y1 + far_y)
     before, after = (np.ascontiguousarray(p[top:below, left:right]) for p in (clear, picture))
     place = Place((x0 - left, y0 - top, x1 - left, y1 - top), region.shape)
-    pair = identify_pair(before, after, place, encoded, _tools(region, (height, width), left, top))
+    would = _tools(region, regions, (height, width), left, top)
+    pair = identify_pair(before, after, place, encoded, would)
     settled, alone = (replace(answer, region=region.box) for answer in (pair.settled, pair.unaided))
     return Told(settled, alone)
 
 
-def _tools(region: Region, shape: tuple[int, int], left: int, top: int) -> dict[str, Placed]:
-    """By name, what the tools of the catalogue would have done to a region of a picture of `shape`,
-    in pixels of a part of it that starts at `left`, `top`."""
-    placed = {}
-    for tool in tools():
-        if tool.shape not in (region.shape, "soft"):
-            continue
-        would = tool.place(face_under(tool, region.box, shape), shape)
-        x0, y0, x1, y1 = would.box
-        placed[tool.name] = replace(would, box=(x0 - left, y0 - top, x1 - left, y1 - top))
-    return placed
+def _tools(
+    region: Region, regions: Collection[Region], shape: tuple[int, int], left: int, top: int
+) -> dict[str, Placings]:
+    """By name, what the tools of the catalogue would have done to one of the regions of a picture
+    of `shape`, in pixels of a part of it that starts at `left`, `top`."""
+    largest = max(regions, key=lambda other: max(_sides(other.box)))
+
+    def would(tool: Tool, inset: int) -> Placed:
+        own, other = (
+            tool.place(face_under(tool, _less(place.box, inset), shape), shape)
+            for place in (region, largest)
+        )
+        x0, y0, x1, y1 = own.box
+        box = x0 - left, y0 - top, x1 - left, y1 - top
+        return Placed(own.operator.among(own.box, [other.box]), box)
+
+    faded = max(1, min(_sides(region.box)) // NARROWEST)
+    return {
+        tool.name: Placings(partial(would, tool), faded if tool.shape == "soft" else 1)
+        for tool in tools()
+        if tool.shape in (region.shape, "soft")
+    }
+
+
+def _less(box: Box, inset: int) -> Box:
+    x0, y0, x1, y1 = box
+    return x0 + inset, y0 + inset, x1 - inset, y1 - inset
 
 
 def _box(values: Sequence[Any] | NDArray[Any]) -> Box:

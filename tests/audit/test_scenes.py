@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from reid_audit.attacks.anonymisation import read_encoded, stored_alike
+from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.people import identity, nuisance, render
@@ -375,3 +376,23 @@ def test_a_picture_in_which_nothing_stands_out_is_looked_at_where_the_others_wer
     wall = examine(replace(tasks[4], usual=usual[240, 240]))
     assert wall.faces[0].region is not None and wall.faces[0].region.box == box
     assert usual_places(scenes[:2]) == {}
+
+
+def test_a_tool_whose_setting_follows_from_the_largest_face_is_told_on_every_face(
+    tmp_path: Path,
+) -> None:
+    original = ground(9, 400, 700)
+    faces = [(80, 110, 180, 240), (400, 150, 450, 212)]
+    hidden = parse("imagenet").apply_to_boxes(original, faces, np.random.default_rng(0))
+    clear, path = tmp_path / "clear.png", tmp_path / "hidden.png"
+    Image.fromarray(original).save(clear)
+    Image.fromarray(hidden).save(path)
+    items = tuple(
+        Item(f"{row}", None, "probe", path, original=clear, face_box=box)
+        for row, box in enumerate(faces)
+    )
+    nobody = Found((400, 700), ())
+    scene = examine(Task("x", path, clear, items, nobody, nobody))
+    answers = {face.item: face.identification for face in scene.faces}
+    assert [answers[row].tools for row in (0, 1)] == [("imagenet",)] * 2
+    assert answers[1].parameters["sigma_x"] == pytest.approx(13, rel=0.05)

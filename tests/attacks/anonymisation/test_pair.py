@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 
-from reid_audit.attacks.anonymisation import Region, find_regions, identify, identify_pair
+from reid_audit.attacks.anonymisation import (
+    Placings,
+    Region,
+    find_regions,
+    identify,
+    identify_pair,
+)
 from reid_audit.attacks.anonymisation.compression import stored_again
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
-from reid_audit.attacks.operators.tools import Placed, face_under, find, tools
+from reid_audit.attacks.operators.tools import Placed, Tool, face_under, find, tools
 from reid_audit.metrics.errors import InputError
 
 BOX = (70, 60, 166, 180)
@@ -96,11 +104,20 @@ def test_every_processed_part_of_a_scene_is_told() -> None:
     assert find_regions(scenery(6, 500, 700)) == ()
 
 
-def would(box: tuple[int, int, int, int], shape: str) -> dict[str, Placed]:
+def would(box: tuple[int, int, int, int], shape: str) -> dict[str, Placings]:
     """What the catalogue's tools would do to change this region of the scenery."""
     size = (250, 250)
-    found = [tool for tool in tools() if tool.shape in (shape, "soft")]
-    return {tool.name: tool.place(face_under(tool, box, size), size) for tool in found}
+
+    def within(tool: Tool, inset: int) -> Placed:
+        x0, y0, x1, y1 = box
+        less = (x0 + inset, y0 + inset, x1 - inset, y1 - inset)
+        return tool.place(face_under(tool, less, size), size)
+
+    return {
+        tool.name: Placings(partial(within, tool), 20 if tool.shape == "soft" else 1)
+        for tool in tools()
+        if tool.shape in (shape, "soft")
+    }
 
 
 @pytest.mark.parametrize("quality", [None, 90])
@@ -130,3 +147,21 @@ def test_no_tool_is_named_that_leaves_more_than_another_setting_does() -> None:
     pair = identify_pair(clear, hidden, BOX, None, would(BOX, "box"))
     assert pair.settled.family == "gaussian" and pair.settled.tools == ()
     assert pair.settled.parameters["sigma_x"] == pytest.approx(9.7, rel=0.02)
+
+
+@pytest.mark.parametrize("quality", [None, 90])
+@pytest.mark.parametrize(
+    ("name", "beyond"), [("understand-ai", 4), ("imagenet", 17), ("uniface-elliptical", 17)]
+)
+def test_a_tool_with_a_fading_edge_is_found_where_its_place_was_seen_too_large(
+    name: str, beyond: int, quality: int | None
+) -> None:
+    clear, tool = scenery(3), find(name)
+    face = (95, 84, 155, 166)
+    made = apply_to_box(parse(name), clear, face, np.random.default_rng(0))
+    hidden = made if quality is None else stored_again(made, quality)
+    x0, y0, x1, y1 = tool.covers(face, (250, 250))
+    seen = (x0 - beyond, y0 - beyond, x1 + beyond, y1 + beyond)
+    shape = "ellipse" if "elliptical" in name else "box"
+    settled = identify_pair(clear, hidden, Region(seen, shape), None, would(seen, shape)).settled
+    assert settled.tools == (name,)

@@ -154,3 +154,20 @@ def test_a_blur_that_leaves_one_colour_is_still_the_tools_blur() -> None:
     )
     (estimate,) = estimate_tools([ToolSample(answer, PICTURE, 50.0)] * 4)
     assert "400" in str(estimate.operator()) and "600" in str(estimate.operator())
+
+
+def test_attackers_get_the_kernel_that_originals_settled() -> None:
+    """A kernel that was cut short is no Gaussian of its own standard deviation."""
+    samples = []
+    for number, side in enumerate((60, 110, 180, 260)):
+        answer = Identification(
+            (40, 40, 40 + side, 40 + side),
+            "gaussian",
+            parameters={"sigma_x": 5.2 + 0.01 * number, "sigma_y": 5.2},
+            spec="gaussian:k=21,sigma=7",
+            confidence=1.0,
+            tools=("deep-privacy2-gaussian",),
+        )
+        samples.append(ToolSample(answer, PICTURE, side / 1.1))
+    (estimate,) = estimate_tools(samples)
+    assert estimate.operator() == parse("gaussian:k=21,sigma=7")

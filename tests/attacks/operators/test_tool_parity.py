@@ -189,9 +189,12 @@ def test_imagenet_takes_its_radius_from_the_largest_face_and_blurs_the_mask(text
     draw.rectangle((90 - 8, 40 - 8, 140 + 8, 120 + 8), fill="black")
     blur = ImageFilter.GaussianBlur(8)
     image = Image.fromarray(frame)
-    expected = Image.composite(image, image.filter(blur), mask.filter(blur))
-    ours = parse("imagenet").apply_to_boxes(frame, [small, large], RNG)
-    np.testing.assert_array_equal(ours, expected)
+    expected = np.asarray(Image.composite(image, image.filter(blur), mask.filter(blur)))
+    tool = parse("imagenet")
+    np.testing.assert_array_equal(tool.apply_to_boxes(frame, [small, large], RNG), expected)
+    beside = tool.among(small, [small, large]).apply_in(frame, small, RNG)
+    np.testing.assert_array_equal(beside[:, :56], expected[:, :56])
+    assert tool.among(large, [small, large]) == tool
 
 
 def test_signal_blurs_the_whole_picture_at_300_pixels(texture):
