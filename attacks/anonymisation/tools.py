@@ -25,7 +25,14 @@ import numpy as np
 from reid_audit.attacks.anonymisation.result import Identification, with_codec
 from reid_audit.attacks.operators import Operator
 from reid_audit.attacks.operators.blur import rule_kernel
-from reid_audit.attacks.operators.tools import Tool, layer_over, lengths_over, tools
+from reid_audit.attacks.operators.tools import (
+    Tool,
+    by_region,
+    find,
+    layer_over,
+    lengths_over,
+    tools,
+)
 from reid_audit.metrics.errors import InputError
 
 LENGTHS = {
@@ -382,6 +389,11 @@ def _typical(
     parameters = dict(answer.parameters)
     if unit is not None:
         parameters = _parameters(answer, length * math.exp(unit))
+    entry = find(answer.tools[0]) if answer.tools else tool.tool
+    exact = None if entry is None else by_region(entry, middle.shape)
+    if exact is not None and exact.family == tool.family:
+        # A window of another length by a pixel makes an inverse worthless.
+        return with_codec(replace(answer, parameters=parameters, spec=str(exact)))
     if tool.tool is not None:
         head = str(layer_over(tool.tool, answer.region, middle.shape))
         grows = _grows(tool.tool, middle)

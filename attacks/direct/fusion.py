@@ -48,7 +48,7 @@ class Fusion(BaseAttack):
     info: ClassVar[AttackInfo] = AttackInfo(
         name="fusion",
         title="Fusion of the ladder",
-        version=1,
+        version=2,
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"scores"}),
         trained=True,

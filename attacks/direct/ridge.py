@@ -34,7 +34,7 @@ class Ridge(BaseAttack):
     info: ClassVar[AttackInfo] = AttackInfo(
         name="ridge",
         title="Linear embedding restoration",
-        version=1,
+        version=2,
         needs=frozenset({"gallery", "background", "operator"}),
         yields=frozenset({"embeddings", "scores"}),
         trained=True,

@@ -44,6 +44,8 @@ CLEAR_SHARE = 0.6
 AFFORDABLE = 3e9
 """Pixels of reference faces, summed over all times that they are anonymised for one student: eight
 times LFW's 6,000 windows of 250 x 250."""
+LABORIOUS = 40
+"""How many times as long equations take."""
 FALLS = 6
 GALLERY_CROPS = 3
 """Of the times that a gallery face was anonymised, those whose embeddings are averaged."""
@@ -67,7 +69,7 @@ class Student(BaseAttack):
     info: ClassVar[AttackInfo] = AttackInfo(
         name="student",
         title="Distilled student",
-        version=4,
+        version=5,
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"embeddings", "scores"}),
         trained=True,
@@ -89,7 +91,9 @@ class Student(BaseAttack):
             return self
         assert context.trainable is not None, "the caller checks info.needs"
         self.views_, self.start_ = Views.of(reference, context), context.trainable
-        self.faces_, self.falls_ = reference.faces, falls(reference.faces, self.options.epochs)
+        self.faces_ = reference.faces
+        laborious = self.views_.restorer.solves
+        self.falls_ = falls(reference.faces, self.options.epochs, laborious)
         clear = unit(self.views_.embeddings(reference.faces, View.CLEAR))
         rows, gallery = np.array(reference.training), np.array(reference.gallery)
         self.centre_ = clear[rows].mean(axis=0)
@@ -163,9 +167,11 @@ class Student(BaseAttack):
         return entry(context.cache, "student", parts, "safetensors")
 
 
-def falls(faces: ClearFaces, epochs: int) -> int:
+def falls(faces: ClearFaces, epochs: int, laborious: bool = False) -> int:
     """How many times reference faces are anonymised anew for a student, so that what rounding and
-    compression take falls otherwise; fewer where there are many and large ones."""
+    compression take falls otherwise; fewer where there are many and large ones, or where each is
+    restored by equations (`laborious`)."""
     sample = range(0, len(faces), max(1, len(faces) // 32))
     pixels = len(faces) * np.mean([faces.load(i)[..., 0].size for i in sample])
-    return int(np.clip(AFFORDABLE / pixels, 1, min(epochs, FALLS)))
+    affordable = AFFORDABLE / (LABORIOUS if laborious else 1)
+    return int(np.clip(affordable / pixels, 1, min(epochs, FALLS)))

@@ -42,8 +42,7 @@ def to_modes(
     """DCT-I modes `(3, H, W)` float32 of the opponent colours of a picture `(H, W, 3)`; the
     slowest `rows` and `columns` of them where only those are wanted."""
     height, width = picture.shape[:2]
-    colours = np.tensordot(OPPONENT, picture.astype(np.float32), axes=(1, 2))
-    return np.asarray(_forward(height)[:rows] @ colours @ _forward(width)[:columns].T)
+    return np.asarray(_forward(height)[:rows] @ opponents(picture) @ _forward(width)[:columns].T)
 
 
 def from_modes(modes: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
@@ -54,8 +53,17 @@ def from_modes(modes: np.ndarray, shape: tuple[int, int] | None = None) -> np.nd
     """
     height, width = shape or modes.shape[1:]
     rows, columns = modes.shape[1:]
-    colours = _inverse(height)[:, :rows] @ modes @ _inverse(width)[:, :columns].T
-    picture = np.tensordot(colours, OPPONENT, axes=(0, 0))
+    return from_opponents(_inverse(height)[:, :rows] @ modes @ _inverse(width)[:, :columns].T)
+
+
+def opponents(picture: np.ndarray) -> np.ndarray:
+    """Opponent colours `(3, H, W)` float32 of a picture `(H, W, 3)`."""
+    return np.tensordot(OPPONENT, picture.astype(np.float32), axes=(1, 2))
+
+
+def from_opponents(planes: np.ndarray) -> np.ndarray:
+    """Picture `(H, W, 3)` uint8 of opponent colours `(3, H, W)`."""
+    picture = np.tensordot(planes, OPPONENT, axes=(0, 0))
     return np.rint(picture).clip(0, 255).astype(np.uint8)
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from reid_audit.attacks.operators.spectrum import basis, inverse_basis
 from reid_audit.attacks.pictures import Picture, check_picture
 from reid_audit.metrics.errors import InputError
 
@@ -29,6 +30,19 @@ class Nature(StrEnum):
     QUANTISING = "quantising"  # keeps fewer samples or levels
     NONLINEAR = "non-linear"  # nothing to invert in closed form
     ERASING = "erasing"  # output independent of the face
+
+
+@dataclass(frozen=True, eq=False)
+class Cover:
+    """What is seen of a region x in which something linear covers some pixels: before rounding,
+    `rows @ x @ columns.T` in `pixels`, and x elsewhere.
+
+    rows: `(H, H)`; columns: `(W, W)`; pixels: `(H, W)`, which are covered.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    pixels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,18 @@ class Operator(ABC):
         codecs ones: what they add stands in `noise`.
         """
         return None
+
+    def cover(self, height: int, width: int) -> Cover | None:
+        """What covers a region of this size, `reach` being the region; None where that is not
+        linear, separable and of a hard edge."""
+        transfer = self.transfer(height, width) if self.nature is Nature.LINEAR else None
+        if transfer is None or not np.allclose(np.outer(transfer[:, 0], transfer[0]), transfer):
+            return None
+        rows, columns = (
+            inverse_basis(len(response)) @ (response[:, None] * basis(len(response)))
+            for response in (transfer[:, 0], transfer[0])
+        )
+        return Cover(rows, columns, np.ones((height, width), bool))
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Variance per DCT-I mode of the error the operator adds beyond its linear part, in grey
@@ -275,6 +301,11 @@ class Chain(Operator):
         steps = [step.transfer(height, width) for step in self.steps]
         known = [eigenvalues for eigenvalues in steps if eigenvalues is not None]
         return np.prod(np.stack(known), axis=0) if len(known) == len(steps) else None
+
+    def cover(self, height: int, width: int) -> Cover | None:
+        """That of the one step that has one, where all others are codecs."""
+        rest = [s for s in self.steps if s.family != "codec" and not isinstance(s, Untouched)]
+        return rest[0].cover(height, width) if len(rest) == 1 else None
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Noise of each step, seen through the linear part of the steps after it."""

@@ -14,9 +14,9 @@ from typing import ClassVar, Literal, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, require
+from reid_audit.attacks.operators.base import Cover, Nature, Operator, require
 from reid_audit.attacks.operators.blur import box_response
-from reid_audit.attacks.operators.opencv import CvBox
+from reid_audit.attacks.operators.opencv import CvBox, box_cover
 from reid_audit.attacks.pictures import Picture
 
 
@@ -71,14 +71,21 @@ class DefaceBlur(Deface):
         region = out[y0:y1, x0:x1]
         height, width = region.shape[:2]
         blurred = cv2.blur(region, (max(1, width // 2), max(1, height // 2)))
+        inside = self._inside(height, width)
+        region[inside] = blurred[inside]
+
+    def _inside(self, height: int, width: int) -> np.ndarray:
+        """Which pixels `(height, width)` of the enlarged box are filled."""
         if self.shape == "box":
-            region[:] = blurred
-            return
+            return np.ones((height, width), bool)
         half_height, half_width = height // 2, width // 2
         y = (np.arange(height) - half_height) / max(half_height, 1e-9)
         x = (np.arange(width) - half_width) / max(half_width, 1e-9)
-        inside = y[:, None] ** 2 + x[None, :] ** 2 < 1
-        region[inside] = blurred[inside]
+        return np.asarray(y[:, None] ** 2 + x[None, :] ** 2 < 1)
+
+    def cover(self, height: int, width: int) -> Cover:
+        """Over an enlarged box of this size."""
+        return box_cover(max(1, width // 2), max(1, height // 2), self._inside(height, width))
 
     def pinned(self, height: int, width: int) -> CvBox:
         """The box filter that a face box of this size gets, without its ellipse."""

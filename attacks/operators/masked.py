@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from reid_audit.attacks.operators.base import Nature, Operator, require, rounded
+from reid_audit.attacks.operators.base import Cover, Nature, Operator, require, rounded
 from reid_audit.attacks.operators.fill import inscribed_ellipse
 from reid_audit.attacks.operators.pillow import PillowGaussian, gaussian_response
 from reid_audit.attacks.pictures import Picture
@@ -98,10 +98,19 @@ class Ellipse(Masked):
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """Layer and picture mixed by the ellipse's weight, rounded."""
-        distance = inscribed_ellipse(*picture.shape[:2])
-        inside = (1 - distance) / self.soft if self.soft else np.where(distance <= 1, 1.0, 0.0)
-        weight = inside.clip(0, 1)[..., None]
+        weight = self._weight(*picture.shape[:2])[..., None]
         return rounded(weight * self.inner.apply(picture, rng) + (1 - weight) * picture)
+
+    def _weight(self, height: int, width: int) -> np.ndarray:
+        """Share of the layer `(height, width)` in [0, 1]."""
+        distance = inscribed_ellipse(height, width)
+        inside = (1 - distance) / self.soft if self.soft else np.where(distance <= 1, 1.0, 0.0)
+        return np.asarray(inside.clip(0, 1))
+
+    def cover(self, height: int, width: int) -> Cover | None:
+        """That before it, through an ellipse with a hard edge."""
+        whole = None if self.soft else self.inner.cover(height, width)
+        return None if whole is None else replace(whole, pixels=self._weight(height, width) > 0)
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,15 @@ class Mask(Masked):
         layer = self.inner.apply_in(picture, whole if self.layer == "picture" else box, rng)
         weight = self._weight(picture.shape[:2], box)[..., None]
         return np.asarray(layer * weight + picture * (1 - weight)).astype(np.uint8)
+
+    def cover(self, height: int, width: int) -> Cover | None:
+        """That before it, where it runs on the region alone and the shape has a hard edge."""
+        if self.layer != "region" or self.k > 1 or self.grow:
+            return None
+        whole = self.inner.cover(height, width)
+        box = (0, 0, width, height)
+        pixels = self._weight((height, width), box) > 0
+        return None if whole is None else replace(whole, pixels=pixels)
 
     def _weight(self, shape: tuple[int, ...], box: Sequence[int]) -> np.ndarray:
         """Share of the layer `(H, W)` float32 in [0, 1]."""

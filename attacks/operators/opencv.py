@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, require
+from reid_audit.attacks.operators.base import Cover, Nature, Operator, require
 from reid_audit.attacks.operators.blur import (
     box_response,
     rule_kernel,
@@ -132,9 +132,22 @@ class CvBox(Operator):
         """Response of the window, without the half pixel by which an even one moves the picture."""
         return box_response(self.ky or self.kx, self.kx, height, width)
 
+    def cover(self, height: int, width: int) -> Cover:
+        """The whole region, by a window that may be even."""
+        return box_cover(self.kx, self.ky or self.kx, np.ones((height, width), bool))
+
     def scaled(self, factor: float) -> Self:
         """With the window resized, to whole pixels."""
         return replace(self, kx=max(1, round(self.kx * factor)), ky=round(self.ky * factor))
+
+
+def box_cover(kx: int, ky: int, pixels: np.ndarray) -> Cover:
+    """`cv2.blur(region, (kx, ky))` in the `pixels (H, W)`."""
+    rows, columns = (
+        cv2.blur(np.eye(size), (1, length))
+        for size, length in zip(pixels.shape, (ky, kx), strict=True)
+    )
+    return Cover(rows, columns, pixels)
 
 
 @dataclass(frozen=True)

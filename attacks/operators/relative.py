@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, require, setting_text
+from reid_audit.attacks.operators.base import Cover, Nature, Operator, require, setting_text
 from reid_audit.attacks.pictures import Picture
 
 
@@ -66,6 +66,10 @@ class Relative(Operator):
     def transfer(self, height: int, width: int) -> np.ndarray | None:
         """Of the setting that a region of this size gets."""
         return self.on(height, width).transfer(height, width)
+
+    def cover(self, height: int, width: int) -> Cover | None:
+        """Of the setting that a region of this size gets."""
+        return self.on(height, width).cover(height, width)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Of the setting that a region of this size gets."""

@@ -302,9 +302,9 @@ def describe(
         if identification
         else "unknown"
     )
-    parameters = dict(operator.parameters if operator is not None else {})
     # Lengths that follow from the processed box, on that box.
     layer = None if operator is None else operator.pinned(*(shape or probe.shape))
+    parameters = {} if operator is None or layer is None else layer.parameters | operator.parameters
     left = limit(layer, face_width) if layer is not None else None
     why = "is stated to be unknown" if probe.source == "configured" else "could not be identified"
     fits = (

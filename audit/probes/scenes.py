@@ -528,7 +528,9 @@ def _identified(
     regions = {face.region for face in hidden if face.region is not None}
     largest = sorted(regions, key=lambda region: (-_area(region.box), region.box))[:LOOKED_AT]
     told_of = {
-        region: look(region, regions) for region in largest if min(_sides(region.box)) >= LARGE_ENOUGH
+        region: look(region, regions)
+        for region in largest
+        if min(_sides(region.box)) >= LARGE_ENOUGH
     }
     return tuple(
         _with(face, told_of[face.region]) if face.region in told_of else face for face in faces

