@@ -68,6 +68,35 @@ def available() -> dict[str, Callable[..., Operator]]:
     return factories() | _BUILT_IN | third_party
 
 
+def parameters(name: str) -> dict[str, str]:
+    """What can be set about an available operator: each key of the grammar with its kind, and its
+    default or that it is needed.
+
+    >>> parameters("pillow-box")
+    {'r': 'a number; needed'}
+    >>> parameters("solid")["shape"]
+    'box, ellipse or eyes; default box'
+    """
+    accepted = inspect.signature(available()[name], eval_str=True).parameters
+    return {key: f"{_kind_text(p.annotation)}; {_default(p)}" for key, p in accepted.items()}
+
+
+def _kind_text(annotation: object) -> str:
+    if get_origin(annotation) is Literal:
+        *others, last = get_args(annotation)
+        return f"{', '.join(others)} or {last}"
+    kinds = _kinds(annotation)
+    if str in kinds:
+        return "text"
+    return "a number" if float in kinds else "a whole number"
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return "needed"
+    return "optional" if parameter.default is None else f"default {parameter.default}"
+
+
 def parse(spec: str) -> Operator:
     """Read a spec into an operator.
 

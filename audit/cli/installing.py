@@ -107,6 +107,7 @@ def list_all(as_json: bool) -> int:
 def info(name: str, as_json: bool) -> int:
     """What an attack, operator or recogniser is, needs and yields, and what can be set."""
     from reid_audit.attacks.operators import available
+    from reid_audit.attacks.operators.spec import parameters
     from reid_audit.attacks.recognition.recognizers import registry
     from reid_audit.attacks.registry import attack_class, names, options_of
 
@@ -133,7 +134,12 @@ def info(name: str, as_json: bool) -> int:
         }
     elif name in available():
         factory = available()[name]
-        facts = {"kind": "operator", "name": name, "about": _about(factory)}
+        facts = {
+            "kind": "operator",
+            "name": name,
+            "about": _about(factory),
+            "parameters": parameters(name),
+        }
     elif name in registry():
         facts = {"kind": "recogniser", "name": name, "about": _about(registry()[name]())}
     else:
@@ -144,17 +150,20 @@ def info(name: str, as_json: bool) -> int:
     if as_json:
         out_json(facts)
         return 0
-    options = facts.pop("options", {})
+    options, settable = facts.pop("options", {}), facts.pop("parameters", {})
     for key, value in facts.items():
         text = ", ".join(value) if isinstance(value, list) else value
         out(f"{key}: {text if text not in (None, '') else '-'}")
     for key, entry in options.items():
         out(f"option {key}: {entry['meaning']} ({entry['kind']}; default {entry['default']})")
+    for key, told in settable.items():
+        out(f"parameter {key}: {told}")
     return 0
 
 
 def _about(thing: Any) -> str:
-    return " ".join((thing.__doc__ or "").split())
+    """A docstring for users, in one line: without what it says to callers."""
+    return " ".join((thing.__doc__ or "").split("Raises:")[0].split("Args:")[0].split())
 
 
 @click.command()

@@ -173,6 +173,9 @@ def test_list_and_info(cli: Cli) -> None:
         facts = json.loads(cli("info", name, "--json")[1])
         assert facts["name"] == name and facts["about"]
     assert "ridge" in cli("list")[1] and "needs:" in cli("info", "ridge")[1]
+    told = cli("info", "pixelate")[1]
+    assert "parameter b: a whole number; needed" in told and "default mean" in told
+    assert "Raises" not in cli("info", "gaussian")[1]
 
 
 def test_leakage_tells_the_limit_and_the_weakest_setting(cli: Cli) -> None:
