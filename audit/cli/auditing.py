@@ -292,13 +292,18 @@ def validate(
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--original",
+    type=EXISTING,
+    help="The picture before, or the folder of originals: what was done is settled on the pair.",
+)
 @click.option("--json", "as_json", is_flag=True)
-def identify(paths: tuple[Path, ...], as_json: bool) -> int:
+def identify(paths: tuple[Path, ...], original: Path | None, as_json: bool) -> int:
     """Say which anonymisation was applied, with which setting, where, and what is left."""
     from reid_audit.audit.commands.identify import identify_files
 
     with progress() as report:
-        results = identify_files(paths, report)
+        results = identify_files(paths, report, original)
     failed = sum("error" in record for record in results)
     if as_json:
         out_json({"results": results})
@@ -312,7 +317,7 @@ def identify(paths: tuple[Path, ...], as_json: bool) -> int:
         detail = f"; detail of {left:.0f} x {left:.0f} pixels left" if left is not None else ""
         out(
             f"{record['path']}: {record['family']} ({settings}) on {record['region']}, "
-            f"confidence {record['confidence']:.2f}{detail}{_as_tool(record)}"
+            f"confidence {record['confidence']:.2f}{detail}{_as_tool(record)}{_alone(record)}"
         )
     return _incomplete(failed, len(results))
 
@@ -329,6 +334,14 @@ def _incomplete(failed: int, total: int) -> int:
 
 def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _alone(record: dict[str, Any]) -> str:
+    """What pixels alone would have said, where the original settled another answer."""
+    told = record.get("from_pixels_alone")
+    if told is None or told["family"] == record["family"]:
+        return ""
+    return f"; from the pixels alone: {told['family']}, confidence {told['confidence']:.2f}"
 
 
 def _as_tool(record: dict[str, Any]) -> str:

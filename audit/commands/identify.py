@@ -12,6 +12,10 @@ from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
 from reid_audit.audit.data.folders import FILMS
 from reid_audit.audit.data.guard import Guard
+from reid_audit.audit.data.items import Item
+from reid_audit.audit.data.originals import match_by_name
+from reid_audit.audit.probes.beside import parts_beside
+from reid_audit.audit.probes.scenes import Told
 from reid_audit.audit.probes.tools import fitting, title_of
 from reid_audit.metrics.errors import InputError, NothingToAudit
 from reid_audit.metrics.leakage import FRAME
@@ -29,37 +33,57 @@ SPREAD = "_sd"
 Progress = Callable[[str, int, int], None]
 
 
-def identify_files(paths: Sequence[Path], progress: Progress) -> list[dict[str, Any]]:
+def identify_files(
+    paths: Sequence[Path], progress: Progress, original: Path | None = None
+) -> list[dict[str, Any]]:
     """One record per processed part of a picture, in the form of `identify --json`; folders are
     searched through.
 
-    A picture that cannot be read has a record with its `error`.
+    A picture that cannot be read has a record with its `error`. What was done to one whose original
+    is given is settled on the pair, and its record says in `from_pixels_alone` what would have been
+    said without.
+
+    Args:
+        original: of the one picture, or a folder of originals, which are found by their names.
 
     Raises:
-        InputError: a path does not exist.
+        InputError: a path does not exist, or one original was given for several pictures.
         NothingToAudit: no picture among them.
     """
     pictures = [picture for path in paths for picture in _pictures(path)]
     if not pictures:
         raise NothingToAudit(f"{', '.join(map(str, paths))}: no picture there.")
+    originals = {} if original is None else _originals(paths, original)
     records: list[dict[str, Any]] = []
     with Guard(1) as guard:
         for done, path in enumerate(pictures, start=1):
             problem = guard.facts(path).problem
             told = f"{path}: {problem}"
-            records += [{"path": str(path), "error": told}] if problem else identify_file(path)
+            unreadable = [{"path": str(path), "error": told}]
+            records += unreadable if problem else identify_file(path, originals.get(path))
             progress("identifying", done, len(pictures))
     return records
 
 
-def identify_file(path: Path) -> list[dict[str, Any]]:
-    """The records of one picture: one, or one for each part that the same tool processed."""
+def identify_file(path: Path, original: Path | None = None) -> list[dict[str, Any]]:
+    """The records of one picture: one, or one for each part that was processed."""
     try:
-        picture = decode(path)
-        parts = identify_parts(picture, read_encoded(path))
+        shape = decode(path).shape[:2]
+        if original is not None:
+            return [_settled(path, original, told, shape) for told in parts_beside(path, original)]
+        parts = identify_parts(decode(path), read_encoded(path))
     except InputError as error:
         return [{"path": str(path), "error": str(error)}]
-    return [_record(path, part, picture.shape[:2]) for part in parts]
+    return [_record(path, part, shape) for part in parts]
+
+
+def _settled(path: Path, original: Path, told: Told, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The record of a part that its original settles."""
+    assert told.settled is not None, "every changed place has an answer"
+    alone = told.alone or told.settled
+    said = {"family": alone.family, "spec": alone.spec, "confidence": alone.confidence}
+    record = _record(path, told.settled, shape)
+    return {**record, "original": str(original), "from_pixels_alone": said}
 
 
 def _record(path: Path, identification: Identification, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -101,6 +125,25 @@ def _resolution(identification: Identification) -> float | None:
     if width > LARGEST_FACE:
         operator, width = operator.scaled(LARGEST_FACE / width), float(LARGEST_FACE)
     return round(limit(operator, width).effective_resolution, 1)
+
+
+def _originals(paths: Sequence[Path], original: Path) -> dict[Path, Path]:
+    """The original of each picture that has one."""
+    if original.is_file():
+        pictures = [picture for path in paths for picture in _pictures(path)]
+        if len(pictures) != 1:
+            raise InputError(
+                f"--original {original}: one original for {len(pictures)} pictures; name the "
+                "folder of their originals."
+            )
+        return {pictures[0]: original}
+    matched: dict[Path, Path] = {}
+    for path in paths:
+        root = path if path.is_dir() else path.parent
+        items = [Item(str(p), None, "probe", p) for p in _pictures(path)]
+        named, _ = match_by_name(items, root, original, _pictures(original))
+        matched |= {item.path: item.original for item in named if item.original is not None}
+    return matched
 
 
 def _pictures(path: Path) -> list[Path]:

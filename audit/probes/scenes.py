@@ -183,8 +183,10 @@ def examine(task: Task) -> Scene:
     if task.original is not None:
         original = decode(task.original)
         pair = compare(picture, original)
-        if pair.relation == "different" and (whole or _transformed(task, picture, original)):
-            # A picture that was processed as a whole has nothing left to be known by.
+        known = whole or task.method == "unknown"
+        if pair.relation == "different" and (known or made_from(task.path, picture, original)):
+            # A picture that was processed as a whole, or by a tool that was stated to be unknown,
+            # has nothing left to be known by.
             pair, whole = replace(pair, relation="same"), True
         if pair.relation != "different":
             return _beside_original(task, picture, original, pair, whole)
@@ -192,12 +194,10 @@ def examine(task: Task) -> Scene:
     return _alone(task, picture, whole)
 
 
-def _transformed(task: Task, picture: Picture, original: Picture) -> bool:
-    """Whether a picture that nothing of its original is seen in is that original all the same: an
-    unknown tool was stated, or what its pixels say was done to it makes it from the original."""
-    if task.method == "unknown":
-        return True
-    told = identify(picture, read_encoded(task.path))
+def made_from(path: Path, picture: Picture, original: Picture) -> bool:
+    """Whether a picture that nothing of its original is seen in was made from it all the same: what
+    the pixels of the file say was done to it makes it from the original."""
+    told = identify(picture, read_encoded(path))
     if not _processed_as_whole(told, picture.shape[:2]):
         return False
     clear = placed(original, picture.shape[:2], False)
@@ -257,7 +257,7 @@ def _beside_original(
         task,
         covers,
         whole,
-        lambda region, others: _look(picture, clear, encoded, region, others),
+        lambda region, others: look(picture, clear, encoded, region, others),
     )
     spare = places_without_face(difference, [face.landmarks for face in faces])
     return Scene(shape, pair, identified, whole, tuple(place.box for place in spare))
@@ -556,7 +556,7 @@ def _sides(box: Box) -> tuple[int, int]:
     return box[2] - box[0], box[3] - box[1]
 
 
-def _look(
+def look(
     picture: Picture,
     clear: Picture,
     encoded: EncodedInfo | None,
