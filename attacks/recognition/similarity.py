@@ -12,6 +12,9 @@ from reid_audit.attacks.vectors import unit
 
 Distance = Literal["cosine", "euclidean"]
 Embeddings = NDArray[np.float32]
+BLOCK = 16384
+"""Embeddings of a gallery that are made exact together: a million need no second copy, and may lie
+in a file (`numpy.memmap`)."""
 
 
 def similarity(a: Embeddings, b: Embeddings, distance: Distance = "cosine") -> Embeddings:
@@ -27,12 +30,17 @@ def similarity(a: Embeddings, b: Embeddings, distance: Distance = "cosine") -> E
     >>> similarity(np.eye(2), np.array([[3.0, 4.0]])).ravel().tolist()
     [0.6000000238418579, 0.800000011920929]
     """
-    left, right = _prepared(a, distance), _prepared(b, distance)
-    product = left @ right.T
-    if distance == "euclidean":
-        squared = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * product
-        product = -np.sqrt(np.maximum(squared, 0))
-    return np.asarray(product, np.float32)
+    left = _prepared(a, distance)
+    alike = np.empty((len(a), len(b)), np.float32)
+    for start in range(0, len(b), BLOCK):
+        part = slice(start, start + BLOCK)
+        right = _prepared(b[part], distance)
+        product = left @ right.T
+        if distance == "euclidean":
+            squared = (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * product
+            product = -np.sqrt(np.maximum(squared, 0))
+        alike[:, part] = product
+    return alike
 
 
 def _prepared(embeddings: Embeddings, distance: Distance) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Similarities against scikit-learn's, and one template for each person."""
 
 import numpy as np
+import pytest
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 from reid_audit.attacks.recognition.similarity import identity_templates, similarity
@@ -32,3 +33,15 @@ def test_a_persons_template_is_the_mean_direction():
     np.testing.assert_allclose(means, [[0.3, 0.9], [0.5, 0.5]])
     plain, _ = identity_templates(embeddings, ["b", "b", "a", "a"], "euclidean")
     np.testing.assert_allclose(plain, [[1.5, 2.5], [1, 2.5]])
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_a_gallery_in_a_file_is_searched_part_by_part(tmp_path, monkeypatch, distance):
+    rng = np.random.default_rng(0)
+    gallery = rng.normal(size=(100, 16)).astype(np.float32)
+    np.save(tmp_path / "gallery.npy", gallery)
+    probes = rng.normal(size=(7, 16)).astype(np.float32)
+    at_once = similarity(probes, gallery, distance)
+    monkeypatch.setattr("reid_audit.attacks.recognition.similarity.BLOCK", 9)
+    mapped = np.load(tmp_path / "gallery.npy", mmap_mode="r")
+    np.testing.assert_allclose(similarity(probes, mapped, distance), at_once, rtol=1e-6)
