@@ -109,20 +109,34 @@ def scenes(
     each: int = 8,
     seed: int = 0,
 ) -> Iterator[tuple[Picture, list[Planted]]]:
-    """Scenes of `size` with `each` faces, `widths` wide (log-uniform), one after the other.
+    """Scenes of `size` with `each` faces of different people of one half, `widths` wide
+    (log-uniform), one after the other."""
+    everybody = people(data, half)
+    rng = np.random.default_rng([seed, *size])
+    order = [everybody[row] for row in rng.permutation(len(everybody))]
+    yield from composed(order, photographs(data), count, widths, size, each, rng)
+
+
+def composed(
+    portraits: Sequence[tuple[str, Path]],
+    photos: Sequence[Picture],
+    count: int,
+    widths: tuple[float, float],
+    size: tuple[int, int],
+    each: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[Picture, list[Planted]]]:
+    """Scenes of `size` with `each` of the `portraits` (name, file) in their order, from the first
+    again where they are too few.
 
     Heads are cut out softly and stand apart; the scene is then stored as JPEG of quality 80 to 95
     and read again.
     """
-    everybody = people(data, half)
-    photos = photographs(data)
-    rng = np.random.default_rng([seed, *size])
-    order = rng.permutation(len(everybody))
     for scene in range(count):
         picture = ground(rng, photos, size)
         planted: list[Planted] = []
         for k in range(each):
-            name, file = everybody[order[(scene * each + k) % len(order)]]
+            name, file = portraits[(scene * each + k) % len(portraits)]
             width = float(np.exp(rng.uniform(*np.log(widths))))
             face = _plant(rng, picture, _read(file), name, width, planted)
             planted += [face] if face else []

@@ -12,6 +12,7 @@ import argparse
 import csv
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -23,6 +24,7 @@ from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.audit.commands.anonymize import anonymize
 from reid_audit.audit.config import resolve
 from reid_audit.audit.data import Dataset, load
+from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.probes.material import Material, read_material
 from reid_audit.audit.results.schema import Results
 from reid_audit.audit.run_directory import open_run
@@ -64,9 +66,9 @@ def silent(what: str, done: int, total: int) -> None:
     """No progress is told."""
 
 
-def true_person(path: Path) -> str:
-    """Whom a picture shows: its folder's name."""
-    return path.parent.name
+def true_person(face: Face) -> str:
+    """Whom a face shows: the name of its picture's folder."""
+    return face.item.path.parent.name
 
 
 def main() -> None:
@@ -100,7 +102,7 @@ def main() -> None:
         people = clustered(Audit(material, auto, store, (recognizer,), perception, silent))
     with open_run(root / "labels", labels) as store:
         true = scan(same_split(dataset, people), labels, store, silent)
-    text = "\n".join(report(told, true, people))
+    text = "\n".join(report(told, true, people, true_person))
     print(text)
     if args.output is not None:
         command = (
@@ -115,18 +117,21 @@ def main() -> None:
 def same_split(dataset: Dataset, people: Material) -> Dataset:
     """The same probes and gallery, under their true names."""
     asked = {face.item.image_id for group in people.groups for face in group.faces}
-    gallery = [people.faces[row].item for row in people.gallery]
+    gallery = [people.faces[row] for row in people.gallery]
     return replace(
         dataset,
         gallery=tuple(
-            replace(item, identity=true_person(item.path), original=None) for item in gallery
+            replace(face.item, identity=true_person(face), original=None) for face in gallery
         ),
         probes=tuple(probe for probe in dataset.probes if probe.image_id in asked),
     )
 
 
-def report(told: Results, true: Results, people: Material) -> list[str]:
-    """Lines of Markdown: rank-1 both ways, and how often the clustering joined rightly."""
+def report(
+    told: Results, true: Results, people: Material, whose: Callable[[Face], str]
+) -> list[str]:
+    """Lines of Markdown: rank-1 both ways, and how often the clustering joined rightly, by whom a
+    face truly shows."""
     lines = [
         "| attack | automatic labels, rank-1 (95 % CI) | people | true labels, rank-1 | people |",
         "|---|---|---|---|---|",
@@ -138,13 +143,13 @@ def report(told: Results, true: Results, people: Material) -> list[str]:
             cells += [f"{ira.value:.3f} ({ira.low:.3f} to {ira.high:.3f})", str(ira.n_identities)]
         lines.append(f"| {automatic.name} | {' | '.join(cells)} |")
     faces = [
-        *(people.faces[row].item for row in people.gallery),
-        *(face.item for group in people.groups for face in group.faces),
+        *(people.faces[row] for row in people.gallery),
+        *(face for group in people.groups for face in group.faces),
     ]
     joined = right = same = 0
     for a, b in combinations(faces, 2):
-        alike = a.identity is not None and a.identity == b.identity
-        truly = true_person(a.path) == true_person(b.path)
+        alike = a.item.identity is not None and a.item.identity == b.item.identity
+        truly = whose(a) == whose(b)
         joined, right, same = joined + alike, right + (alike and truly), same + truly
     wrong, whole = clopper_pearson(joined - right, joined), clopper_pearson(right, same)
     clustering = told.data.clustering

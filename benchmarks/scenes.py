@@ -1,13 +1,13 @@
 """How many planted misses and partial covers the inventory finds in composed scenes.
 
-    python benchmarks/scenes.py ../shared/data [--scenes 60] [--seed 0] [--apart] [-o TABLE.md]
+    python benchmarks/scenes.py ../shared/data [--scenes 60] [--seed 0] [--apart QUALITY]
 
 Five heads of different people stand on structured grounds without people, 16 to 120 pixels wide.
 Each face is covered, covered in part (eyes only, or the lower half) or left clear, by one of three
 tools that open the original's JPEG and store another one. Counted is what the inventory says of
 each face against what was planted; intervals are exact, of faces, since each is another person in
-another place. `--apart`: both JPEG files are stored from a source that nobody kept, at any quality
-from 70 on.
+another place. `--apart`: both JPEG files are stored from a source that nobody kept, the anonymised
+one at this quality.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--widths", type=int, nargs=len(PLANTED), default=WIDTHS)
-    parser.add_argument("--apart", action="store_true")
+    parser.add_argument("--apart", type=int, metavar="QUALITY")
     parser.add_argument("--skip", type=int, default=0, help="people passed over")
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
@@ -154,7 +154,7 @@ def main() -> None:
         hidden, tool = clear if args.apart else original, list(TOOLS)[number % len(TOOLS)]
         for box, how in zip(boxes, planted, strict=True):
             hidden = hide(hidden, box, how, tool, rng)
-        stored(hidden, int(rng.integers(70, 96)) if args.apart else 90, folder / "hidden.jpg")
+        stored(hidden, args.apart or 90, folder / "hidden.jpg")
         start = time.process_time()
         clear_faces = detect_picture(original, detector, SMALLEST_POSSIBLE)
         item = Item("", None, "probe", folder / "hidden.jpg", original=folder / "original.jpg")

@@ -88,7 +88,7 @@ def _without(condition: Condition) -> str:
 
 def _told(blind: Unaided) -> str:
     told = f"the right tool from the pixels alone in {blind.right} of {blind.tried} probes"
-    if not blind.sizes:
+    if not blind.sizes or blind.true_size is None:
         return told
     low, high = min(blind.sizes), max(blind.sizes)
     estimated = f"{low:g}" if low == high else f"{low:g} to {high:g}"

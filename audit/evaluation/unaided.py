@@ -45,7 +45,9 @@ def unaided(group: Group, progress: Progress) -> Unaided | None:
     if operator is None or group.anonymizer.source == "identified":
         return None
     picks = evenly(len(group), AT_MOST)
-    true, seen = _SIZES.get(operator.family, (None, ""))
+    true, seen = _SIZES.get(operator.family, ("", ""))
+    # A tool whose setting grows with the region has no size of its own to stand beside.
+    size = float(operator.parameters[true]) if true in operator.parameters else None
     right, sizes = 0, []
     for done, pick in enumerate(picks, start=1):
         path = group.faces[int(pick)].item.path
@@ -53,9 +55,8 @@ def unaided(group: Group, progress: Progress) -> Unaided | None:
         progress(f"identifying without the record, {group.title}", done, len(picks))
         if identification.family == operator.family:
             right += 1
-            if true is not None and identification.parameters.get(seen) is not None:
+            if size is not None and identification.parameters.get(seen) is not None:
                 sizes.append(round(float(identification.parameters[seen]), 2))
-    size = float(operator.parameters[true]) if true in operator.parameters else None
     return Unaided(tried=len(picks), right=right, true_size=size, sizes=sizes)
 
 

@@ -55,6 +55,12 @@ def test_a_fill_has_no_size_and_an_identified_setting_no_truth(tmp_path: Path) -
     assert unaided(group(tmp_path, "solid", source="identified"), silent) is None
 
 
+def test_a_tool_whose_kernel_grows_with_the_region_has_no_size_either(tmp_path: Path) -> None:
+    found = unaided(group(tmp_path, "pyimagesearch"), silent)
+    assert found is not None and found.right == AT_MOST
+    assert found.true_size is None and not found.sizes
+
+
 def test_what_originals_settle_stands_beside_what_pixels_alone_say(tmp_path: Path) -> None:
     """Settings that grow with the region, each read 10 % too large; one taken for another tool."""
 
