@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from reid_audit.attacks.operators import Chain, Operator
 from reid_audit.attacks.operators.base import apply_to_box
-from reid_audit.attacks.operators.codec import Codec
+from reid_audit.attacks.operators.codec import Codec, Jpeg
 from reid_audit.attacks.operators.move import Rotate
 from reid_audit.attacks.operators.ranged import Ranged
 from reid_audit.attacks.pictures import Picture
@@ -153,6 +153,21 @@ def settings(operator: Operator, count: int) -> tuple[Operator, ...]:
                 for setting in fixed
             )
     return ()
+
+
+def as_stored(operator: Operator, quality: int | None) -> Operator:
+    """`operator` with the JPEG behind it that the pictures are stored as, at this libjpeg quality;
+    None: no JPEG.
+
+    People name the tool, not how its output was saved, and an attacker who takes a JPEG's error for
+    rounding sharpens it until nothing else is left. An operator that names its codec knows better;
+    untouched pictures and fills have nothing to restore.
+    """
+    last = _steps(operator)[-1]
+    named = isinstance(last.low if isinstance(last, Ranged) else last, Codec)
+    if quality is None or named or operator.family in ("none", "solid"):
+        return operator
+    return Chain((*_steps(operator), Jpeg(quality)))
 
 
 def _steps(operator: Operator) -> tuple[Operator, ...]:

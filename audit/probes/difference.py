@@ -52,6 +52,9 @@ RECTANGULAR = 0.9
 EDGE, REACHED = 0.15, 7
 """Share of a line's pixels that are changed where a region begins, and the pixels by which
 smoothing at most enlarges one."""
+LOUDER, FAINT, DEEP = 3.0, 0.25, 12
+"""Mean square by which a changed line differs from one that only rings, what is added to both, and
+the lines from a block's border inward among which the first changed one is sought."""
 WHOLE = 0.9
 """Share of the picture from which a changed place is the whole of it."""
 
@@ -77,11 +80,13 @@ class Difference:
     """An anonymised picture and its original, both grey `(H, W)` float32 and lying alike.
 
     noise: what coding changes in pixels that nobody touched, in grey levels (root mean square).
+    blocks: whether all that is left of coding is the ringing in blocks of which a part was changed.
     """
 
     picture: Floats
     original: Floats
     noise: float
+    blocks: bool = False
 
     @classmethod
     def between(cls, picture: Picture, original: Picture, stated: Sequence[Box] = ()) -> Difference:
@@ -124,7 +129,7 @@ class Difference:
             if Difference.of(grey + error, grey, known, OUTSIDE).noise >= self.noise:
                 return self
         # In a block of which a part was changed, the rest rings.
-        return Difference(grey + error, grey, min(self.noise, RINGS))
+        return Difference(grey + error, grey, min(self.noise, RINGS), blocks=True)
 
     @cached_property
     def changed(self) -> Mask:
@@ -169,11 +174,49 @@ class Difference:
         top, bottom = min(rows[0], REACHED), min(y1 - y0 - 1 - rows[-1], REACHED)
         return x0 + int(left), y0 + int(top), x1 - int(right), y1 - int(bottom)
 
+    def without_ringing(self, box: Box) -> Box:
+        """A changed box without the lines that only ring since they share blocks with it.
+
+        Ringing fills the blocks that a side runs through, up to seven pixels too many, and a tool's
+        kernel follows the sides.
+        """
+        if not self.blocks:
+            return box
+        x0, y0, x1, y1 = box
+        power = (self.picture - self.original) ** 2
+        columns, rows = power[y0:y1].mean(axis=0), power[:, x0:x1].mean(axis=1)
+        left, right = _sides(columns, x0, x1)
+        top, bottom = _sides(rows, y0, y1)
+        return left, top, right, bottom
+
     @property
     def whole(self) -> bool:
         """Whether the picture was changed as a whole."""
         height, width = self.picture.shape
         return any(place.hull.sum() >= WHOLE * height * width for place in self.places)
+
+
+def _sides(power: Floats, start: int, end: int) -> tuple[int, int]:
+    """Where the change between two lines truly starts and ends, by the mean square of each line."""
+    deep = max(BLOCK + 1, min(DEEP, (end - start) // 2))
+    first = start // BLOCK * BLOCK
+    last = min(-(-end // BLOCK) * BLOCK, len(power))
+    return (
+        first + _ringing_lines(power[first : first + deep]),
+        last - _ringing_lines(power[max(0, last - deep) : last][::-1]),
+    )
+
+
+def _ringing_lines(power: Floats) -> int:
+    """How many of the lines `(N,)` from a block's border inward only ring: the likeliest split into
+    two levels (Gaussian, zero mean) of which the inner one is louder by far; 0 without one."""
+    best, least = 0, len(power) * float(np.log(power.mean() + FAINT))
+    for count in range(1, min(BLOCK, len(power) - 1)):
+        outside, inside = (float(part.mean()) + FAINT for part in np.split(power, [count]))
+        cost = count * np.log(outside) + (len(power) - count) * np.log(inside)
+        if inside >= LOUDER * outside and cost < least:
+            best, least = count, float(cost)
+    return best
 
 
 def coding_noise(error: Floats, original: Floats, kept: Mask, untouched: float = QUIET) -> float:

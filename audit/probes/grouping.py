@@ -10,7 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from reid_audit.attacks.anonymisation import Identification, ToolSample, estimate_tools
+from reid_audit.attacks.anonymisation import (
+    Identification,
+    ToolSample,
+    estimate_tools,
+    read_encoded,
+)
+from reid_audit.attacks.forward import as_stored
 from reid_audit.attacks.operators import Operator, parse
 from reid_audit.attacks.operators.leakage import blur_sigma, limit
 from reid_audit.audit.data import Box, Item
@@ -47,7 +53,8 @@ class Probe:
     shape: height and width of its picture, lying as landmarks and region see it: turned by `turn`.
     region: None means the whole picture. original: height and width of its original, None without
     one; padded: whether that differs in size by a border rather than by scale. pixels_alone: what
-    identification would have been without the original, where that settled it.
+    identification would have been without the original, where that settled it. quality: of the JPEG
+    file that holds it, from its header, where a statement names the tool.
     """
 
     item: Item
@@ -62,6 +69,7 @@ class Probe:
     original: tuple[int, int] | None = None
     padded: bool = False
     pixels_alone: Identification | None = None
+    quality: int | None = None
 
 
 def probes_of(
@@ -97,6 +105,7 @@ def probes_of(
                 original if scene.told else None,
                 scene.pair.padded if scene.pair is not None else False,
                 face.pixels_alone,
+                _quality(item, operator, source),
             )
         )
     named = {face.item for face in scene.faces}
@@ -105,9 +114,10 @@ def probes_of(
         for place, item in enumerate(items):
             if place not in named:
                 operator, source = _operator(item, method, None)
-                probes.append(
-                    Probe(item, scene.shape, operator, source, None, None, None, "none", scene.turn)
+                told = Probe(
+                    item, scene.shape, operator, source, None, None, None, "none", scene.turn
                 )
+                probes.append(replace(told, quality=_quality(item, operator, source)))
     return probes
 
 
@@ -145,6 +155,14 @@ def _operator(
     if item.spec is not None:
         return parse(item.spec), "sidecar"
     return (told.operator() if told is not None else None), "identified"
+
+
+def _quality(item: Item, operator: Operator | None, source: str) -> int | None:
+    """Of the JPEG that a picture of a stated operator is stored as; what was identified has its
+    own."""
+    if operator is None or source == "identified":
+        return None
+    return read_encoded(item.path).quality
 
 
 def _sides(box: Box) -> tuple[int, int]:
@@ -185,9 +203,9 @@ def group_probes(
 ) -> list[Group]:
     """Probes by anonymisation, the largest group first.
 
-    Told settings are kept apart however close; of the probes that were identified, one estimate
-    over all of them decides which tools there are. faces: by image id, the probe's face and its
-    original's; probes without are left out.
+    Told settings are kept apart however close, but for the JPEG they were stored as; of the probes
+    that were identified, one estimate over all of them decides which tools there are. faces: by
+    image id, the probe's face and its original's; probes without are left out.
     """
     told: dict[str, list[Probe]] = defaultdict(list)
     identified: list[Probe] = []
@@ -201,13 +219,23 @@ def group_probes(
             unasked.append(probe)
         else:
             told[_tool(probe)].append(probe)
-    clusters = [(members[0], members) for members in told.values()]
+    clusters = [(_as_stored(members), members) for members in told.values()]
     clusters += _with_unasked(_by_tool(identified, faces), unasked)
     clusters.sort(key=lambda cluster: (-len(cluster[1]), _tool(cluster[0])))
     return [
         _group(f"c{number}", typical, members, faces)
         for number, (typical, members) in enumerate(clusters, start=1)
     ]
+
+
+def _as_stored(members: list[Probe]) -> Probe:
+    """A probe of one stated operator, with the JPEG of middle quality that most members' files
+    are: one tool is one condition however its outputs were saved."""
+    known = sorted(probe.quality for probe in members if probe.quality is not None)
+    operator = members[0].operator
+    if operator is None or 2 * len(known) <= len(members):
+        return members[0]
+    return replace(members[0], operator=as_stored(operator, known[len(known) // 2]))
 
 
 def _tool(probe: Probe) -> str:

@@ -159,7 +159,10 @@ def _own_place(
     whole = convex_hull(mine[y : y + height, x : x + width])
     box = (left + x, top + y, left + x + width, top + y + height)
     kind = "box" if whole.mean() >= RECTANGULAR else "ellipse"
-    return box, whole, Region(difference.tightened(box), kind, "difference")
+    tight = difference.tightened(box)
+    if kind == "box":  # the ends of an ellipse are too faint to be told from ringing
+        tight = difference.without_ringing(tight)
+    return box, whole, Region(tight, kind, "difference")
 
 
 def _nearest(box: Box, landmarks: Landmarks, others: Sequence[Landmarks]) -> NDArray[np.bool_]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reid_audit.attacks.anonymisation import Identification
-from reid_audit.attacks.operators import Operator
+from reid_audit.attacks.operators import Chain, Operator
+from reid_audit.attacks.operators.codec import Codec
 from reid_audit.attacks.operators.tools import (
     Fit,
     ToolOperator,
@@ -34,8 +35,12 @@ def fitting(identification: Identification, shape: Sequence[int]) -> list[Fit]:
 
 
 def stated(operator: Operator) -> list[Fit]:
-    """The tool whose name stands as the spec."""
-    name = operator.tool.name if isinstance(operator, ToolOperator) else str(operator)
+    """The tool whose name stands as the spec, whatever its output is stored as."""
+    steps = operator.steps if isinstance(operator, Chain) else (operator,)
+    layers = [step for step in steps if not isinstance(step, Codec)]
+    if len(layers) != 1:
+        return []
+    name = layers[0].tool.name if isinstance(layers[0], ToolOperator) else str(layers[0])
     return [Fit(tool, 0.0) for tool in tools() if tool.name == name]
 
 

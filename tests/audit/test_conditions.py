@@ -54,6 +54,38 @@ def test_told_settings_are_kept_apart_however_close() -> None:
     assert found == [["a"], ["b"]]
 
 
+@pytest.mark.parametrize(
+    ("spec", "qualities", "attacked"),
+    [
+        ("gaussian:sigma=3", (75, 90, 95), "gaussian:sigma=3|jpeg:q=90"),
+        ("gaussian:sigma=3", (75, None, 90), "gaussian:sigma=3|jpeg:q=90"),
+        ("gaussian:sigma=3", (None, None, 90), "gaussian:sigma=3"),
+        ("gaussian:sigma=3|jpeg:q=60", (90, 90, 90), "gaussian:sigma=3|jpeg:q=60"),
+        ("gaussian:sigma=3|jpeg:q=60..80", (90, 90, 90), "gaussian:sigma=3|jpeg:q=60..80"),
+        ("solid", (90, 90, 90), "solid"),
+        ("none", (90, 90, 90), "none"),
+    ],
+)
+def test_a_stated_tool_is_attacked_through_the_jpeg_that_its_outputs_are(
+    spec: str, qualities: tuple[int | None, ...], attacked: str
+) -> None:
+    probes = [replace(probe(f"a{q}{n}", spec), quality=q) for n, q in enumerate(qualities)]
+    faces = {
+        p.item.image_id: (make_face(p.item, "f" * 64, POINTS, p.shape, "originals"), None)
+        for p in probes
+    }
+    (group,) = group_probes(probes, faces)
+    assert str(group.operator) == str(parse(attacked)) == group.anonymizer.spec
+
+
+def test_a_tool_is_named_whatever_its_output_is_stored_as() -> None:
+    told = replace(probe("a", "pyimagesearch", region=BOX), quality=90)
+    face = make_face(told.item, "f" * 64, POINTS, told.shape, "originals")
+    (group,) = group_probes([told], {"a": (face, None)})
+    assert str(group.operator) == "pyimagesearch|jpeg:q=90"
+    assert group.anonymizer.tools_that_fit == ["pyimagesearch"]
+
+
 def test_estimates_of_one_setting_are_joined_and_others_are_not() -> None:
     def several(letter: str, *args: str | None) -> list[Probe]:
         return [probe(f"{letter}{i}", *args, "identified") for i in range(6)]  # type: ignore[arg-type]

@@ -181,6 +181,24 @@ def test_a_picture_made_from_its_original_differs_only_where_it_was_changed(
     assert exact.without_coding(stored, np.full((8, 8), 16.0)) is exact
 
 
+@pytest.mark.parametrize("quality", [60, 75, 90])
+@pytest.mark.parametrize("shift", [0, 3, 6])
+def test_ringing_in_the_blocks_of_a_region_is_no_part_of_it(
+    quality: int, shift: int, tmp_path: Path
+) -> None:
+    """The sides lie at the border of a JPEG's block and inside one."""
+    x0, y0, x1, y1 = (side + shift for side in (48, 40, 144, 168))
+    original = grained(ground(3))
+    Image.fromarray(original).save(tmp_path / "o.png")
+    hidden = within(original, (x0, y0, x1, y1))
+    Image.fromarray(hidden).save(tmp_path / "a.jpg", quality=quality)
+    item = Item("a", "ada", "probe", tmp_path / "a.jpg", original=tmp_path / "o.png")
+    task = Task("1", item.path, item.original, (item,), detected(POINTS), None, "solid")
+    (face,) = examine(task).faces
+    assert face.region is not None and face.region.shape == "box"
+    np.testing.assert_allclose(face.region.box, (x0, y0, x1, y1), atol=1)
+
+
 def test_a_neighbours_ellipse_hides_what_it_covers_of_a_face() -> None:
     """One ellipse over two faces side by side: both lie inside it."""
     original = ground(4)
@@ -290,6 +308,18 @@ def test_without_an_original_a_stated_region_is_a_face_and_a_clear_face_is_unmat
     ]
     (probe,) = probes_of(scene, alone.items, None, None)
     assert probe.region == FACE and probe.source == "sidecar"
+
+
+@pytest.mark.parametrize(("ending", "quality"), [("jpg", 80), ("png", None)])
+def test_a_probe_of_a_stated_tool_knows_the_jpeg_that_holds_it(
+    task: Task, tmp_path: Path, ending: str, quality: int | None
+) -> None:
+    path = tmp_path / f"b.{ending}"
+    with Image.open(task.path) as picture:
+        picture.save(path, quality=80)
+    stored = replace(task, path=path, items=(replace(task.items[0], path=path),))
+    (probe,) = probes_of(examine(stored), stored.items, parse("gaussian:sigma=12"), (240, 420))
+    assert probe.quality == quality and probe.source == "configured"
 
 
 def test_without_an_original_every_part_of_a_face_s_shape_is_a_probe(tmp_path: Path) -> None:
