@@ -427,11 +427,11 @@ PAINT = ("fill", "bar", "ellipse", "sticker", "text")
 CODECS = ("none", "jpeg:q=95", "jpeg:q=75", "webp:q=80", "half", "double")
 
 
-def painted(data: Path, count: int) -> None:
+def painted(data: Path, count: int, codecs: Sequence[str] = CODECS) -> None:
     """Family right and the painted part found (IoU >= .6), by what was painted and the codec."""
-    rng = np.random.default_rng(0)
     pictures = [*faces(data, "lfw", None), *faces(data, "london", 256)]
-    for codec in CODECS:
+    for codec in codecs:
+        rng = np.random.default_rng(0)  # the same paint through every codec
         for kind in PAINT:
             right = placed = 0
             for _ in range(count):
@@ -509,7 +509,6 @@ def _spec(family: str, rng: np.random.Generator) -> str:
 CHOICES: dict[str, Callable[[Path, int], None]] = {
     "kernel": kernel,
     "region": region,
-    "painted": painted,
     "jpeg": jpeg,
     "edges": edges,
     "resampled": resampled_untouched,
@@ -518,15 +517,19 @@ CHOICES: dict[str, Callable[[Path, int], None]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["paper", "families", *CHOICES])
+    parser.add_argument("what", choices=["paper", "families", "painted", *CHOICES])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=1)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--large", action="store_true", help="the paper's EfficientNetV2-L")
+    parser.add_argument("--codecs", nargs="+", choices=CODECS, default=CODECS, help="of `painted`")
     parser.add_argument("--figure", type=Path, help="of `families`: where to draw the reliability")
     options = parser.parse_args()
     if options.what == "paper":
         paper(options.data, options.pictures, options.steps, options.large)
+        return
+    if options.what == "painted":
+        painted(options.data, options.pictures, options.codecs)
         return
     if options.what == "families":
         families(options.data, options.pictures, options.figure)
