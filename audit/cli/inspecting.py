@@ -88,9 +88,14 @@ def inspect(
 
 
 def _tell(inventory: Any) -> None:
-    """The inventory on a terminal: figures on stdout, faces that are open for people."""
+    """The inventory on a terminal: figures on stdout; files left out and open faces for people."""
     for name, count in inventory.counts.items():
         out(f"{name.replace('_', ' ')}: {count}")
+    left_out = inventory.record()["left_out"]
+    for entry in left_out[:SHOWN]:
+        people().print(escape(f"left out: {entry['path']}: {entry['reason']}"))
+    if len(left_out) > SHOWN:
+        people().print(f"and {len(left_out) - SHOWN} more; see --json.")
     uncovered = [row for row in inventory.rows() if row["state"] in ("missed", "partial")]
     if not uncovered:
         return

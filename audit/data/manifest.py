@@ -68,7 +68,7 @@ def _item(
     where: str,
     box_columns: Sequence[str],
 ) -> Item:
-    role = next((role for role in ROLES if role == row["role"]), None)
+    role = next((role for role in ROLES if role == row["role"].lower()), None)
     if role is None:
         raise InputError(f"{where}: role {row['role'][:80]!r} is none of {', '.join(ROLES)}.")
     for column in ("image_id", "path"):

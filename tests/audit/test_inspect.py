@@ -47,6 +47,12 @@ def test_the_inventory_counts_lists_and_gates(
     assert code == 2 and "missed_faces" in error
 
 
+def test_what_was_left_out_is_named(pictures: Path, plumbing: None, cli: Cli) -> None:
+    (pictures / "anonymized" / "notes.docx").write_text("no picture")
+    code, told, people = cli("inspect", pictures, "--workers", 1)
+    assert code == 0 and "left out: 1" in told and "notes.docx: " in people.replace("\n", "")
+
+
 def test_clear_faces_are_never_bounded() -> None:
     bounded = schema.Verdict(outcome="BOUNDED", threshold=0.05, bounded=True)
     assert with_coverage(bounded, schema.Faces(found=3, covered=3)) == bounded
