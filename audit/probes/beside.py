@@ -10,8 +10,8 @@ from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.audit.data import decode
 from reid_audit.audit.probes.difference import NOISE, Change, Difference
 from reid_audit.audit.probes.inventory import STRONG, Region
-from reid_audit.audit.probes.pairs import UPRIGHT, compare, placed
-from reid_audit.audit.probes.scenes import Picture, Told, look, made_from
+from reid_audit.audit.probes.pairs import UPRIGHT, compare, placed, toned_as
+from reid_audit.audit.probes.scenes import Picture, Told, changed_as_whole, look, made_from
 from reid_audit.metrics.errors import InputError
 
 ENOUGH = 512
@@ -35,13 +35,15 @@ def parts_beside(path: Path, original: Path) -> tuple[Told, ...]:
             "from, or leave --original out."
         )
     picture = pair.turn.apply(picture)
-    clear = placed(clear, (picture.shape[0], picture.shape[1]), pair.padded)
+    height, width = picture.shape[:2]
+    clear = toned_as(picture, placed(clear, (height, width), pair.padded))
     difference = Difference.between(picture, clear)
     stored = stored_alike(clear, path) if pair.turn == UPRIGHT else None
     if stored is not None:
         difference = difference.without_coding(stored, encoded.tables[0])
     changed = [p for p in difference.places if p.strength >= STRONG + NOISE * difference.noise]
-    if pair.relation == "different" or difference.whole or not changed:
+    whole = pair.relation == "different" or changed_as_whole(difference, picture, encoded)
+    if whole or not changed:
         return (_of_all(picture, clear, encoded),)
     regions = [_region(place, difference) for place in changed]
     return tuple(look(picture, clear, encoded, region, regions) for region in regions)

@@ -116,6 +116,13 @@ def placed(original: Picture, shape: tuple[int, int], padded: bool) -> Picture:
     return np.asarray(cv2.resize(original, shape[::-1], interpolation=how), np.uint8)
 
 
+def toned_as(picture: Picture, original: Picture) -> Picture:
+    """The original `(H, W, 3)` without its colours, where the picture has none."""
+    if (picture != picture[..., :1]).any():
+        return original
+    return np.asarray(cv2.cvtColor(_grey(original), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
 def _turn(picture: Picture, original: Picture) -> Turn:
     """The orientation that agrees best; the picture's own unless another is clearly better."""
     scores = {}

@@ -48,7 +48,7 @@ from reid_audit.audit.probes.inventory import (
     coverage,
     places_without_face,
 )
-from reid_audit.audit.probes.pairs import UPRIGHT, Pair, Turn, compare, placed
+from reid_audit.audit.probes.pairs import UPRIGHT, Pair, Turn, compare, placed, toned_as
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
@@ -229,7 +229,7 @@ def _beside_original(
     picture = pair.turn.apply(picture)
     height, width = shape = picture.shape[0], picture.shape[1]
     frame = (1.0, 1.0) if pair.padded else (width / original.shape[1], height / original.shape[0])
-    clear = placed(original, shape, pair.padded)
+    clear = toned_as(picture, placed(original, shape, pair.padded))
     del original
     names = _Named.of(task, pair.turn, shape)
     stated = _stated(task, pair.turn, shape)
@@ -241,14 +241,9 @@ def _beside_original(
     stored = stored_alike(clear, task.path) if pair.turn == UPRIGHT and not whole else None
     if stored is not None:
         difference = difference.without_coding(stored, encoded.tables[0], processed)
+    if not whole and changed_as_whole(difference, picture, encoded, bool(faces)):
+        whole, difference = True, Difference.between(picture, clear, [everything])
     judged = coverage(difference, [face.landmarks for face in faces])
-    whole = whole or difference.whole
-    if not whole and not difference.places and judged and not _equal(difference):
-        # A mild change of everything looks like coding; the pixels themselves may know better.
-        whole = _processed_as_whole(identify(picture, encoded), shape)
-        if whole:
-            difference = Difference.between(picture, clear, [everything])
-            judged = coverage(difference, [face.landmarks for face in faces])
     covers = []
     for face, told in zip(faces, judged, strict=True):
         region = None if whole else _stated_on(face.landmarks, stated) or told.region
@@ -263,8 +258,17 @@ def _beside_original(
     return Scene(shape, pair, identified, whole, tuple(place.box for place in spare))
 
 
-def _equal(difference: Difference) -> bool:
-    return bool((difference.picture == difference.original).all())
+def changed_as_whole(
+    difference: Difference, picture: Picture, encoded: EncodedInfo, closely: bool = True
+) -> bool:
+    """Whether a picture was processed as a whole; `closely`: its pixels are asked as well, since a
+    mild change of everything looks like coding."""
+    if difference.whole:
+        return True
+    unsure = difference.smoothed or not difference.places
+    if not closely or not unsure or (difference.picture == difference.original).all():
+        return False
+    return _processed_as_whole(identify(picture, encoded), picture.shape[:2])
 
 
 def _with_coverage(face: SceneFace, told: Coverage, region: Region | None) -> SceneFace:

@@ -19,7 +19,7 @@ from reid_audit.audit.probes.difference import Difference
 from reid_audit.audit.probes.faces import Found
 from reid_audit.audit.probes.grouping import probes_of
 from reid_audit.audit.probes.inventory import coverage
-from reid_audit.audit.probes.pairs import TURNS, Turn, compare, placed
+from reid_audit.audit.probes.pairs import TURNS, Turn, compare, placed, toned_as
 from reid_audit.audit.probes.scenes import (
     Task,
     examine,
@@ -197,6 +197,55 @@ def test_ringing_in_the_blocks_of_a_region_is_no_part_of_it(
     (face,) = examine(task).faces
     assert face.region is not None and face.region.shape == "box"
     np.testing.assert_allclose(face.region.box, (x0, y0, x1, y1), atol=1)
+
+
+def rough(seed: int, height: int = 240, width: int = 420) -> Picture:
+    """The same with the contrast of leaves or hair."""
+    strong = 3.0 * (ground(seed, height, width) - 120.0) + 120
+    return strong.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("stored", [None, 75])
+@pytest.mark.parametrize("sigma", [2, 6])
+def test_a_picture_blurred_as_a_whole_has_no_parts(sigma: float, stored: int | None) -> None:
+    """Its smooth places hardly change, so that what changes falls into pieces."""
+    original = rough(3)
+    original[:, 250:] = (180, 190, 200)
+    original[5:235, 330:415] = rough(4, 230, 85)
+    hidden = cv2.GaussianBlur(original, (0, 0), sigma)
+    hidden = hidden if stored is None else coded(hidden, stored)
+    difference = Difference.between(hidden, original)
+    assert difference.smoothed and difference.whole
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: coded(p, 20),
+        lambda p: within(p, (10, 10, 380, 230)),
+        lambda p: coded(within(p, (10, 10, 380, 230)), 50),
+        lambda p: cv2.resize(p[::2, ::2], p.shape[1::-1], interpolation=cv2.INTER_CUBIC),
+    ],
+    ids=["coded", "a part", "a part, coded", "as a whole, resampled"],
+)
+def test_what_leaves_detail_somewhere_did_not_smooth_the_whole(make) -> None:
+    original = rough(3)
+    difference = Difference.between(make(original), original)
+    assert not difference.smoothed
+
+
+def test_one_face_that_holds_all_the_detail_is_a_part() -> None:
+    original = np.full((300, 300, 3), 150, np.uint8)
+    original[90:210, 100:200] = rough(5, 120, 100)
+    difference = Difference.between(within(original, (90, 80, 210, 220)), original)
+    assert difference.smoothed and not difference.whole
+
+
+def test_a_tool_that_drops_the_colours_is_compared_without_them() -> None:
+    picture = ground(6)
+    grey = np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    assert (toned_as(grey, picture) == grey).all()
+    assert toned_as(picture, picture) is picture
 
 
 def test_a_neighbours_ellipse_hides_what_it_covers_of_a_face() -> None:
