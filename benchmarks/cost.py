@@ -55,7 +55,11 @@ def run(command: list[str], log: Path) -> Cost:
             time.sleep(EVERY)
     wall = time.perf_counter() - start
     return Cost(
-        used.ru_utime + used.ru_stime, wall, peak / 2**20, os.waitstatus_to_exitcode(status)
+        used.ru_utime + used.ru_stime,
+        wall,
+        peak / 2**20,
+        used.ru_maxrss / 2**10,
+        os.waitstatus_to_exitcode(status),
     )
 
 
