@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dctn
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.special import expit
 
 Array = NDArray[np.float64]
 
@@ -39,6 +40,42 @@ NAMED = ((4.24, 0.090), (5.48, 0.269), (6.71, 0.405), (8.77, 0.682), (13.67, 0.9
 """Effective resolution that Gaussian blurs of LFW's pictures left, and the share of 598 pictures of
 299 people that the strongest attacker of this project named among 4,034 (benchmarks/lfw.md). A
 limit that no attack has reached says little to whoever must decide; what was reached does."""
+NAMED_OF = 299
+"""People behind each share, whose pictures are not independent."""
+SURE = 1.96
+"""Standard errors of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Precedent:
+    """What an attacker has made of as much detail: the share of people named, by the law that holds
+    for blurs, mosaics, reduction and noise alike (benchmarks/law.md), with its 95 % interval.
+    `at_least`: more is left than was measured."""
+
+    share: float
+    low: float
+    high: float
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        if self.at_least:
+            return f"at least {self.share:.0%}"
+        return f"{self.share:.0%} ({self.low:.0%} to {self.high:.0%})"
+
+
+@cache
+def law() -> tuple[Array, Array]:
+    """Logistic regression of `NAMED` on the logarithm of the effective resolution: intercept and
+    slope `(2,)`, and their covariance `(2, 2)`, by Newton's method on the binomial likelihood."""
+    side, share = np.array(NAMED).T
+    design = np.column_stack([np.ones(len(side)), np.log(side)])
+    weights, inverse = np.zeros(2), np.eye(2)
+    for _ in range(25):
+        expected = expit(design @ weights)
+        spread = NAMED_OF * expected * (1 - expected)
+        inverse = np.linalg.inv((design * spread[:, None]).T @ design)
+        weights = weights + inverse @ design.T @ (NAMED_OF * (share - expected))
+    return weights, inverse
 
 
 @dataclass(frozen=True)
@@ -60,22 +97,35 @@ class Leakage:
         return f"as much detail as a {side} x {side} pixel picture" if side else "no detail at all"
 
     @property
-    def precedent(self) -> str | None:
+    def named(self) -> Precedent | None:
         """What an attacker has made of as much detail; None where less is left than was measured.
 
-        >>> "named 44% of 299 people" in Leakage(7, 300, 19.0).precedent
-        True
-        >>> Leakage(2, 30, 16.0).precedent is None
+        >>> str(Leakage(7, 300, 19.0).named)
+        '46% (43% to 49%)'
+        >>> Leakage(2, 30, 16.0).named is None
         True
         """
-        resolutions, shares = np.array(NAMED).T
-        if self.effective_resolution < resolutions[0]:
+        least, most = NAMED[0][0], NAMED[-1][0]
+        if self.effective_resolution < least:
             return None
-        share = np.interp(self.effective_resolution, resolutions, shares)
-        beyond = "at least " if self.effective_resolution > resolutions[-1] else ""
+        weights, covariance = law()
+        at = np.array([1.0, math.log(min(self.effective_resolution, most))])
+        middle, error = float(at @ weights), SURE * math.sqrt(float(at @ covariance @ at))
+        share, low, high = (float(expit(v)) for v in (middle, middle - error, middle + error))
+        return Precedent(share, low, high, self.effective_resolution > most)
+
+    @property
+    def precedent(self) -> str | None:
+        """The same as a sentence.
+
+        >>> "named 46% (43% to 49%) of 299 people" in Leakage(7, 300, 19.0).precedent
+        True
+        """
+        if (named := self.named) is None:
+            return None
         return (
-            f"Through a Gaussian blur that left as much, an attacker trained for it named {beyond}"
-            f"{share:.0%} of 299 people among 4,034 (LFW)."
+            f"Where as much was left, an attacker trained for it named {named} of 299 people among "
+            "4,034 (LFW)."
         )
 
 

@@ -69,6 +69,7 @@ def record(left: Remaining) -> Record:
         "bits_per_channel": round(left.left.bits_per_channel, 1),
         "sigma_over_face_width": None if sigma is None else round(sigma, 4),
         "precedent": left.left.precedent,
+        "named": str(left.left.named or ""),
         "status": status,
         "words": words,
     }
@@ -89,17 +90,9 @@ def table(records: list[Record]) -> list[str]:
             "-" if sigma is None else f"{sigma:.3f}",
             f"{row['effective_resolution']:.1f}",
             f"{row['bits_per_channel']:,.0f}",
-            _share(row["precedent"]),
+            row["named"] or "not measured",
             f"{row['words']} ({row['status']})",
             {"tool": "the tool", "description": "its source"}[row["tested"]],
         )
         lines.append("| " + " | ".join(cells) + " |")
     return lines
-
-
-def _share(precedent: str | None) -> str:
-    """The share out of the sentence on precedent, with `at least` where it says so."""
-    if precedent is None:
-        return "not measured"
-    words = precedent.split(" of 299 people")[0].split()
-    return f"{'at least ' if words[-2] == 'least' else ''}{words[-1]}"

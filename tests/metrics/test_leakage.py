@@ -15,8 +15,12 @@ from reid_audit.attacks.operators.leakage import blur_sigma, curve, limit, weake
 from reid_audit.attacks.operators.spectrum import analyse, synthesise
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.leakage import (
+    NAMED,
+    NAMED_OF,
     FacePrior,
+    Leakage,
     empirical_response,
+    law,
     leakage,
     local_contrast,
     rounding_noise,
@@ -231,3 +235,29 @@ def test_restoration_of_held_out_faces_reaches_the_closed_form(shared_data, spec
             measured.append(np.mean((restored - picture.transpose(2, 0, 1)) ** 2))
     best = -10 * math.log10(np.mean(predicted))
     assert 10 * math.log10(255**2 / np.mean(measured)) == pytest.approx(best, abs=0.5)
+
+
+def test_the_law_is_the_logistic_regression_of_what_was_named():
+    from sklearn.linear_model import LogisticRegression
+
+    side, share = np.array(NAMED).T
+    rows = np.log(np.repeat(side, 2))[:, None]
+    answers = np.tile([1, 0], len(side))
+    counts = NAMED_OF * np.column_stack([share, 1 - share]).ravel()
+    reference = LogisticRegression(penalty=None, tol=1e-10, max_iter=1000)
+    reference.fit(rows, answers, sample_weight=counts)
+    weights, covariance = law()
+    np.testing.assert_allclose(weights, [reference.intercept_[0], reference.coef_[0, 0]], rtol=1e-4)
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+
+
+@pytest.mark.parametrize(("side", "share"), NAMED)
+def test_what_was_measured_lies_near_the_law(side, share):
+    named = Leakage(side, 1.0, 1.0).named
+    assert named is not None and abs(named.share - share) < 0.04
+    assert named.low < named.share < named.high and not named.at_least
+
+
+def test_beyond_what_was_measured_the_law_says_at_least_or_nothing():
+    assert Leakage(4.2, 1.0, 1.0).named is None and Leakage(4.2, 1.0, 1.0).precedent is None
+    assert str(Leakage(60, 1.0, 1.0).named) == "at least 98%"
