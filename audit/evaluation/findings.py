@@ -30,6 +30,8 @@ REFERENCE_WIDTH = 100.0
 """Face width in px on which advice is computed before it is scaled to the run's faces."""
 TARGET_RESOLUTION = 3.0
 """Effective resolution that advice aims under: a target, no proof (benchmarks/tried.md, advice)."""
+AROUND = {"cause": "surroundings"}
+"""Value of a finding on a leak that what was left around the covered part must have made."""
 
 
 def findings(
@@ -197,7 +199,7 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
                 f"(95 % CI {worst.low:.1%} to {worst.high:.1%}, {worst.n_identities} people)."
             ),
             recommendation=f"Do not release these pictures as they are. {_instead(condition)}",
-            values={**values, **_setting(condition)},
+            values={**values, **(AROUND if _nothing_left(condition) else _setting(condition))},
         )
     if verdict.outcome == "BOUNDED":
         return Finding(
@@ -346,8 +348,19 @@ def _length(parameters: Mapping[str, object]) -> float:
     return 6 * float(sigma) if isinstance(sigma, int | float) else 0.0
 
 
+def _nothing_left(condition: Condition) -> bool:
+    """Whether the operation itself keeps no detail of what it covers."""
+    return condition.anonymizer.effective_resolution == 0
+
+
 def _instead(condition: Condition) -> str:
-    """What to use instead: a fill, or this tool at a setting that leaves too little."""
+    """What to do instead: a fill, or this tool at a setting that leaves too little; where nothing
+    is left of what was covered, cover more."""
+    if _nothing_left(condition):
+        return (
+            "Nothing is left of what is covered; what stands around it tells these people apart. "
+            "Cover the whole head, with forehead, hair and ears; audit again."
+        )
     advised = _setting(condition)
     fill = "Fill the faces with one colour (solid): that leaves nothing to restore."
     if "setting" not in advised:

@@ -211,7 +211,8 @@ def _in_english(group: list[Finding]) -> list[str]:
 def _action(finding: Finding) -> str:
     for start, statuses, key in _ACTIONS:
         if finding.id.startswith(start) and finding.status in statuses:
-            return key
+            around = key == "release" and finding.values.get("cause") == "surroundings"
+            return "around" if around else key
     return finding.id
 
 
@@ -220,7 +221,7 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     sentences = language.raw("decision.actions")
     values = [finding.values for finding in group]
     needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
-    needed |= {"among": "condition", "inference": "condition"}
+    needed |= {"around": "condition", "among": "condition", "inference": "condition"}
     needed |= {"traced": "condition", "donors": "condition"}
     if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
         return None

@@ -15,10 +15,12 @@ from reid_audit.audit.evaluation.findings import (
 )
 from reid_audit.audit.results.schema import (
     Anonymizer,
+    AttackResult,
     Condition,
     Controls,
     Count,
     Data,
+    Estimate,
     Finding,
     ProbeCount,
     Results,
@@ -29,10 +31,19 @@ from reid_audit.audit.results.schema import (
 WIDTH = 94.0
 
 
-def resolution(spec: str, width: float = WIDTH) -> Finding:
-    """The finding about what a setting leaves of faces `width` pixels wide."""
+UNDECIDED = Verdict(outcome="INCONCLUSIVE", threshold=0.05)
+LEAK = Verdict(
+    outcome="LEAK_DEMONSTRATED",
+    threshold=0.05,
+    worst_attack="ridge",
+    worst_recognizer="dlib",
+    worst_condition="c1",
+)
+
+
+def audited(spec: str, width: float = WIDTH, verdict: Verdict = UNDECIDED) -> Results:
+    """A run on one setting on faces `width` pixels wide, with its findings."""
     operator = parse(spec)
-    verdict = Verdict(outcome="INCONCLUSIVE", threshold=0.05)
     anonymizer = Anonymizer(
         family=operator.family,
         spec=spec,
@@ -47,13 +58,41 @@ def resolution(spec: str, width: float = WIDTH) -> Finding:
         data=Data(gallery=Count(), probes=ProbeCount(), background=Count()),
         anonymizer=anonymizer,
         controls=Controls(),
-        attacks=[],
+        attacks=[
+            AttackResult(
+                name="ridge",
+                recognizer="dlib",
+                condition="c1",
+                metrics={"ira": Estimate(value=0.1, low=0.06, high=0.16, n_identities=150)},
+            )
+        ],
         findings=[],
         conditions=[condition],
         run=Run(version="1", device="cpu"),
     )
     told = findings(results, Leaks(0, {}), AuditConfig())
+    return results.model_copy(update={"findings": told})
+
+
+def resolution(spec: str, width: float = WIDTH) -> Finding:
+    """The finding about what a setting leaves of faces `width` pixels wide."""
+    told = audited(spec, width).findings
     return next(finding for finding in told if finding.id == "resolution.c1")
+
+
+def test_who_leaks_through_a_fill_is_told_to_cover_more_and_not_to_fill() -> None:
+    from reid_audit.reports.text.language import load
+    from reid_audit.reports.text.summary import actions
+
+    run = audited("solid", verdict=LEAK)
+    finding = next(f for f in run.findings if f.id == "reidentification.c1")
+    assert "Cover the whole head" in finding.recommendation
+    assert "Fill the faces" not in finding.recommendation
+    for code, words in (("en", "whole head"), ("de", "ganzen Kopf"), ("fr", "toute la tête")):
+        assert any(words in item for item, _ in actions(run, load(code)))
+    blurred = audited("gaussian:sigma=7.8", verdict=LEAK)
+    finding = next(f for f in blurred.findings if f.id == "reidentification.c1")
+    assert "Fill the faces" in finding.recommendation
 
 
 @pytest.mark.parametrize(
