@@ -63,7 +63,8 @@ def report(rows: Sequence[Row]) -> list[str]:
         low, high = (end / (row.ceiling or 1.0) for end in (row.low or 0.0, row.high or 1.0))
         interval = f"{share:.3f} ({low:.3f}-{min(1.0, high):.3f})"
         side = f"{row.effective_resolution:.1f}"
-        lines.append(f"| {kind(row)} | `{row.method}` | {side} | {interval} | {told:.3f} |")
+        method = row.method.replace("|", "\\|")
+        lines.append(f"| {kind(row)} | `{method}` | {side} | {interval} | {told:.3f} |")
     lines += ["", "| operation | settings | mean difference | largest |", "|---|---|---|---|"]
     for name, differences in gaps.items():
         largest = max(differences, key=abs)
@@ -97,6 +98,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes.plot(sides, named(np.log(sides), *fitted(rows)[0]), color="0.5", linewidth=1, zorder=0)
     axes.set_xscale("log")
     axes.set_xticks([4, 6, 8, 10, 15, 20, 30], ["4", "6", "8", "10", "15", "20", "30"])
+    axes.minorticks_off()
     axes.set_xlabel("effective resolution, pixels per side of the face's frame")
     axes.set_ylabel("rank-1, of the clear pictures' own")
     axes.legend(frameon=False)
