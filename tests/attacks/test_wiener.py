@@ -95,6 +95,7 @@ def test_spectra_are_mean_squares_and_need_faces() -> None:
         Spectra.measure([])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False], ids=["picture", "region"])
 def test_blurred_faces_gain(scene: Make, whole: bool) -> None:
     made = scene("gaussian:sigma=4", whole)
@@ -202,6 +203,7 @@ def test_settings_lie_within_their_range(spec: str, share: float) -> None:
     assert settings(operator.low, 5) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["imagenet", "deface-blur", "egoblur"])
 def test_tools_that_look_at_the_surroundings_are_not_made_worse(scene: Make, spec: str) -> None:
     made = scene(spec, whole=False)

@@ -394,6 +394,7 @@ def test_a_sidecar_leads_nowhere_else(tmp_path: Path, path: str) -> None:
         load(anonymized=tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_validate_counts_flat_folders(
     tmp_path: Path, cli: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -133,6 +133,7 @@ def asked(results):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", available())
 def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     language = load(code)

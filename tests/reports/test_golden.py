@@ -47,6 +47,7 @@ def test_the_words_and_numbers_are_those_of_the_golden_report(golden):
     assert undrawn(render_html(results)) == undrawn(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not matplotlib.__version__.startswith(DRAWN_WITH + "."),
     reason=f"the golden figures were drawn with matplotlib {DRAWN_WITH}",

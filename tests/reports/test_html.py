@@ -45,6 +45,7 @@ def test_nothing_is_loaded_and_nothing_runs(each, read_page):
     assert not re.search(r"url\((?!#)|@import|https?://", each)
 
 
+@pytest.mark.slow
 def test_the_example_is_drawn_in_the_page_and_called_so(results, read_page):
     example = DrawnExample(
         condition=results.conditions[0].id, restorer="wiener", clear="aaaa", anonymised="bbbb"
@@ -216,6 +217,7 @@ def test_a_run_of_ten_thousand_probes_stays_small(results):
     assert len(render_html(large).encode()) < 3_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", available())
 def test_the_decision_page_is_written_in_the_language(results, code, read_page):
     page = read_page(render_html(results, code))

@@ -63,6 +63,7 @@ def test_norms_make_no_forbidden_claim():
     assert not violations(" ".join(sentences(norms._catalogues())))
 
 
+@pytest.mark.slow
 def test_the_report_makes_no_forbidden_claim(page):
     assert not violations(page.text(skip=("style",)))
 

@@ -297,6 +297,7 @@ def test_gain_map_is_information(tmp_path: Path, blurred: np.ndarray) -> None:
     assert set(kinds(write(tmp_path, content)).values()) == {Severity.INFO}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize("filling", ["noise", "beginnings", "films", "chunks"])
 def test_megabytes_after_the_end_take_about_a_second(
