@@ -48,9 +48,9 @@ SURE = 1.96
 
 @dataclass(frozen=True)
 class Precedent:
-    """What an attacker has made of as much detail: the share of people named, by the law that holds
-    for blurs, mosaics, reduction and noise alike (benchmarks/law.md), with its 95 % interval.
-    `at_least`: more is left than was measured."""
+    """What an attacker makes of as much detail: the share of people named by a law fitted to
+    Gaussian blurs, which mosaics and reductions follow too (benchmarks/law.md), with its 95 %
+    interval. `at_least`: more is left than was measured."""
 
     share: float
     low: float
@@ -118,14 +118,14 @@ class Leakage:
     def precedent(self) -> str | None:
         """The same as a sentence.
 
-        >>> "named 46% (43% to 49%) of 299 people" in Leakage(7, 300, 19.0).precedent
+        >>> "named 46% (43% to 49%) of people among 4,034" in Leakage(7, 300, 19.0).precedent
         True
         """
         if (named := self.named) is None:
             return None
         return (
-            f"Where as much was left, an attacker trained for it named {named} of 299 people among "
-            "4,034 (LFW)."
+            f"By what was measured through Gaussian blurs, an attacker trained for it named "
+            f"{named} of people among 4,034 where as much is left (299 people of LFW)."
         )
 
 

@@ -120,7 +120,7 @@ def plane(marks: Sequence[Mark]) -> Drawing:
     """To the right more is kept, further up more people may be identified. Coloured marks are on
     the front, hollow ones were attacked without knowing what they are."""
     figure, axes = panel(3.6)
-    for mark in marks:
+    for number, mark in enumerate(marks, 1):
         axes.plot(
             [mark.utility],
             [mark.risk],
@@ -131,7 +131,7 @@ def plane(marks: Sequence[Mark]) -> Drawing:
             clip_on=False,
         )
         axes.annotate(
-            str(mark.number),
+            str(number),
             (mark.utility, mark.risk),
             xytext=(5, 4),
             textcoords="offset points",

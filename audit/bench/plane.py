@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reid_audit.attacks.registry import attack_class
 from reid_audit.audit.bench.row import Row, recognizer_text
@@ -34,10 +34,8 @@ class Mark:
     risk: the largest upper end of an interval of rank-1 by picture among them. suitable: whether
     an attack that imitates the defence, or learnt from pairs of it, was among them. front: no other
     suitable mark of the recogniser is as low in risk and as high in utility, and better in one.
-    number: its place in the table, from 1.
     """
 
-    number: int
     defence: str
     recognizer: str
     risk: float
@@ -66,13 +64,11 @@ def marks(rows: Iterable[Row]) -> list[Mark]:
         )
         best = {place for place, on in zip(fit, front, strict=True) if on}
         every += [_mark(strongest[p], suitable[p], p in best) for p in places]
-    ordered = sorted(every, key=lambda mark: (mark.recognizer, mark.risk, -mark.utility))
-    return [replace(mark, number=place) for place, mark in enumerate(ordered, 1)]
+    return sorted(every, key=lambda mark: (mark.recognizer, mark.risk, -mark.utility))
 
 
 def _mark(row: Row, suitable: bool, front: bool) -> Mark:
     return Mark(
-        0,
         row.method,
         recognizer_text(row),
         row.high or 0.0,
@@ -93,10 +89,10 @@ def _suits(row: Row) -> bool:
 
 
 def table(drawn: Sequence[Mark]) -> list[list[str]]:
-    """The marks as cells under `HEADINGS`."""
+    """The marks as cells under `HEADINGS`, numbered as they are drawn."""
     return [
         [
-            str(mark.number),
+            str(number),
             mark.defence,
             mark.recognizer,
             f"{mark.risk:.3f}",
@@ -106,5 +102,5 @@ def table(drawn: Sequence[Mark]) -> list[list[str]]:
             "yes" if mark.front else "",
             "" if mark.suitable else UNSUITED,
         ]
-        for mark in drawn
+        for number, mark in enumerate(drawn, 1)
     ]

@@ -68,10 +68,11 @@ def identify_files(
 def identify_file(path: Path, original: Path | None = None) -> list[dict[str, Any]]:
     """The records of one picture: one, or one for each part that was processed."""
     try:
-        shape = decode(path).shape[:2]
+        picture = decode(path)
+        shape = picture.shape[:2]
         if original is not None:
             return [_settled(path, original, told, shape) for told in parts_beside(path, original)]
-        parts = identify_parts(decode(path), read_encoded(path))
+        parts = identify_parts(picture, read_encoded(path))
     except InputError as error:
         return [{"path": str(path), "error": str(error)}]
     return [_record(path, part, shape) for part in parts]

@@ -65,8 +65,6 @@ standard deviation in grey levels from which a tile, of the more detailed half, 
 BEST, SMOOTHED = 0.9, 0.6
 """Quantile over tiles of the share of fine detail that is kept, and the share under which the whole
 picture was smoothed: JPEG 15, WebP 10 and enlargement keep .8, a blur of 2 pixels at most .56."""
-SPREAD = 0.75
-"""Share of the picture that the tiles with detail must enclose to speak for the whole of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +201,7 @@ class Difference:
     def whole(self) -> bool:
         """Whether the picture was changed as a whole."""
         area = self.picture.size
-        smoothed = self.smoothed and convex_hull(self._tiles[1]).mean() >= SPREAD
-        return smoothed or any(place.hull.sum() >= WHOLE * area for place in self.places)
+        return any(place.hull.sum() >= WHOLE * area for place in self.places)
 
     @property
     def smoothed(self) -> bool:

@@ -126,9 +126,8 @@ def places_without_face(difference: Difference, faces: Sequence[Landmarks]) -> l
     """Changed places that lie on no face: badges, plates, screens."""
     return [
         place
-        for place in difference.places
-        if place.strength >= STRONG + NOISE * difference.noise
-        and not any(_touches(place, landmarks, difference.picture.shape) for landmarks in faces)
+        for place in changed_for_certain(difference)
+        if not any(_touches(place, landmarks, difference.picture.shape) for landmarks in faces)
     ]
 
 
@@ -158,11 +157,22 @@ def _own_place(
     x, y, width, height = cv2.boundingRect(mine.astype(np.uint8))
     whole = convex_hull(mine[y : y + height, x : x + width])
     box = (left + x, top + y, left + x + width, top + y + height)
-    kind = "box" if whole.mean() >= RECTANGULAR else "ellipse"
+    return box, whole, region_of(difference, box, whole)
+
+
+def region_of(difference: Difference, box: Box, hull: NDArray[np.bool_]) -> Region:
+    """The region that was processed where a place with a `hull (h, w)` in its `box` was changed."""
+    kind = "box" if hull.mean() >= RECTANGULAR else "ellipse"
     tight = difference.tightened(box)
     if kind == "box":  # the ends of an ellipse are too faint to be told from ringing
         tight = difference.without_ringing(tight)
-    return box, whole, Region(tight, kind, "difference")
+    return Region(tight, kind, "difference")
+
+
+def changed_for_certain(difference: Difference) -> list[Change]:
+    """Changed places that stand out of the noise even where no face vouches for them."""
+    least = STRONG + NOISE * difference.noise
+    return [place for place in difference.places if place.strength >= least]
 
 
 def _nearest(box: Box, landmarks: Landmarks, others: Sequence[Landmarks]) -> NDArray[np.bool_]:

@@ -82,6 +82,8 @@ USUAL, AGREED, FEW = 0.8, 0.75, 3
 pictures that must agree on place and family, and their least number."""
 POSSIBLE = 0.05
 """Probability of the others' family from which it was that, and of none from which it was not."""
+MIDDLE = 512
+"""Sides in pixels of the part of a picture that tells what was done to all of it."""
 ENOUGH_FOR_PROCESSES = 24
 """Fewer pictures are done before other processes have started."""
 
@@ -236,12 +238,10 @@ def _beside_original(
     faces = names.assign(task.clear, frame, [region.box for region in stated])
     everything: Box = (0, 0, width, height)
     processed = [everything] if whole else [region.box for region in stated]
-    difference = Difference.between(picture, clear, processed)
     encoded = read_encoded(task.path)
-    stored = stored_alike(clear, task.path) if pair.turn == UPRIGHT and not whole else None
-    if stored is not None:
-        difference = difference.without_coding(stored, encoded.tables[0], processed)
-    if not whole and changed_as_whole(difference, picture, encoded, bool(faces)):
+    coded_as = task.path if pair.turn == UPRIGHT and not whole else None
+    difference = difference_of(picture, clear, coded_as, encoded, processed)
+    if not whole and changed_as_whole(difference, picture, clear, encoded, bool(faces)):
         whole, difference = True, Difference.between(picture, clear, [everything])
     judged = coverage(difference, [face.landmarks for face in faces])
     covers = []
@@ -258,17 +258,42 @@ def _beside_original(
     return Scene(shape, pair, identified, whole, tuple(place.box for place in spare))
 
 
+def difference_of(
+    picture: Picture,
+    clear: Picture,
+    coded_as: Path | None,
+    encoded: EncodedInfo,
+    stated: Sequence[Box] = (),
+) -> Difference:
+    """Where a picture differs from its original, without what its own coding did to all of it;
+    `coded_as`: the picture's file, None where the picture does not lie as its file does."""
+    difference = Difference.between(picture, clear, stated)
+    stored = stored_alike(clear, coded_as) if coded_as is not None else None
+    if stored is None:
+        return difference
+    return difference.without_coding(stored, encoded.tables[0], stated)
+
+
 def changed_as_whole(
-    difference: Difference, picture: Picture, encoded: EncodedInfo, closely: bool = True
+    difference: Difference,
+    picture: Picture,
+    clear: Picture,
+    encoded: EncodedInfo,
+    closely: bool = True,
 ) -> bool:
-    """Whether a picture was processed as a whole; `closely`: its pixels are asked as well, since a
-    mild change of everything looks like coding."""
+    """Whether a picture was processed as a whole. `closely`: where it lost its detail everywhere,
+    some operator must make it from its original, since codecs smooth as well and a face that was
+    processed is no longer missed; where nothing stands out its own pixels are asked, since a mild
+    change of everything looks like coding."""
     if difference.whole:
         return True
-    unsure = difference.smoothed or not difference.places
-    if not closely or not unsure or (difference.picture == difference.original).all():
+    if not closely or (difference.picture == difference.original).all():
         return False
-    return _processed_as_whole(identify(picture, encoded), picture.shape[:2])
+    if difference.smoothed:
+        told = look_at_all(picture, clear, encoded).settled
+        return told is not None and told.spec not in (None, "none")
+    pixels = None if difference.places else identify(picture, encoded)
+    return pixels is not None and _processed_as_whole(pixels, picture.shape[:2])
 
 
 def _with_coverage(face: SceneFace, told: Coverage, region: Region | None) -> SceneFace:
@@ -581,6 +606,18 @@ def look(
     would = _tools(region, regions, (height, width), left, top)
     pair = identify_pair(before, after, place, encoded, would)
     settled, alone = (replace(answer, region=region.box) for answer in (pair.settled, pair.unaided))
+    return Told(settled, alone)
+
+
+def look_at_all(picture: Picture, clear: Picture, encoded: EncodedInfo) -> Told:
+    """What was done to a picture as a whole, settled by doing it to the original; told from its
+    middle where it is large."""
+    height, width = picture.shape[:2]
+    x, y = max(0, width - MIDDLE) // 2, max(0, height - MIDDLE) // 2
+    middle = (x, y, min(width, x + MIDDLE), min(height, y + MIDDLE))
+    pair = identify_pair(clear, picture, middle, encoded)
+    everywhere = (0, 0, width, height)
+    settled, alone = (replace(t, region=everywhere) for t in (pair.settled, pair.unaided))
     return Told(settled, alone)
 
 
