@@ -71,6 +71,15 @@ def is_picture(path: Path) -> bool:
         return False
 
 
+def stated_pixels(path: Path) -> int:
+    """Pixels that a file's header states; none where it is not that of a known format."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # whatever a foreign file breaks, it states nothing
+        return 0
+
+
 def _too_large() -> str:
     return (
         f"above the limit of {max_pixels() / 1e6:g} million pixels; scale it down, or raise "

@@ -12,9 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +34,7 @@ from reid_audit.attacks.recognition.detect import (
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.audit.probes.pairs import UPRIGHT, Turn
+from reid_audit.audit.probes.sharing import one_thread, shared_out, worth_processes
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
@@ -45,9 +44,6 @@ CUT = 256
 """Least side in pixels of a probe's window where only a region was processed."""
 WHOLE = 1024
 """Probes' pictures up to this side in pixels are never cut."""
-ENOUGH_FOR_PROCESSES = 200
-"""Detecting fewer pictures is done before other processes have started."""
-
 Landmarks = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
@@ -178,16 +174,14 @@ class FaceFinder:
 
     def _detect(self, missing: list[tuple[str, Path]]) -> Iterable[tuple[str, Found | None]]:
         paths = [path for _, path in missing]
-        if len(missing) < ENOUGH_FOR_PROCESSES or self.workers < 2 or self.device != "cpu":
+        if self.device != "cpu" or not worth_processes(paths, self.workers):
             _start_worker(self.device, self.smallest)
-            results: Iterable[Found | None] = map(_detect_file, paths)
-            yield from zip((digest for digest, _ in missing), results, strict=True)
-            return
-        with ProcessPoolExecutor(
-            self.workers, get_context("spawn"), _start_worker, (self.device, self.smallest, 1)
-        ) as pool:
-            results = pool.map(_detect_file, paths, chunksize=16)
-            yield from zip((digest for digest, _ in missing), results, strict=True)
+            results = map(_detect_file, paths)
+        else:
+            results = shared_out(
+                _detect_file, paths, self.workers, _start_process, self.device, self.smallest
+            )
+        yield from zip((digest for digest, _ in missing), results, strict=True)
 
     def _recall(self, digest: str) -> Found | None:
         if self.cache is None:
@@ -231,13 +225,12 @@ _worker: list[_Worker] = []
 """This process's: made once, since processes can be handed no network."""
 
 
-def _start_worker(device: str, smallest: float, threads: int | None = None) -> None:
-    import cv2
-    import torch
+def _start_process(device: str, smallest: float) -> None:
+    one_thread()
+    _start_worker(device, smallest)
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
+
+def _start_worker(device: str, smallest: float) -> None:
     same = [worker.detector for worker in _worker if worker.device == device]
     _worker[:] = [_Worker(same[0] if same else Detector(device), device, smallest)]
 

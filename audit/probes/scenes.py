@@ -12,12 +12,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache as remembered
 from functools import partial
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +47,7 @@ from reid_audit.audit.probes.inventory import (
     places_without_face,
 )
 from reid_audit.audit.probes.pairs import UPRIGHT, Pair, Turn, compare, placed, toned_as
+from reid_audit.audit.probes.sharing import one_thread, shared_out, worth_processes
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
@@ -84,8 +83,10 @@ POSSIBLE = 0.05
 """Probability of the others' family from which it was that, and of none from which it was not."""
 MIDDLE = 512
 """Sides in pixels of the part of a picture that tells what was done to all of it."""
-ENOUGH_FOR_PROCESSES = 24
-"""Fewer pictures are done before other processes have started."""
+
+
+ESTIMATING = 0.6e6
+"""Cost of telling an operator, in pixels of looking for faces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -686,19 +687,10 @@ def examine_all(
 
 
 def _examine(tasks: Mapping[str, Task], workers: int) -> Iterable[tuple[str, Scene]]:
-    if len(tasks) < ENOUGH_FOR_PROCESSES or workers < 2:
-        yield from ((key, examine(task)) for key, task in tasks.items())
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
-        yield from zip(tasks, pool.map(examine, tasks.values(), chunksize=4), strict=True)
-
-
-def _one_thread() -> None:
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    each = list(tasks.values())
+    shared = worth_processes([task.path for task in each], workers, ESTIMATING)
+    scenes = shared_out(examine, each, workers, one_thread) if shared else map(examine, each)
+    yield from zip(tasks, scenes, strict=True)
 
 
 def scene_key(task: Task) -> str:

@@ -1,0 +1,40 @@
+"""Work on pictures is shared out by its size, and its answers keep the tasks' order."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reid_audit.audit.probes.sharing import one_thread, shared_out, worth_processes
+
+
+def lay(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
+    paths = []
+    for row, size in enumerate(sizes):
+        paths.append(folder / f"{row}.png")
+        Image.fromarray(np.zeros((*size[::-1], 3), np.uint8)).save(paths[-1])
+    return paths
+
+
+def test_a_few_large_pictures_are_worth_processes_and_small_ones_are_not(tmp_path: Path) -> None:
+    large = lay(tmp_path, [(4000, 2000)] * 2)
+    assert worth_processes(large, 2)
+    assert not worth_processes(large[:1], 2)
+    assert not worth_processes(large, 1)
+
+
+def test_what_each_picture_costs_however_small_counts(tmp_path: Path) -> None:
+    small = lay(tmp_path, [(100, 100)] * 4)
+    assert not worth_processes(small, 2)
+    assert worth_processes(small, 2, beside=4e6)
+
+
+def test_a_file_that_is_no_picture_weighs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "note.jpg").write_text("no picture")
+    assert not worth_processes([tmp_path / "note.jpg", tmp_path / "gone.png"], 2)
+
+
+@pytest.mark.slow
+def test_answers_keep_the_order_of_the_tasks() -> None:
+    assert list(shared_out(abs, [-3, 1, -2, 0, 5], 2, one_thread)) == [3, 1, 2, 0, 5]
