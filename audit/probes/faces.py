@@ -44,6 +44,9 @@ CUT = 256
 """Least side in pixels of a probe's window where only a region was processed."""
 WHOLE = 1024
 """Probes' pictures up to this side in pixels are never cut."""
+DECODING = 0.1e6
+"""Cost of reading a picture, in pixels of looking for faces."""
+
 Landmarks = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
@@ -174,7 +177,7 @@ class FaceFinder:
 
     def _detect(self, missing: list[tuple[str, Path]]) -> Iterable[tuple[str, Found | None]]:
         paths = [path for _, path in missing]
-        if self.device != "cpu" or not worth_processes(paths, self.workers):
+        if self.device != "cpu" or not worth_processes(paths, self.workers, DECODING):
             _start_worker(self.device, self.smallest)
             results = map(_detect_file, paths)
         else:

@@ -85,7 +85,7 @@ MIDDLE = 512
 """Sides in pixels of the part of a picture that tells what was done to all of it."""
 
 
-ESTIMATING = 0.6e6
+ESTIMATING = 1.3e6
 """Cost of telling an operator, in pixels of looking for faces."""
 
 

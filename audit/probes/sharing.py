@@ -13,14 +13,14 @@ from reid_audit.audit.data.decode import stated_pixels
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
-ENOUGH = 16e6
-"""Pixels of all pictures together from which other processes are started: they take some seconds,
-in which this one looks at about as many."""
+ENOUGH = 32e6
+"""Pixels of all pictures together from which other processes are started: each costs the time in
+which one looks at a sixth of that."""
 AT_ONCE = 16
 """Tasks that a process is handed at a time where there are many; large ones are few."""
 
 
-def worth_processes(pictures: Sequence[Path], workers: int, beside: float = 0) -> bool:
+def worth_processes(pictures: Sequence[Path], workers: int, beside: float) -> bool:
     """Whether work on these files is shared out. `beside`: what each costs however small it is, in
     pixels."""
     return workers > 1 and sum(stated_pixels(path) + beside for path in pictures) >= ENOUGH

@@ -18,21 +18,21 @@ def lay(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
 
 
 def test_a_few_large_pictures_are_worth_processes_and_small_ones_are_not(tmp_path: Path) -> None:
-    large = lay(tmp_path, [(4000, 2000)] * 2)
-    assert worth_processes(large, 2)
-    assert not worth_processes(large[:1], 2)
-    assert not worth_processes(large, 1)
+    large = lay(tmp_path, [(4000, 2000)] * 4)
+    assert worth_processes(large, 2, beside=0)
+    assert not worth_processes(large[:3], 2, beside=0)
+    assert not worth_processes(large, 1, beside=0)
 
 
 def test_what_each_picture_costs_however_small_counts(tmp_path: Path) -> None:
     small = lay(tmp_path, [(100, 100)] * 4)
-    assert not worth_processes(small, 2)
-    assert worth_processes(small, 2, beside=4e6)
+    assert not worth_processes(small, 2, beside=0)
+    assert worth_processes(small, 2, beside=8e6)
 
 
 def test_a_file_that_is_no_picture_weighs_nothing(tmp_path: Path) -> None:
     (tmp_path / "note.jpg").write_text("no picture")
-    assert not worth_processes([tmp_path / "note.jpg", tmp_path / "gone.png"], 2)
+    assert not worth_processes([tmp_path / "note.jpg", tmp_path / "gone.png"], 2, beside=0)
 
 
 @pytest.mark.slow
