@@ -78,8 +78,8 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
         others = [face for place, face in enumerate(faces) if place != row]
         own = _own_place(difference, landmarks, others)
         if own is not None:
-            (x0, y0, x1, y1), pixels, _ = own
-            hidden[y0:y1, x0:x1] |= pixels
+            (x0, y0, x1, y1), pixels, region = own
+            hidden[y0:y1, x0:x1] |= pixels & _within(region, own[0], difference)
         regions.append(own[2] if own is not None else None)
     judged = []
     for landmarks, region in zip(faces, regions, strict=True):
@@ -88,7 +88,11 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
         # A neighbour's place hides what it covers of this face as well as its own does.
         there = hidden[top : top + height, left : left + width] & inside
         share = float(there.sum() / inside.sum()) if inside.any() else 0.0
-        features = sum(_changed(difference, landmarks, centre) for centre in features_of(landmarks))
+        # Where nothing large enough for a place was changed, features speak for themselves.
+        place = hidden if difference.blocks and region is not None else np.ones(shape, bool)
+        features = sum(
+            _changed(difference, landmarks, centre, place) for centre in features_of(landmarks)
+        )
         if features == 0:
             judged.append(Coverage("missed", 1 - share, 0, None))
             continue
@@ -175,6 +179,17 @@ def changed_for_certain(difference: Difference) -> list[Change]:
     return [place for place in difference.places if place.strength >= least]
 
 
+def _within(region: Region, box: Box, difference: Difference) -> NDArray[np.bool_]:
+    """Pixels of a changed `box` inside the processed region: what shares a JPEG's block with a
+    covered part rings, and in a small face that is half of it."""
+    inside = np.ones((box[3] - box[1], box[2] - box[0]), bool)
+    if difference.blocks and region.shape == "box":
+        x0, y0, x1, y1 = np.subtract(region.box, (box[0], box[1], box[0], box[1]))
+        inside[:] = False
+        inside[max(0, y0) : y1, max(0, x0) : x1] = True
+    return inside
+
+
 def _nearest(box: Box, landmarks: Landmarks, others: Sequence[Landmarks]) -> NDArray[np.bool_]:
     """Pixels of `box` that are nearer to this face than to the others, in widths of each."""
     ys, xs = np.mgrid[box[1] : box[3], box[0] : box[2]]
@@ -203,8 +218,14 @@ def _touches(place: Change, landmarks: Landmarks, shape: tuple[int, ...]) -> boo
     return bool((there & inside[b - top : d - top, a - left : c - left]).any())
 
 
-def _changed(difference: Difference, landmarks: Landmarks, centre: NDArray[np.float32]) -> bool:
-    """Whether the detail about `centre` was changed by more than coding would."""
+def _changed(
+    difference: Difference,
+    landmarks: Landmarks,
+    centre: NDArray[np.float32],
+    place: NDArray[np.bool_],
+) -> bool:
+    """Whether the detail about `centre` was changed by more than coding would, inside `place`
+    `(H, W)`."""
     width = float(face_width(landmarks))
     radius, sigma = max(2.0, FEATURE * width), max(1.0, DETAIL * width)
     reach = int(np.ceil(radius + 3 * sigma))
@@ -229,4 +250,5 @@ def _changed(difference: Difference, landmarks: Landmarks, centre: NDArray[np.fl
     limit = float(np.clip(CODED * difference.noise / there, LEAST, MOST))
     if float(np.sqrt((error[near] ** 2).mean())) / there <= limit:
         return False
-    return bool(difference.changed[y0:y1, x0:x1][near].mean() >= SEEN)
+    changed = difference.changed[y0:y1, x0:x1] & place[y0:y1, x0:x1]
+    return bool(changed[near].mean() >= SEEN)

@@ -24,6 +24,7 @@ from reid_audit.audit.probes.pairs import TURNS, Turn, compare, placed, toned_as
 from reid_audit.audit.probes.scenes import (
     Task,
     changed_as_whole,
+    difference_of,
     examine,
     examine_all,
     no_part_seen,
@@ -199,6 +200,24 @@ def test_ringing_in_the_blocks_of_a_region_is_no_part_of_it(
     (face,) = examine(task).faces
     assert face.region is not None and face.region.shape == "box"
     np.testing.assert_allclose(face.region.box, (x0, y0, x1, y1), atol=1)
+
+
+@pytest.mark.parametrize("width", [12, 16, 20])
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_the_clear_half_of_a_small_face_is_not_hidden_by_the_ringing_of_the_other(
+    width: int, seed: int, tmp_path: Path
+) -> None:
+    """A block of a JPEG is half of such a face."""
+    x, y = 200 + seed, 110 + 3 * seed
+    original = coded(rough(seed), 95)
+    points = np.asarray((POINTS - (100, 110)) * width / 90 + (x, y), np.float32)
+    hidden = original.copy()
+    hidden[y : y + round(0.85 * width), x - round(0.55 * width) : x + round(0.55 * width)] = 0
+    Image.fromarray(hidden).save(tmp_path / "a.jpg", quality=90)
+    path = tmp_path / "a.jpg"
+    difference = difference_of(decode(path), original, path, read_encoded(path))
+    (told,) = coverage(difference, [points])
+    assert (told.state, told.features) == ("partial", 1)
 
 
 def rough(seed: int, height: int = 240, width: int = 420) -> Picture:
