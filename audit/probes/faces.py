@@ -179,7 +179,7 @@ class FaceFinder:
         paths = [path for _, path in missing]
         if self.device != "cpu" or not worth_processes(paths, self.workers, DECODING):
             _start_worker(self.device, self.smallest)
-            results = map(_detect_file, paths)
+            results: Iterable[Found | None] = map(_detect_file, paths)
         else:
             results = shared_out(
                 _detect_file, paths, self.workers, _start_process, self.device, self.smallest

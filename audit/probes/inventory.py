@@ -78,8 +78,8 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
         others = [face for place, face in enumerate(faces) if place != row]
         own = _own_place(difference, landmarks, others)
         if own is not None:
-            (x0, y0, x1, y1), pixels, region = own
-            hidden[y0:y1, x0:x1] |= pixels & _within(region, own[0], difference)
+            (x0, y0, x1, y1), pixels, place = own
+            hidden[y0:y1, x0:x1] |= pixels & _within(place, own[0], difference)
         regions.append(own[2] if own is not None else None)
     judged = []
     for landmarks, region in zip(faces, regions, strict=True):
@@ -89,9 +89,9 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
         there = hidden[top : top + height, left : left + width] & inside
         share = float(there.sum() / inside.sum()) if inside.any() else 0.0
         # Where nothing large enough for a place was changed, features speak for themselves.
-        place = hidden if difference.blocks and region is not None else np.ones(shape, bool)
+        where = hidden if difference.blocks and region is not None else np.ones(shape, bool)
         features = sum(
-            _changed(difference, landmarks, centre, place) for centre in features_of(landmarks)
+            _changed(difference, landmarks, centre, where) for centre in features_of(landmarks)
         )
         if features == 0:
             judged.append(Coverage("missed", 1 - share, 0, None))
@@ -222,9 +222,9 @@ def _changed(
     difference: Difference,
     landmarks: Landmarks,
     centre: NDArray[np.float32],
-    place: NDArray[np.bool_],
+    where: NDArray[np.bool_],
 ) -> bool:
-    """Whether the detail about `centre` was changed by more than coding would, inside `place`
+    """Whether the detail about `centre` was changed by more than coding would, inside `where`
     `(H, W)`."""
     width = float(face_width(landmarks))
     radius, sigma = max(2.0, FEATURE * width), max(1.0, DETAIL * width)
@@ -250,5 +250,5 @@ def _changed(
     limit = float(np.clip(CODED * difference.noise / there, LEAST, MOST))
     if float(np.sqrt((error[near] ** 2).mean())) / there <= limit:
         return False
-    changed = difference.changed[y0:y1, x0:x1] & place[y0:y1, x0:x1]
+    changed = difference.changed[y0:y1, x0:x1] & where[y0:y1, x0:x1]
     return bool(changed[near].mean() >= SEEN)
