@@ -50,7 +50,7 @@ def faces(data: Path, most: int | None) -> ClearFaces:
         people = sorted(table.identity.unique())[:most]
         table = table[table.identity.isin(people)]
     paths = {hashlib.sha256((data / p).read_bytes()).hexdigest(): data / p for p in table.path}
-    found = FaceFinder(None, 1).find(paths, lambda *_: None, "")
+    found = FaceFinder(None).find(paths, lambda *_: None, "")
     pictures, landmarks, people = [], [], []
     for (key, path), who in zip(paths.items(), table.identity, strict=True):
         points = found[key].labelled()

@@ -30,6 +30,7 @@ from reid_audit.audit.bench.shards import ALL, Shard, take_over
 from reid_audit.audit.checkpoints import checkpoints, fit_together
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, decode
+from reid_audit.audit.engine import Local
 from reid_audit.audit.evaluation.estimates import Settings, assess, hits, record
 from reid_audit.audit.evaluation.linkability import linked
 from reid_audit.audit.machine import resolve_device
@@ -120,7 +121,7 @@ def run_bench(
         take_over(others, out / ROWS, ROWS)
         samples = plan.samples(config)
         people = read_people(config.data, samples, out, progress)
-        finder = FaceFinder(out / WORK / "cache" / "faces", config.workers or 2, device)
+        finder = FaceFinder(out / WORK / "cache" / "faces", Local(config.workers or 2), device)
         probes = find_probes(people, finder, progress)
         drawn = {sample: draw(people, probes, sample, config.seeds[0]) for sample in samples}
         cells = shard.of(

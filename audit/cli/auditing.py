@@ -14,6 +14,7 @@ from reid_audit.audit.cli.console import escape, out, out_json, people, progress
 from reid_audit.metrics.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
+    from reid_audit.audit.engine import Engine, EngineName
     from reid_audit.audit.results.schema import Condition, Controls, Estimate, Results
 
 EXISTING = click.Path(path_type=Path)
@@ -58,6 +59,14 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--device", help="auto, cpu or cuda.")
 @click.option("--batch-size", type=int)
 @click.option("--workers", type=int, help="Processes for reading and detection.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: on the machines of a Ray cluster, with equal results.",
+)
+@click.option("--address", help="Of a running Ray cluster: HOST:PORT, or auto.")
 @click.option("--threshold", type=float, help="Rate above which pictures count as identifiable.")
 @click.option("--method", help="How pictures were anonymised: gaussian:k=81, or unknown.")
 @click.option("--region", help="Where: face, image or box:x0,y0,x1,y1.")
@@ -112,6 +121,8 @@ def scan(
     file: Path | None,
     output: Path,
     as_json: bool,
+    engine: EngineName,
+    address: str | None,
     **settings: Any,
 ) -> int:
     """Audit anonymised pictures: attack them, measure, decide, report.
@@ -121,6 +132,7 @@ def scan(
     """
     from reid_audit.audit.config import resolve
     from reid_audit.audit.data import load
+    from reid_audit.audit.engine import open_engine
     from reid_audit.audit.evaluation.gate import breached, check_expression
     from reid_audit.audit.evaluation.waivers import load_waivers
 
@@ -142,7 +154,8 @@ def scan(
         background=background,
         base=root,
     )
-    results = run_scan(dataset, config, output)
+    with open_engine(engine, address, config.workers) as opened:
+        results = run_scan(dataset, config, output, opened)
     if as_json:
         from reid_audit.audit.results.schema import dump_results
 
@@ -154,7 +167,7 @@ def scan(
     return INCONCLUSIVE_AT_GATE if results.verdict.outcome == "INCONCLUSIVE" else 0
 
 
-def run_scan(dataset: Any, config: Any, output: Path) -> Results:
+def run_scan(dataset: Any, config: Any, output: Path, engine: Engine | None = None) -> Results:
     """Scan into a run directory, write every file of it and tell the user the answer."""
     from reid_audit.audit.checkpoints import check
     from reid_audit.audit.publishing.publish import publish
@@ -167,7 +180,7 @@ def run_scan(dataset: Any, config: Any, output: Path) -> Results:
         people().print(escape(text))
 
     with progress() as report, open_run(output, config) as store:
-        results = run(dataset, config, store, report, remark)
+        results = run(dataset, config, store, report, remark, engine)
         report_path = publish(results, store)
     summary(results)
     people().print(f"Report: [bold]{escape(str(report_path))}[/bold]")

@@ -52,16 +52,15 @@ class Terminated(KeyboardInterrupt):
 
 def guarded(command: Callable[[], object]) -> int:
     """Run a command and give its exit code; whatever it raises has been told on stderr."""
+    terminated: list[int] = []
     try:
-        with _terminable():
+        with _terminable(terminated):
             code = command()
         return code if isinstance(code, int) else 0
     except ReidAuditError as error:
         return _tell(str(error), error.exit_code)
-    except Terminated:
-        return _tell(_GO_ON, TERMINATED)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        return _tell(_GO_ON, INTERRUPTED)
+        return _tell(_GO_ON, TERMINATED if terminated else INTERRUPTED)
     except click.ClickException as error:
         error.show()
         return USAGE
@@ -153,14 +152,16 @@ def _module(filename: str) -> str:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Within it every SIGTERM raises `Terminated`; only a process's main thread may set that. What
+def _terminable(signals: list[int]) -> Iterator[None]:
+    """Within it every SIGTERM raises `Terminated`, and is noted in `signals`, since libraries may
+    make a plain interrupt of it; only a process's main thread may set that. What
     is raised inside a destructor is swallowed, so the next signal has to end the run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def terminate(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)

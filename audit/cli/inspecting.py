@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,7 @@ def inspect(
     """
     from reid_audit.audit.commands import inspect as command
     from reid_audit.audit.data import load
+    from reid_audit.audit.engine import Local
     from reid_audit.audit.evaluation.gate import holds
     from reid_audit.audit.machine import resolve_device
     from reid_audit.audit.publishing.face_list import as_csv
@@ -72,7 +72,7 @@ def inspect(
             dataset,
             smallest_face,
             resolve_device(device),
-            workers or os.cpu_count() or 1,
+            Local(workers),
             report,
         )
     text = json.dumps(inventory.record(), indent=2, ensure_ascii=False)

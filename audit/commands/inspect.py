@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from reid_audit.audit.data import Dataset, decode
-from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.screening import clean, scan_files
+from reid_audit.audit.engine import Engine
 from reid_audit.audit.evaluation.coverage import tally
 from reid_audit.audit.evaluation.gate import holds
 from reid_audit.audit.probes.faces import FaceFinder
@@ -100,21 +100,24 @@ def gate_names(counts: Mapping[str, int]) -> dict[str, float]:
 
 
 def take_inventory(
-    dataset: Dataset, smallest: float, device: str, workers: int, progress: Progress
+    dataset: Dataset, smallest: float, device: str, engine: Engine, progress: Progress
 ) -> Inventory:
     """Find the faces of every anonymised picture and what became of them.
 
     Raises:
         NothingToAudit, InputError: there is no picture that could be read.
     """
-    with Guard(workers) as guard:
+    with engine.opener() as opener:
         facts = scan_files(
-            dataset, workers, lambda n, all_: progress("reading files", n, all_), guard.facts
+            dataset,
+            engine.slots,
+            lambda n, all_: progress("reading files", n, all_),
+            opener.facts,
         )
     dataset = clean(dataset, facts)
-    finder = FaceFinder(None, workers, device, smallest)
+    finder = FaceFinder(None, engine, device, smallest)
     # Which tool it was is the scan's question, and takes longer than all the rest.
-    scenes = read_scenes(dataset, facts, finder, How(UNKNOWN, None, None, workers), progress)
+    scenes = read_scenes(dataset, facts, finder, How(UNKNOWN, None, None, engine), progress)
     originals = {
         path: next((item.original for item in items if item.original), None)
         for path, items in pictures(dataset.probes).items()

@@ -136,7 +136,7 @@ def build_pack(request: Request, folder: Path, device: str, progress: Progress) 
     if marker.is_file() and marker.read_text() == key:
         return open_pack(folder)
     digests = {hashlib.sha256(item.path.read_bytes()).hexdigest(): item for item in items}
-    finder = FaceFinder(folder / "found", 1, device)
+    finder = FaceFinder(folder / "found", device=device)
     faces = finder.find({d: i.path for d, i in digests.items()}, progress, "finding faces")
     kept: list[tuple[Item, NDArray[np.float32]]] = []
     for digest, item in digests.items():

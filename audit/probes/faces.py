@@ -13,6 +13,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache as remembered
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,9 @@ from reid_audit.attacks.recognition.detect import (
 )
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
 from reid_audit.audit.data import Box, Item, decode
+from reid_audit.audit.engine import Engine, Local
 from reid_audit.audit.probes.pairs import UPRIGHT, Turn
-from reid_audit.audit.probes.sharing import one_thread, shared_out, worth_processes
+from reid_audit.audit.probes.sharing import worth_processes
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
@@ -142,25 +145,25 @@ def overlap(a: Sequence[float] | NDArray[np.float32], b: Sequence[float]) -> flo
 
 
 class FaceFinder:
-    """Detects faces in files, in all cores' processes when there are many, and remembers by
-    content what it found.
+    """Detects faces in files, by an engine when there are many, and remembers by content what it
+    found.
 
     Args:
         cache: folder for what was found (positions only), or None.
-        workers: processes.
-        device: where the detector runs; more than one process is used on CPUs only.
+        engine: does the work; by default this process.
+        device: where the detector runs; other processes are used on CPUs only.
         smallest: width in pixels of the smallest faces looked for.
     """
 
     def __init__(
         self,
         cache: Path | None,
-        workers: int,
+        engine: Engine | None = None,
         device: str = "cpu",
         smallest: float = SMALLEST_FACE,
     ) -> None:
-        self.cache, self.workers, self.device = cache, workers, device
-        self.smallest = smallest
+        self.cache, self.device, self.smallest = cache, device, smallest
+        self.engine = engine if engine is not None and device == "cpu" else Local(1)
         # What was found by another detector, setting or version of the code is no answer here.
         self._setting = f"{detector_version()}-{smallest:g}"
 
@@ -176,15 +179,10 @@ class FaceFinder:
         return known
 
     def _detect(self, missing: list[tuple[str, Path]]) -> Iterable[tuple[str, Found | None]]:
+        work = partial(detect_file, device=self.device, smallest=self.smallest)
         paths = [path for _, path in missing]
-        if self.device != "cpu" or not worth_processes(paths, self.workers, DECODING):
-            _start_worker(self.device, self.smallest)
-            results: Iterable[Found | None] = map(_detect_file, paths)
-        else:
-            results = shared_out(
-                _detect_file, paths, self.workers, _start_process, self.device, self.smallest
-            )
-        yield from zip((digest for digest, _ in missing), results, strict=True)
+        results = self.engine.map(work, paths, worth=worth_processes(paths, DECODING))
+        return zip((digest for digest, _ in missing), results, strict=True)
 
     def _recall(self, digest: str) -> Found | None:
         if self.cache is None:
@@ -215,35 +213,19 @@ class FaceFinder:
         return cache / f"{digest}-{self._setting}.json"
 
 
-@dataclass(frozen=True)
-class _Worker:
-    """What a process detects with."""
-
-    detector: Detector
-    device: str
-    smallest: float
+@remembered
+def _detector(device: str) -> Detector:
+    """This process's, made once, since processes can be handed no network."""
+    return Detector(device)
 
 
-_worker: list[_Worker] = []
-"""This process's: made once, since processes can be handed no network."""
-
-
-def _start_process(device: str, smallest: float) -> None:
-    one_thread()
-    _start_worker(device, smallest)
-
-
-def _start_worker(device: str, smallest: float) -> None:
-    same = [worker.detector for worker in _worker if worker.device == device]
-    _worker[:] = [_Worker(same[0] if same else Detector(device), device, smallest)]
-
-
-def _detect_file(path: Path) -> Found | None:
+def detect_file(path: Path, device: str, smallest: float) -> Found | None:
+    """Faces of a picture file; None where it cannot be read."""
     try:
         picture = decode(path)
     except InputError:
         return None
-    return detect_picture(picture, _worker[0].detector, _worker[0].smallest)
+    return detect_picture(picture, _detector(device), smallest)
 
 
 def detect_picture(

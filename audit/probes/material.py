@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 from reid_audit.attacks.operators import parse
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
-from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.data.screening import FileFacts, clean, data_digests, scan_files
+from reid_audit.audit.engine import Engine, Local
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face, FaceFinder, Found, make_face
 from reid_audit.audit.probes.grouping import (
@@ -73,26 +72,32 @@ class Material:
 
 
 def read_material(
-    dataset: Dataset, config: AuditConfig, store: Store, device: str, progress: Progress
+    dataset: Dataset,
+    config: AuditConfig,
+    store: Store,
+    device: str,
+    progress: Progress,
+    engine: Engine | None = None,
 ) -> Material:
-    """Files to faces: digests, duplicates, detection, identification, groups."""
+    """Files to faces: digests, duplicates, detection, identification, groups; by default on this
+    machine."""
+    engine = engine or Local(config.workers)
     if config.distractors:
         dataset = with_distractors(dataset)
     files = len({i.path for i in dataset.items})
     stages = [schema.Stage(name="files found", count=files + len(dataset.excluded))]
-    workers = config.workers or os.cpu_count() or 1
-    with Guard(workers) as guard:
+    with engine.opener() as opener:
         facts = scan_files(
             dataset,
-            workers,
+            engine.slots,
             lambda done, total: progress("reading files", done, total),
-            guard.facts,
+            opener.facts,
         )
         dataset = clean(dataset, facts)
         leaks = Leaks.inspect(
             dataset.probes,
-            guard.residues,
-            workers,
+            opener.residues,
+            engine.slots,
             lambda done, total: progress("searching files for leaks", done, total),
         )
     stages.append(
@@ -102,14 +107,12 @@ def read_material(
             note=f"{len(dataset.excluded)} left out",
         )
     )
-    finder = FaceFinder(
-        cache_folder(config, store) / "faces", workers, device, config.smallest_face
-    )
+    finder = FaceFinder(cache_folder(config, store) / "faces", engine, device, config.smallest_face)
     faces, rows, missed = reference_faces(dataset, facts, finder, progress)
     digests = {path: fact.sha256 for path, fact in facts.items()}
     stated = config.method
     method = UNKNOWN if stated == UNKNOWN else parse(stated) if stated else None
-    how = How(config.method, config.region, cache_folder(config, store) / "scenes", workers)
+    how = How(config.method, config.region, cache_folder(config, store) / "scenes", engine)
     scenes = read_scenes(dataset, facts, finder, how, progress)
     unplaced: list[Probe] = []
     for path, items in pictures(dataset.probes).items():
@@ -192,12 +195,12 @@ def pictures(probes: Iterable[Item]) -> dict[Path, tuple[Item, ...]]:
 @dataclass(frozen=True)
 class How:
     """How pictures are examined. method, region: as the configuration states them; cache: folder
-    for what was found, or None; workers: processes."""
+    for what was found, or None; engine: does it."""
 
     method: str | None
     region: str | None
     cache: Path | None
-    workers: int
+    engine: Engine
 
 
 def read_scenes(
@@ -239,12 +242,12 @@ def read_scenes(
         return finder.find(_by_digest(paths, facts), progress, "finding faces in probes")
 
     first = tasks(look(path for path in shown if originals[path] is None), shown)
-    scenes = dict(zip(shown, examine_all(first, how.cache, how.workers, progress), strict=True))
+    scenes = dict(zip(shown, examine_all(first, how.cache, how.engine, progress), strict=True))
     again = [task.path for task in first if needs_sight(scenes[task.path], task)]
     if again:
         second = tasks(look(again), again)
         scenes |= dict(
-            zip(again, examine_all(second, how.cache, how.workers, progress), strict=True)
+            zip(again, examine_all(second, how.cache, how.engine, progress), strict=True)
         )
     usual = usual_places(scenes.values())
     unseen = [
@@ -253,7 +256,7 @@ def read_scenes(
         if scenes[task.path].shape in usual and no_part_seen(scenes[task.path])
     ]
     if unseen:
-        looked = examine_all(unseen, how.cache, how.workers, progress)
+        looked = examine_all(unseen, how.cache, how.engine, progress)
         scenes |= dict(zip((task.path for task in unseen), looked, strict=True))
     return scenes
 

@@ -37,6 +37,7 @@ from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.operators.tools import Placed, Tool, face_under, tools
 from reid_audit.attacks.recognition.align import face_width
 from reid_audit.audit.data import Box, Item, decode
+from reid_audit.audit.engine import Engine
 from reid_audit.audit.probes.difference import Difference
 from reid_audit.audit.probes.faces import Found, Landmarks, overlap
 from reid_audit.audit.probes.inventory import (
@@ -47,7 +48,7 @@ from reid_audit.audit.probes.inventory import (
     places_without_face,
 )
 from reid_audit.audit.probes.pairs import UPRIGHT, Pair, Turn, compare, placed, toned_as
-from reid_audit.audit.probes.sharing import one_thread, shared_out, worth_processes
+from reid_audit.audit.probes.sharing import worth_processes
 from reid_audit.metrics.errors import InputError
 from reid_audit.metrics.files import write_text
 
@@ -672,25 +673,21 @@ def parse_box(text: str) -> Box:
 
 
 def examine_all(
-    tasks: Sequence[Task], cache: Path | None, workers: int, progress: Progress
+    tasks: Sequence[Task], cache: Path | None, engine: Engine, progress: Progress
 ) -> list[Scene]:
-    """The tasks' scenes, in other processes when there are many; what the cache holds is not done
+    """The tasks' scenes, by the engine when there are many; what the cache holds is not done
     again."""
     keys = [scene_key(task) for task in tasks]
     scenes = {key: scene for key in keys if (scene := _recall(cache, key)) is not None}
     missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in scenes}
-    for done, (key, scene) in enumerate(_examine(missing, workers), start=1):
+    lacking = list(missing.values())
+    worth = worth_processes([task.path for task in lacking], ESTIMATING)
+    made = engine.map(examine, lacking, worth=worth)
+    for done, (key, scene) in enumerate(zip(missing, made, strict=True), start=1):
         scenes[key] = scene
         _remember(cache, key, scene)
         progress("examining pictures", done, len(missing))
     return [scenes[key] for key in keys]
-
-
-def _examine(tasks: Mapping[str, Task], workers: int) -> Iterable[tuple[str, Scene]]:
-    each = list(tasks.values())
-    shared = worth_processes([task.path for task in each], workers, ESTIMATING)
-    scenes = shared_out(examine, each, workers, one_thread) if shared else map(examine, each)
-    yield from zip(tasks, scenes, strict=True)
 
 
 def scene_key(task: Task) -> str:

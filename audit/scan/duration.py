@@ -18,7 +18,7 @@ import numpy as np
 
 from reid_audit.attacks.interface import ClearFaces, Context
 from reid_audit.attacks.registry import attack_class, options_of
-from reid_audit.audit.trials.units import OutOfTime, Setup, learns
+from reid_audit.audit.trials.units import Outcome, OutOfTime, Setup, learns
 
 TRAINED_AS = 3.0
 """Embeddings for which a face can be learnt from once: forward, back, and the step."""
@@ -184,6 +184,13 @@ class Clock:
                 )
 
         return context if self.limit is None else context.replace(progress=progress)
+
+
+def left_out(name: str, seconds: float | None, clock: Clock) -> Outcome:
+    """An attack that there is no time for; `seconds`: that it would take, where that is known."""
+    needed = f"; it would take about {in_words(seconds * clock.slowness)}" if seconds else ""
+    reason = f"left out for the time limit of {in_words(clock.limit or 0.0)}{needed}"
+    return Outcome(name=name, status="skipped", reason=reason, left_out=True)
 
 
 def in_words(seconds: float) -> str:

@@ -13,6 +13,8 @@ from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset
 from reid_audit.audit.data.screening import data_digests
+from reid_audit.audit.engine import Engine
+from reid_audit.audit.engine.cluster import Cluster
 from reid_audit.audit.evaluation.estimates import probe_count
 from reid_audit.audit.evaluation.unaided import unaided
 from reid_audit.audit.evaluation.verdict import check_assay, decide
@@ -44,6 +46,7 @@ def scan(
     store: Store,
     progress: Progress,
     remark: Callable[[str], None] = lambda text: None,
+    engine: Engine | None = None,
 ) -> schema.Results:
     """Run the audit of `dataset` into an open run directory and return its results.
 
@@ -53,6 +56,8 @@ def scan(
 
     Args:
         remark: is told, in a sentence, how long the attacks will take.
+        engine: does the work on files and pictures, a cluster the attacks as well; by default this
+            machine.
 
     Raises:
         InputError, NothingToAudit: the data cannot be audited as it is.
@@ -60,7 +65,7 @@ def scan(
     started, begun = datetime.now(UTC), time.perf_counter()
     device = resolve_device(config.device)
     check_identities(dataset, config)
-    unnamed = read_material(dataset, config, store, device, progress)
+    unnamed = read_material(dataset, config, store, device, progress, engine)
     recognizers = tuple(load_recognizer(spec, device) for spec in config.recognizers)
     judge = load_recognizer(config.judge, device) if config.judge is not None else None
     perception = Perception.installed(device)
@@ -78,7 +83,8 @@ def scan(
     }
     clock = Clock(config.time_limit)
     every = [job for per_scorer in asked.values() for jobs in per_scorer for job in jobs]
-    unscored = run_jobs(every, clock, remark)
+    cluster = engine if isinstance(engine, Cluster) else None
+    unscored = run_jobs(every, clock, remark, cluster)
     several = sum(len(audit.material.groups) for audit in audits) > 1
     for audit in audits:
         for group in audit.material.groups:

@@ -14,9 +14,18 @@ from itertools import groupby, product
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.registry import attack_class
 from reid_audit.audit.checkpoints import checkpoints
+from reid_audit.audit.engine.cluster import Cluster
 from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.scan.apart import attack_apart
 from reid_audit.audit.scan.condition import Audit, Job, JobKey, Unscored, make_setup
-from reid_audit.audit.scan.duration import EFFORTS, Clock, Speed, expected_seconds, in_words
+from reid_audit.audit.scan.duration import (
+    EFFORTS,
+    Clock,
+    Speed,
+    expected_seconds,
+    in_words,
+    left_out,
+)
 from reid_audit.audit.trials.units import Outcome, Setup, learns, run_attack
 
 WORTH = (
@@ -41,19 +50,26 @@ def jobs_of(group: Group, recognizer: Recognizer, audit: Audit) -> Iterator[Job]
         yield Job(audit, group, recognizer, world, name)
 
 
-def run_jobs(jobs: Sequence[Job], clock: Clock, remark: Callable[[str], None]) -> Unscored:
+def run_jobs(
+    jobs: Sequence[Job],
+    clock: Clock,
+    remark: Callable[[str], None],
+    cluster: Cluster | None = None,
+) -> Unscored:
     """Run attacks into the store, the worthiest first where time is limited, and say beforehand how
-    long they will take. Returns what ended without trials."""
+    long they will take. They run here, or on a cluster. Returns what ended without trials."""
     if clock.limit is not None:
         jobs = sorted(jobs, key=lambda job: _place(job.attack))
     expected = _expected(jobs)
     if jobs:
         remark(forecast(jobs, expected, clock.limit))
+    if cluster is not None:
+        return attack_apart(_with_setups(jobs), expected, clock, cluster)
     unscored: dict[JobKey, Outcome] = {}
     for setup, job in _with_setups(jobs):
         seconds = expected[job.key]
         if not clock.fits(seconds):
-            unscored[job.key] = _left_out(job, seconds, clock)
+            unscored[job.key] = left_out(job.attack, seconds, clock)
             continue
         watched = replace(setup, context=clock.watched(setup.context))
         started = time.monotonic()
@@ -118,9 +134,3 @@ def _expected(jobs: Sequence[Job]) -> dict[JobKey, float | None]:
         if job.attack in EFFORTS and EFFORTS[job.attack].views:
             prepared.add(place)
     return expected
-
-
-def _left_out(job: Job, seconds: float | None, clock: Clock) -> Outcome:
-    needed = f"; it would take about {in_words(seconds * clock.slowness)}" if seconds else ""
-    reason = f"left out for the time limit of {in_words(clock.limit or 0.0)}{needed}"
-    return Outcome(name=job.attack, status="skipped", reason=reason, left_out=True)

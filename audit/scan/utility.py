@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attacks.recognition.detect import Detection
+from reid_audit.audit.engine import Local
 from reid_audit.audit.evaluation.estimates import record, unknown
 from reid_audit.audit.probes.condition import FACE, Group
 from reid_audit.audit.probes.faces import Face, FaceFinder, Found
@@ -89,7 +89,7 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
     config, facts = audit.config, audit.material.facts
     finder = FaceFinder(
         cache_folder(config, audit.store) / "faces",
-        config.workers or os.cpu_count() or 1,
+        Local(config.workers),
         audit.perception.device,
         audit.material.smallest_face,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,7 @@ KINDS = ("attack", "context-only", "covered", "solid-fill")
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
 VERSION = 7
+FEATURES_FILE, PICTURES_FILE = "features.npz", "restored.npz"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,71 +119,111 @@ def run_attack(name: str, setup: Setup, store: Store) -> Outcome:
     A failing attack is reported as failed, never as a private picture; an interrupt passes on.
     """
     try:
-        attack = make_attack(name, setup.options.get(name, {}))
-        missing = _unmet(attack, setup)
-        if missing:
-            return Outcome(name=name, status="skipped", reason=missing)
-        return _run(attack, name, setup, store)
-    except NotApplicable as error:
-        return Outcome(name=name, status="skipped", reason=str(error))
-    except OutOfTime as error:
-        return Outcome(name=name, status="skipped", reason=str(error), left_out=True)
-    except (MissingWeights, TrainingFailed) as error:
-        return Outcome(name=name, status="failed", reason=str(error))
-    except (Unwritable, MissingFile):
-        raise  # a full disk or a lost picture ends the run: other attacks would fail on it too
-    except Exception as error:  # in any way; other messages may hold a path or a name
-        detail = f"{type(error).__name__} in {error.__traceback__ and _innermost(error)}"
-        return Outcome(name=name, status="failed", reason=f"the attack broke: {detail}")
+        attack = ready(name, setup)
+        missing = missing_units(attack, setup, store)
+        keys = [_key(attack, setup, shard) for shard in setup.group.shards(setup.batch_size)]
+        done = len(keys) - len(missing)
+        for unit in finish(attack, setup, list(missing.values())):
+            keep(unit, store)
+            done += 1
+            setup.context.progress(f"{name} on {setup.group.title}", done, len(keys))
+        return _outcome(name, setup, [_kept(key, setup, store) for key in keys])
+    except Exception as error:
+        return ended_by(error, name)
 
 
-def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
-    group = setup.group
-    done: list[_Shard] = []
-    seconds, fitted, parameters = 0.0, False, 0
-    shards = list(group.shards(setup.batch_size))
-    for number, indices in enumerate(shards):
-        key = _key(attack, setup, indices)
-        unit = store.load(key)
-        features = store.artifact(key, "features.npz")
-        pictures = store.artifact(key, "restored.npz")
-        if unit is None:
-            started = time.perf_counter()
-            if not fitted:
-                attack, fitted = attack.fit(setup.reference, setup.context), True
-            shard = _attack_shard(attack, setup, indices)
-            save_arrays(
-                features,
-                {
-                    **shard.embedded,
-                    "inception": shard.inception,
-                    "own": shard.strangers.own,
-                    "top": shard.strangers.top,
-                },
-            )
-            if shard.restored:
-                save_arrays(pictures, {str(row): p for row, p in shard.restored.items()})
-            took = time.perf_counter() - started
-            parameters = count_parameters(attack)
-            store.save(
-                key,
-                shard.trials,
-                {"seconds": took, "evaluations": shard.evaluations, "parameters": parameters},
-            )
-            setup.context.progress(f"{name} on {group.title}", number + 1, len(shards))
-        else:
-            took, parameters = unit.facts["seconds"], unit.facts.get("parameters", 0)
-            with np.load(features) as kept:
-                shard = _Shard(
-                    unit.trials,
-                    {kind: kept[kind] for kind in KINDS if kind in kept},
-                    kept["inception"],
-                    unit.facts["evaluations"],
-                    _kept_pictures(pictures),
-                    Strangers(kept["own"], kept["top"], len(setup.scorer.people) - 1),
-                )
-        done.append(shard)
-        seconds += took
+def ready(name: str, setup: Setup) -> Attack:
+    """The attack of that name, not fitted yet.
+
+    Raises:
+        NotApplicable: it cannot run on this group; the sentence says why.
+    """
+    attack = make_attack(name, setup.options.get(name, {}))
+    missing = _unmet(attack, setup)
+    if missing:
+        raise NotApplicable(missing)
+    return attack
+
+
+def ended_by(error: Exception, name: str) -> Outcome:
+    """What an error comes to that ended an attack. A full disk or a lost picture ends the run and
+    is raised again: other attacks would fail on it too."""
+    match error:
+        case Unwritable() | MissingFile():
+            raise error
+        case NotApplicable():
+            return Outcome(name=name, status="skipped", reason=str(error))
+        case OutOfTime():
+            return Outcome(name=name, status="skipped", reason=str(error), left_out=True)
+        case MissingWeights() | TrainingFailed():
+            return Outcome(name=name, status="failed", reason=str(error))
+    # The messages of others may hold a path or a name.
+    where = f"{type(error).__name__} in {_innermost(error)}"
+    return Outcome(name=name, status="failed", reason=f"the attack broke: {where}")
+
+
+def missing_units(attack: Attack, setup: Setup, store: Store) -> dict[str, range]:
+    """The shards of a group that the store does not hold, in order, by their units' keys."""
+    shards = setup.group.shards(setup.batch_size)
+    by_key = {_key(attack, setup, shard): shard for shard in shards}
+    return {key: shard for key, shard in by_key.items() if store.load(key) is None}
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A work unit as it was computed."""
+
+    key: str
+    shard: _Shard
+    facts: Mapping[str, Any]
+
+
+def finish(attack: Attack, setup: Setup, shards: Sequence[Sequence[int]]) -> Iterator[Finished]:
+    """Fit an attack, if there is anything to do, and run it over shards."""
+    fitted = None
+    for indices in shards:
+        started = time.perf_counter()
+        fitted = fitted or attack.fit(setup.reference, setup.context)
+        shard = _attack_shard(fitted, setup, indices)
+        facts = {
+            "seconds": time.perf_counter() - started,
+            "evaluations": shard.evaluations,
+            "parameters": count_parameters(fitted),
+        }
+        yield Finished(_key(attack, setup, indices), shard, facts)
+
+
+def keep(unit: Finished, store: Store) -> None:
+    """Write a unit into the store: its arrays first, since its trials say that it is done."""
+    shard = unit.shard
+    arrays = {"inception": shard.inception, "own": shard.strangers.own, "top": shard.strangers.top}
+    save_arrays(store.artifact(unit.key, FEATURES_FILE), {**shard.embedded, **arrays})
+    if shard.restored:
+        pictures = {str(row): picture for row, picture in shard.restored.items()}
+        save_arrays(store.artifact(unit.key, PICTURES_FILE), pictures)
+    store.save(unit.key, shard.trials, unit.facts)
+
+
+def _kept(key: str, setup: Setup, store: Store) -> tuple[_Shard, Mapping[str, Any]]:
+    """A unit as the store holds it, and its facts."""
+    unit = store.load(key)
+    if unit is None:
+        raise MissingFile("A work unit is gone from the run folder; repeat the same command.")
+    with np.load(store.artifact(key, FEATURES_FILE)) as kept:
+        shard = _Shard(
+            unit.trials,
+            {kind: kept[kind] for kind in KINDS if kind in kept},
+            kept["inception"],
+            unit.facts["evaluations"],
+            _kept_pictures(store.artifact(key, PICTURES_FILE)),
+            Strangers(kept["own"], kept["top"], len(setup.scorer.people) - 1),
+        )
+    return shard, unit.facts
+
+
+def _outcome(name: str, setup: Setup, kept: Sequence[tuple[_Shard, Mapping[str, Any]]]) -> Outcome:
+    """One attack on one group from all its shards."""
+    done = [shard for shard, _ in kept]
     trials = pd.concat([shard.trials for shard in done])
     seen = _joined(done)
     inception = np.concatenate([shard.inception for shard in done], axis=1)
@@ -201,9 +243,9 @@ def _run(attack: Attack, name: str, setup: Setup, store: Store) -> Outcome:
             len(setup.scorer.people) - 1,
         ),
         inception=inception if inception.shape[1] else None,
-        seconds=seconds,
+        seconds=sum(facts["seconds"] for _, facts in kept),
         network_evaluations=sum(shard.evaluations for shard in done) or None,
-        parameters=parameters or None,
+        parameters=max(facts.get("parameters", 0) for _, facts in kept) or None,
         restored={row: picture for shard in done for row, picture in shard.restored.items()},
     )
 

@@ -45,7 +45,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         def __exit__(self, *error: object) -> None:
             pass
 
-    for module in ("probes.material", "commands.inspect", "commands.identify", "data.guard"):
+    for module in ("engine.local", "commands.identify", "data.guard"):
         monkeypatch.setattr(f"reid_audit.audit.{module}.Guard", InProcess)
 
 
@@ -53,18 +53,13 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer, in_process: None) -> None:
     """Scans see every face where it was drawn, and know people by the stand-in recogniser."""
 
-    class NoDetector:
-        def __init__(self, *settings: object) -> None:
-            pass
-
     def found(picture: np.ndarray, detector: object, smallest: float = 0.0) -> Found:
         scale = picture.shape[0] / 96
         box = np.array([25, 22, 71, 82], np.float32) * scale
         face = Detection(box, LANDMARKS * scale, 0.99)
         return Found(picture.shape[:2], (face,))
 
-    monkeypatch.setattr("reid_audit.audit.probes.faces._worker", [])
-    monkeypatch.setattr("reid_audit.audit.probes.faces.Detector", NoDetector)
+    monkeypatch.setattr("reid_audit.audit.probes.faces._detector", lambda device: None)
     monkeypatch.setattr("reid_audit.audit.probes.faces.detect_picture", found)
     for module in ("reid_audit.audit.scan.scan", "reid_audit.audit.checkpoints"):
         monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: stand_in)

@@ -100,21 +100,20 @@ def test_what_was_found_is_remembered_by_content(
 ) -> None:
     looked: list[str] = []
 
-    def detect(path: Path) -> Found | None:
+    def detect(path: Path, device: str, smallest: float) -> Found | None:
         looked.append(path.name)
         return None if path.name == "broken" else Found((96, 96), (detection(1.5, 2, 90, 91),))
 
-    monkeypatch.setattr("reid_audit.audit.probes.faces._start_worker", lambda *_: None)
-    monkeypatch.setattr("reid_audit.audit.probes.faces._detect_file", detect)
+    monkeypatch.setattr("reid_audit.audit.probes.faces.detect_file", detect)
     pictures = {"aa": Path("one"), "bb": Path("two"), "cc": Path("broken")}
-    first = FaceFinder(tmp_path, 1).find(pictures, lambda *_: None, "")
-    again = FaceFinder(tmp_path, 1).find(pictures, lambda *_: None, "")
+    first = FaceFinder(tmp_path).find(pictures, lambda *_: None, "")
+    again = FaceFinder(tmp_path).find(pictures, lambda *_: None, "")
     assert sorted(first) == sorted(again) == ["aa", "bb"]
     assert looked == ["one", "two", "broken", "broken"]
     assert again["aa"].shape == (96, 96)
     np.testing.assert_array_equal(again["aa"].detections[0].box, first["aa"].detections[0].box)
     next(tmp_path.glob("aa*.json")).write_text("{half")  # a damaged memory is looked up anew
-    FaceFinder(tmp_path, 1).find(pictures, lambda *_: None, "")
+    FaceFinder(tmp_path).find(pictures, lambda *_: None, "")
     assert looked[4:] == ["one", "broken"]
-    FaceFinder(tmp_path, 1, smallest=12).find(pictures, lambda *_: None, "")
+    FaceFinder(tmp_path, smallest=12).find(pictures, lambda *_: None, "")
     assert looked[6:] == ["one", "two", "broken"], "another setting is asked anew"

@@ -15,6 +15,7 @@ from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.data import Item, decode
+from reid_audit.audit.engine import Local
 from reid_audit.audit.people import identity, nuisance, render
 from reid_audit.audit.probes.difference import Difference
 from reid_audit.audit.probes.faces import Found
@@ -426,20 +427,20 @@ def test_what_was_examined_is_found_again_until_something_changes(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet = lambda *_: None  # noqa: E731
-    (first,) = examine_all([task], tmp_path / "cache", 1, quiet)
+    (first,) = examine_all([task], tmp_path / "cache", Local(1), quiet)
 
     def broken(task: Task) -> None:
         raise AssertionError("examined again")
 
     monkeypatch.setattr("reid_audit.audit.probes.scenes.examine", broken)
-    (again,) = examine_all([task], tmp_path / "cache", 1, quiet)
+    (again,) = examine_all([task], tmp_path / "cache", Local(1), quiet)
     assert again.pair == first.pair and again.without_face == first.without_face
     assert [(f.state, f.region, f.item) for f in again.faces] == [
         (f.state, f.region, f.item) for f in first.faces
     ]
     np.testing.assert_array_equal(again.faces[0].landmarks, first.faces[0].landmarks)
     with pytest.raises(AssertionError, match="again"):
-        examine_all([replace(task, content="2")], tmp_path / "cache", 1, quiet)
+        examine_all([replace(task, content="2")], tmp_path / "cache", Local(1), quiet)
 
 
 def test_a_box_on_the_command_line() -> None:

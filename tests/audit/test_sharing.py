@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_audit.audit.probes.sharing import one_thread, shared_out, worth_processes
+from reid_audit.audit.engine import Local
+from reid_audit.audit.probes.sharing import worth_processes
 
 
 def lay(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
@@ -19,22 +20,25 @@ def lay(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
 
 def test_a_few_large_pictures_are_worth_processes_and_small_ones_are_not(tmp_path: Path) -> None:
     large = lay(tmp_path, [(4000, 2000)] * 4)
-    assert worth_processes(large, 2, beside=0)
-    assert not worth_processes(large[:3], 2, beside=0)
-    assert not worth_processes(large, 1, beside=0)
+    assert worth_processes(large, beside=0)
+    assert not worth_processes(large[:3], beside=0)
 
 
 def test_what_each_picture_costs_however_small_counts(tmp_path: Path) -> None:
     small = lay(tmp_path, [(100, 100)] * 4)
-    assert not worth_processes(small, 2, beside=0)
-    assert worth_processes(small, 2, beside=8e6)
+    assert not worth_processes(small, beside=0)
+    assert worth_processes(small, beside=8e6)
 
 
 def test_a_file_that_is_no_picture_weighs_nothing(tmp_path: Path) -> None:
     (tmp_path / "note.jpg").write_text("no picture")
-    assert not worth_processes([tmp_path / "note.jpg", tmp_path / "gone.png"], 2, beside=0)
+    assert not worth_processes([tmp_path / "note.jpg", tmp_path / "gone.png"], beside=0)
 
 
 @pytest.mark.slow
 def test_answers_keep_the_order_of_the_tasks() -> None:
-    assert list(shared_out(abs, [-3, 1, -2, 0, 5], 2, one_thread)) == [3, 1, 2, 0, 5]
+    assert list(Local(2).map(abs, [-3, 1, -2, 0, 5], worth=True)) == [3, 1, 2, 0, 5]
+
+
+def test_one_worker_does_its_work_here() -> None:
+    assert list(Local(1).map(lambda n: -n, [-3, 1], worth=True)) == [3, -1]
