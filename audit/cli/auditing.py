@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from reid_audit.audit.cli.console import escape, out, out_json, people, progress
+from reid_audit.audit.cli.inputs import Input, fetched, fetched_for_now, path
 from reid_audit.metrics.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ GATE_BREACHED, INCONCLUSIVE_AT_GATE = 1, 4
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that name pictures, shared by `scan` and `validate`."""
+    """The options that name pictures, by path or by URL, shared by `scan`, `validate` and
+    `inspect`."""
     options = [
-        click.argument("data", type=EXISTING, required=False),
-        click.option("--gallery", type=EXISTING, help="Clear pictures of known people."),
-        click.option("--anonymized", type=EXISTING, help="The pictures to audit."),
-        click.option("--originals", type=EXISTING, help="The same pictures before anonymisation."),
-        click.option("--background", type=EXISTING, help="Other people's faces, to train on."),
+        click.argument("data", type=path, required=False),
+        click.option("--gallery", type=path, help="Clear pictures of known people."),
+        click.option("--anonymized", type=path, help="The pictures to audit."),
+        click.option("--originals", type=path, help="The same pictures before anonymisation."),
+        click.option("--background", type=path, help="Other people's faces, to train on."),
         click.option("--root", type=EXISTING, help="Folder that a manifest's paths may lead to."),
     ]
     for option in reversed(options):
@@ -112,11 +114,11 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--waivers", help="YAML of findings that were accepted, each with reason and expiry.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout.")
 def scan(
-    data: Path | None,
-    gallery: Path | None,
-    anonymized: Path | None,
-    originals: Path | None,
-    background: Path | None,
+    data: Input,
+    gallery: Input,
+    anonymized: Input,
+    originals: Input,
+    background: Input,
     root: Path | None,
     file: Path | None,
     output: Path,
@@ -128,32 +130,35 @@ def scan(
     """Audit anonymised pictures: attack them, measure, decide, report.
 
     DATA is a folder with gallery/, anonymized/ and, if there are any, originals/ and background/,
-    or a manifest (CSV or Parquet).
+    or a manifest (CSV or Parquet). What is named by a URL, such as s3://BUCKET/FOLDER, is fetched
+    first.
     """
     from reid_audit.audit.config import resolve
     from reid_audit.audit.data import load
     from reid_audit.audit.engine import open_engine
     from reid_audit.audit.evaluation.gate import breached, check_expression
     from reid_audit.audit.evaluation.waivers import load_waivers
+    from reid_audit.audit.run_directory import WORK
 
     config = resolve(settings, os.environ, file)
     if config.fail_on is not None:
         check_expression(config.fail_on)
     load_waivers(config.waivers)
-    if config.anonymizer is not None:
-        from reid_audit.audit.commands.blackbox import anonymized_originals
-
-        originals, anonymized = anonymized_originals(
-            config.anonymizer, data, originals, anonymized, output
-        )
-    dataset = load(
-        data,
+    inputs = fetched(
+        output / WORK / "inputs",
+        root=data,
         gallery=gallery,
         anonymized=anonymized,
         originals=originals,
         background=background,
-        base=root,
     )
+    if config.anonymizer is not None:
+        from reid_audit.audit.commands.blackbox import anonymized_originals
+
+        inputs["originals"], inputs["anonymized"] = anonymized_originals(
+            config.anonymizer, inputs["root"], inputs["originals"], inputs["anonymized"], output
+        )
+    dataset = load(**inputs, base=root)
     with open_engine(engine, address, config.workers) as opened:
         results = run_scan(dataset, config, output, opened)
     if as_json:
@@ -256,11 +261,11 @@ def demo(output: Path, seed: int) -> int:
 @data_options
 @click.option("--json", "as_json", is_flag=True)
 def validate(
-    data: Path | None,
-    gallery: Path | None,
-    anonymized: Path | None,
-    originals: Path | None,
-    background: Path | None,
+    data: Input,
+    gallery: Input,
+    anonymized: Input,
+    originals: Input,
+    background: Input,
     root: Path | None,
     as_json: bool,
 ) -> int:
@@ -269,15 +274,15 @@ def validate(
     from reid_audit.audit.data.guard import Guard
     from reid_audit.audit.data.screening import clean, scan_files
 
-    dataset = load(
-        data,
+    inputs = fetched_for_now(
+        root=data,
         gallery=gallery,
         anonymized=anonymized,
         originals=originals,
         background=background,
-        base=root,
     )
-    with progress() as report, Guard() as guard:
+    with inputs as local, progress() as report, Guard() as guard:
+        dataset = load(**local, base=root)
         facts = scan_files(
             dataset, None, lambda n, total: report("reading files", n, total), guard.facts
         )

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from reid_audit.audit.cli.auditing import EXISTING, GATE_BREACHED, data_options
 from reid_audit.audit.cli.console import escape, out, people, progress
+from reid_audit.audit.cli.inputs import Input, fetched_for_now
 
 SHOWN = 40
 """Faces listed on the console; all of them stand in the files."""
@@ -32,11 +33,11 @@ SHOWN = 40
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON.")
 @click.option("--csv", "table", is_flag=True, help="Print one line a face.")
 def inspect(
-    data: Path | None,
-    gallery: Path | None,
-    anonymized: Path | None,
-    originals: Path | None,
-    background: Path | None,
+    data: Input,
+    gallery: Input,
+    anonymized: Input,
+    originals: Input,
+    background: Input,
     root: Path | None,
     smallest_face: float,
     workers: int | None,
@@ -59,25 +60,21 @@ def inspect(
 
     if fail_on is not None:
         holds(fail_on, command.gate_names({}))
-    dataset = load(
-        data,
+    with fetched_for_now(
+        root=data,
         gallery=gallery,
         anonymized=anonymized,
         originals=originals,
         background=background,
-        base=root,
-    )
-    with progress() as report:
-        inventory = command.take_inventory(
-            dataset,
-            smallest_face,
-            resolve_device(device),
-            Local(workers),
-            report,
-        )
-    text = json.dumps(inventory.record(), indent=2, ensure_ascii=False)
-    if output is not None:
-        command.write_inventory(inventory, output, text + "\n")
+    ) as inputs:
+        dataset = load(**inputs, base=root)
+        with progress() as report:
+            inventory = command.take_inventory(
+                dataset, smallest_face, resolve_device(device), Local(workers), report
+            )
+        text = json.dumps(inventory.record(), indent=2, ensure_ascii=False)
+        if output is not None:
+            command.write_inventory(inventory, output, text + "\n")
     if as_json:
         out(text)
     elif table:

@@ -16,6 +16,8 @@ MAX_SECONDS = 20.0
 """Of processor time: 80 million pixels take two or three."""
 MAX_MEBIBYTES = 4096.0
 """80 million pixels take 1,400 at most."""
+MAX_FETCHED_GIBIBYTES = 100.0
+"""Of one input that is named by a URL; it is copied beside the run."""
 
 
 def max_pixels() -> int:
@@ -35,6 +37,11 @@ def max_seconds() -> float:
 def max_mebibytes() -> float:
     """Memory that reading one file may take; REID_AUDIT_MAX_MEBIBYTES. Errors as above."""
     return _limit("REID_AUDIT_MAX_MEBIBYTES", MAX_MEBIBYTES)
+
+
+def max_fetched_bytes() -> int:
+    """Of one input named by a URL; REID_AUDIT_MAX_FETCHED_GIBIBYTES. Errors as above."""
+    return int(_limit("REID_AUDIT_MAX_FETCHED_GIBIBYTES", MAX_FETCHED_GIBIBYTES) * 2**30)
 
 
 def _limit(variable: str, default: float) -> float:

@@ -578,9 +578,10 @@ def _manual() -> list[Finding]:
             severity="low",
             status="manual",
             title="The run folder holds personal data",
-            evidence="work/ holds positions and embeddings of faces, which are biometric, until it "
-            "is cleaned; trials.parquet one row a picture under pseudonyms; evidence/, where it "
-            "was asked for, pictures of faces. This report shows no face and names nobody.",
+            evidence="work/ holds positions and embeddings of faces, which are biometric, and "
+            "copies of pictures that were named by a URL, until it is cleaned; trials.parquet one "
+            "row a picture under pseudonyms; evidence/, where it was asked for, pictures of faces. "
+            "This report shows no face and names nobody.",
             recommendation="Run reid-audit clean on this folder once the audit is done, and decide "
             "until when the rest is kept.",
         ),
