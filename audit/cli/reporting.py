@@ -10,6 +10,7 @@ from reid_audit.audit.cli.console import out, people, visible
 from reid_audit.metrics.errors import IntegrityError
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
+LANGUAGE = click.option("--language", default="en", show_default=True, help="Of the page.")
 
 
 @click.command()
@@ -22,7 +23,7 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
     show_default=True,
     help="html,json,csv,parquet,sarif,junit,pdf",
 )
-@click.option("--language", default="en", show_default=True, help="Of the decision page.")
+@LANGUAGE
 @click.option(
     "--fail-inconclusive",
     is_flag=True,
@@ -66,11 +67,16 @@ def report(
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--label", "labels", multiple=True, help="Name of each run, in their order.")
 @click.option("-f", "--format", "formats", default="html,json", show_default=True)
+@LANGUAGE
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder; default: the current one."
 )
 def compare(
-    runs: tuple[Path, ...], labels: tuple[str, ...], formats: str, output: Path | None
+    runs: tuple[Path, ...],
+    labels: tuple[str, ...],
+    formats: str,
+    language: str,
+    output: Path | None,
 ) -> int:
     """What changed between finished runs, person by person; the first is the baseline."""
     from reid_audit.audit.commands.compare import compare as compared
@@ -78,7 +84,8 @@ def compare(
 
     comparison = compared(runs, labels)
     folder = output or Path.cwd()
-    for path in render_comparison(comparison, [f.strip() for f in formats.split(",")], folder):
+    names = [name.strip() for name in formats.split(",")]
+    for path in render_comparison(comparison, names, folder, language):
         out(str(path))
     return 0
 

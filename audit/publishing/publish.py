@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from reid_audit.audit.publishing.mend_first import read_first
@@ -75,13 +76,16 @@ def render_run(
     return written
 
 
-def render_comparison(comparison: Comparison, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write a comparison as `comparison.html`, `comparison.json`; returns the files written.
+def render_comparison(
+    comparison: Comparison, formats: Sequence[str], folder: Path, language: str = "en"
+) -> list[Path]:
+    """Write a comparison as `comparison.html` in a language, `comparison.json`; returns the files
+    written.
 
     Raises:
         InputError: an unknown format, or a file of that name that says something else.
     """
-    renderers = {"html": render_compare, "json": render_compare_json}
+    renderers = {"html": partial(render_compare, code=language), "json": render_compare_json}
     written = []
     for name in formats:
         if name not in renderers:

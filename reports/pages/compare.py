@@ -7,13 +7,17 @@ from collections import Counter
 from reid_audit.audit.results.comparison import Comparison, PairedDifference
 from reid_audit.reports.figures import comparison as figures
 from reid_audit.reports.figures.canvas import Absent, Drawing, style
-from reid_audit.reports.pages.html import environment, stylesheet
+from reid_audit.reports.pages.html import environment, quoted, stylesheet
 from reid_audit.reports.text.language import load
 
 
-def render_compare(comparison: Comparison) -> str:
-    """One HTML file like the report's: no script, no network."""
-    language = load("en")
+def render_compare(comparison: Comparison, code: str = "en") -> str:
+    """One HTML file like the report's, in the language of that code: no script, no network.
+
+    Raises:
+        InputError: there is no catalogue for the language.
+    """
+    language = load(code)
     with style():
         paired = figures.differences(comparison, language, "differences")
         trend = figures.trend(comparison, language, "trend")
@@ -23,6 +27,7 @@ def render_compare(comparison: Comparison) -> str:
         .render(
             c=comparison,
             t=language,
+            quoted=quoted(language),
             css=stylesheet(),
             attack_of=figures.attack_of,
             reading=reading,

@@ -48,9 +48,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {"clean": clean, "recognizer": summary.recognizer}
-    templates.filters["measure"] = lambda name: measure(name, load("en"))["label"]
-    templates.filters["heading"] = lambda name: _heading(name, load("en"))
-    templates.filters["control"] = lambda key: load("en")(f"controls.{key}")
+    templates.filters["heading"] = _heading
+    templates.filters["control"] = lambda key, language: language(f"controls.{key}")
     templates.globals |= {
         "figure_of": figure_of,
         "parameters": _parameters,
@@ -66,44 +65,49 @@ def stylesheet(name: str = "report.css") -> Markup:
     return Markup(files("reid_audit.reports").joinpath("templates", name).read_text("utf-8"))
 
 
+def quoted(language: Language) -> Markup:
+    """The attribute of what a run recorded in words, which are English."""
+    return Markup("") if language.code == "en" else Markup(' lang="en"')
+
+
 def render_html(results: Results, language: str = "en", results_digest: str | None = None) -> str:
     """The whole report.
 
     Args:
         results: the run.
-        language: of the decision page; the annex is written in English.
+        language: of the page; what the run recorded in sentences stays English and is marked so.
         results_digest: SHA-256 of the `results.json` on disk; computed from `results` by default.
 
     Raises:
         InputError: there is no catalogue for the language.
     """
-    own, english = load(language), load("en")
+    own = load(language)
     with style():
-        figures = _figures(results, english, own)
+        figures = _figures(results, own)
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             r=results,
             summary=summary,
-            say=own,
-            t=english,
+            t=own,
+            quoted=quoted(own),
+            untitled=results.title == load("en")("page.title"),
             css=stylesheet(),
             digest=results_digest or sha256(dump_results(results).encode()).hexdigest(),
             version=_version(results),
             worst=summary.named_worst(results, results.verdict),
             conditions=summary.conditions(results),
             findings=summary.worst_first(results.findings),
-            open_groups=grouping.grouped(results, english, passed=False),
-            passed_groups=grouping.grouped(results, english, passed=True),
+            open_groups=grouping.grouped(results, own, passed=False),
+            passed_groups=grouping.grouped(results, own, passed=True),
             severities=grouping.severities(results),
             coverage=_coverage(results),
-            plain=plain_names(summary.conditions(results), english),
-            own_names=plain_names(summary.conditions(results), own),
+            plain=plain_names(summary.conditions(results), own),
             titles=summary.listed(summary.conditions(results), own),
             facts=_facts(results),
             asked=questions(results, own),
-            norms=mapped(results, english),
+            norms=mapped(results, own),
             figures=figures,
             tables=[_Tables.of(results, c) for c in summary.conditions(results)],
             date=(results.run.started or "")[:10],
@@ -113,12 +117,12 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             shown_people=_strongest_each(results),
             attackers=list({summary.title(a): a for a in reversed(results.attacks)}.values())[::-1],
             larger_reasons=reasons(
-                (english("results.among", people=english.count(entry.people)), entry.ira)
+                (own("results.among", people=own.count(entry.people)), entry.ira)
                 for attack in _strongest_each(results)
                 for entry in attack.larger_galleries
             ),
-            control_reasons=_control_reasons(results, english),
-            legend=[measure(name, english) for name in _measures(results)],
+            control_reasons=_control_reasons(results, own),
+            legend=[measure(name, own) for name in _measures(results)],
             frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
         )
     )
@@ -132,9 +136,7 @@ def _check_names(results: Results, passed: bool | None, language: Language) -> s
 
 def _waived_title(finding: Finding, language: Language) -> str:
     """What was accepted: in the language where its kind is known, else in the run's words."""
-    known = language.raw("findings.titles")
-    kind = finding.id if finding.id in known else finding.id.partition(".")[0]
-    own = known.get(f"{kind}-{finding.status}") or known.get(kind)
+    own = grouping.title(finding.id, finding.status, language)
     subject = clean(finding.values.get("condition", ""), 80)
     if own is None:
         return f"{clean(finding.title, 160)}."
@@ -210,7 +212,7 @@ class Figures:
     absent: list[Absent]
 
 
-def _figures(results: Results, language: Language, own: Language) -> Figures:
+def _figures(results: Results, language: Language) -> Figures:
     drawn: dict[str, list[Drawing]] = {}
     absent: list[Absent] = []
     for number, condition in enumerate(summary.conditions(results), start=1):
@@ -233,7 +235,7 @@ def _figures(results: Results, language: Language, own: Language) -> Figures:
     ]
     absent += [figure for figure in (*single, *across, *later) if isinstance(figure, Absent)]
     controls, attrition = ([f] if isinstance(f, Drawing) else [] for f in single)
-    overview = decision.overview(results, own, "overview")
+    overview = decision.overview(results, language, "overview")
     return Figures(
         overview=[overview] if isinstance(overview, Drawing) else [],
         by_condition=drawn,

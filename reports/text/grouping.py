@@ -10,6 +10,7 @@ from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.plain import plain_names
 from reid_audit.reports.text.summary import (
+    advised,
     attacks_on,
     conditions,
     rate,
@@ -41,10 +42,13 @@ class Group:
 
     kind: str
     title: str
+    told: bool
+    """Whether the title is in the page's language, else in the run's words, which are English."""
     first: Finding
     lines: list[tuple[str, str]]
-    """What each is about, empty where it is alone, and its evidence."""
-    recommendations: list[str]
+    """What each is about, empty where it is alone, and its evidence in the run's words."""
+    recommendations: list[tuple[str, bool]]
+    """Each with whether it is in the page's language."""
 
 
 def grouped(results: Results, language: Language, *, passed: bool) -> list[Group]:
@@ -66,12 +70,9 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
             (names[subject.id] if subject and several else "", clean(finding.evidence, 1000))
             for finding, subject in zip(findings_of_cause, subjects, strict=True)
         ]
-        titles = language.raw("findings.titles")
-        own = (
-            titles.get(f"{name}-{_stands(findings_of_cause, subjects, results)}")
-            if subjects[0]
-            else None
-        )
+        status = _stands(findings_of_cause, subjects, results)
+        # In English the run's own words say more where no condition is named beside them.
+        own = title(str(name), status, language) if subjects[0] or language.code != "en" else None
         if own and not several and subjects[0]:
             own = f"{own}: {names[subjects[0].id]}"
         # What is left of a picture that must not be released asks for nothing more.
@@ -84,12 +85,33 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
             Group(
                 str(name),
                 own or clean(findings_of_cause[0].title),
+                own is not None or language.code == "en",
                 findings_of_cause[0],
                 lines,
-                list(dict.fromkeys(clean(f.recommendation, 1000) for f in told)),
+                _recommendations(told, results, language),
             )
         )
     return groups
+
+
+def title(name: str, status: str, language: Language) -> str | None:
+    """What findings of a kind say, in the language; None where the catalogue does not know it."""
+    titles = language.raw("findings.titles")
+    wider = name.partition(".")[0]
+    known = [f"{name}-{status}", f"{wider}-{status}"]
+    if status != "pass":  # what is said of a kind without a status is what fails
+        known += [name, wider]
+    return next((str(titles[key]) for key in known if key in titles), None)
+
+
+def _recommendations(
+    findings: list[Finding], results: Results, language: Language
+) -> list[tuple[str, bool]]:
+    own = advised(findings, results, language) if language.code != "en" and findings else None
+    if own is not None:
+        return [(own, True)]
+    told = dict.fromkeys(clean(finding.recommendation, 1000) for finding in findings)
+    return [(text, language.code == "en") for text in told]
 
 
 def _stands(alike: list[Finding], subjects: list[Condition | None], results: Results) -> str:

@@ -71,8 +71,8 @@ class Language:
     def percent(self, fraction: float | None, unit: bool = True) -> str:
         """A fraction as percent: one decimal, more where rounding would feign 0 or 100.
 
-        >>> [load("en").percent(x, unit=False) for x in (0, 1, 0.958762, 0.000164, 0.99997)]
-        ['0', '100', '95.9', '0.016', '99.997']
+        >>> [load("en").percent(x, unit=False) for x in (0, 1, 0.958762, 0.000164, 0.99997, -0.05)]
+        ['0', '100', '95.9', '0.016', '99.997', '−5.0']
         """
         if fraction is None:
             return self("page.not_computed")
@@ -119,6 +119,8 @@ class Language:
 
 
 def _percent(fraction: float) -> str:
+    if fraction < 0:
+        return f"−{_percent(-fraction)}"
     percent = 100 * fraction
     if fraction in (0, 1):
         return f"{percent:.0f}"

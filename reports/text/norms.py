@@ -1,8 +1,9 @@
 """What a run's evidence says to the questions laws and standards ask.
 
-A catalogue is a YAML file in `catalogues/norms`. A control that `reads` a part of the results or
+A catalogue is a YAML file in `catalogues/norms/en`. A control that `reads` a part of the results or
 lists patterns of `findings` is automatic; one that `asks` is for a person. None has a pass mark:
-the state says which way the evidence points, never that a norm is met.
+the state says which way the evidence points, never that a norm is met. A translation is a file
+beside that folder, by norm and control; what it leaves out is read from English.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from reid_audit.audit.results.schema import Finding, Results
+from reid_audit.reports.text.grouping import kind
+from reid_audit.reports.text.grouping import title as finding_title
 from reid_audit.reports.text.language import Language, catalogue
 from reid_audit.reports.text.names import clean
-from reid_audit.reports.text.summary import named_worst, worst_first
+from reid_audit.reports.text.summary import conditions, named_worst, worst_first
 
 State = Literal["against", "within", "open", "noted", "person", "untested"]
 _OF_OUTCOME: dict[str, State] = {
@@ -41,6 +44,8 @@ class Control:
     manual: bool
     state: State
     says: str
+    told: bool = True
+    """Whether it says so in the page's language."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,22 @@ class Norm:
 
 
 @cache
-def _catalogues() -> list[dict[str, Any]]:
+def _catalogues(code: str) -> list[dict[str, Any]]:
     folder = files("reid_audit.reports").joinpath("catalogues", "norms")
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".yaml"))
-    return [catalogue("norms", name) for name in names]
+    names = sorted(item.name for item in folder.joinpath("en").iterdir())
+    norms = [name for name in names if name.endswith(".yaml")]
+    translated = f"{code}.yaml"
+    words = catalogue("norms", translated) if folder.joinpath(translated).is_file() else {}
+    return [
+        _translated(catalogue("norms", "en", name), words.get(name.removesuffix(".yaml"), {}))
+        for name in norms
+    ]
+
+
+def _translated(norm: dict[str, Any], words: dict[str, Any]) -> dict[str, Any]:
+    controls = words.get("controls", {})
+    own = [{**control, **controls.get(control["id"], {})} for control in norm["controls"]]
+    return {**norm, **words, "controls": own}
 
 
 def mapped(results: Results, language: Language) -> list[Norm]:
@@ -68,28 +85,35 @@ def mapped(results: Results, language: Language) -> list[Norm]:
             norm["never"],
             [_control(entry, results, language) for entry in norm["controls"]],
         )
-        for norm in _catalogues()
+        for norm in _catalogues(language.code)
     ]
 
 
 def _control(entry: dict[str, Any], results: Results, language: Language) -> Control:
+    name, title = entry["id"], entry["title"]
     if "asks" in entry:
-        return Control(entry["id"], entry["title"], True, "person", entry["asks"])
+        return Control(name, title, True, "person", entry["asks"])
     if "findings" in entry:
-        state, says = _from_findings(entry["findings"], results, language)
-    else:
-        state, says = _READERS[entry["reads"]](entry["says"], results, language)
-    return Control(entry["id"], entry["title"], False, state, says)
+        return _from_findings(name, title, entry["findings"], results, language)
+    state, says = _READERS[entry["reads"]](entry["says"], results, language)
+    return Control(name, title, False, state, says)
 
 
-def _from_findings(patterns: list[str], results: Results, language: Language) -> tuple[State, str]:
+def _from_findings(
+    name: str, title: str, patterns: list[str], results: Results, language: Language
+) -> Control:
+    """What the gravest of a control's findings says."""
     matching: list[Finding] = worst_first(
         [f for f in results.findings if any(fnmatch(f.id, pattern) for pattern in patterns)]
     )
     if not matching:
-        return "untested", language("norms.untested")
+        return Control(name, title, False, "untested", language("norms.untested"))
     gravest = matching[0]
-    return _OF_FINDING[gravest.status], f"{clean(gravest.title)}."
+    own = finding_title(kind(gravest, conditions(results)), gravest.status, language)
+    english = language.code == "en"
+    says = clean(gravest.title) if english or own is None else own
+    told = english or own is not None
+    return Control(name, title, False, _OF_FINDING[gravest.status], f"{says}.", told)
 
 
 def _verdict(says: dict[str, str], results: Results, language: Language) -> tuple[State, str]:

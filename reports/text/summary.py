@@ -175,6 +175,8 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("replacement.traced", ("warn",), "traced"),
     ("replacement.donors", ("warn",), "donors"),
     ("waivers.stale", ("warn",), "waivers"),
+    ("run.personal-data", ("manual",), "kept"),
+    ("linkage.originals", ("warn",), "gallery"),
 )
 """Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
 
@@ -198,6 +200,11 @@ def actions(results: Results, language: Language) -> list[tuple[str, bool]]:
             told = _in_english(group) if text is None else [text]
             items += [(item, text is not None or language.code == "en") for item in told]
     return items
+
+
+def advised(findings: list[Finding], results: Results, language: Language) -> str | None:
+    """What findings of one kind ask for, in the language; None where the catalogue does not say."""
+    return _advice(_action(findings[0]), findings, results, language)
 
 
 def _in_english(group: list[Finding]) -> list[str]:

@@ -69,6 +69,15 @@ def test_differences_are_read_by_their_intervals(comparison, read_page):
     assert not violations(page.text(skip=("style",)))
 
 
+def test_a_comparison_is_told_in_the_language(comparison, read_page):
+    page = read_page(render_compare(comparison, "fr"))
+    (root,) = page.all("html")
+    assert root.attrs["lang"] == "fr"
+    words = page.text(skip=("style",))
+    assert "Révèle moins que la référence." in words
+    assert "Reveals" not in words and "baseline" not in words
+
+
 def test_a_comparison_reads_back(comparison):
     assert Comparison.model_validate_json(render_compare_json(comparison)) == comparison
 

@@ -40,7 +40,7 @@ def allowed(results):
     texts = [catalogue("languages", "en.yaml"), catalogue("paper.yaml")]
     norms = ["10-gdpr", "20-wp29", "30-ico", "40-hipaa", "50-ccpa", "60-uk-dpa"]
     norms += ["70-cpra-records", "80-iso"]
-    texts += [catalogue("norms", f"{name}.yaml") for name in norms]
+    texts += [catalogue("norms", "en", f"{name}.yaml") for name in norms]
     for leaf in leaves([results.model_dump(), texts]):
         if isinstance(leaf, str):
             numbers |= set(NUMBER.findall(leaf))

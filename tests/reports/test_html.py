@@ -231,6 +231,24 @@ def test_the_decision_page_is_written_in_the_language(results, code, read_page):
     assert heading[code] in [h.text() for h in page.all("h3")]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [c for c in available() if c != "en"])
+def test_what_the_run_recorded_in_english_is_marked_so(results, code, read_page):
+    """Beside a page in another language: no heading, no column and no measure is English."""
+    page = read_page(render_html(results, code))
+    own, english = load(code), load("en")
+    marked = [node.text() for node in page.walk() if node.attrs.get("lang") == "en"]
+    finding = next(f for f in results.findings if f.status == "fail")
+    assert any(finding.evidence in text for text in marked)
+    heads = {node.text().strip() for name in ("h2", "h3", "th") for node in page.all(name)}
+    for key in ("findings.heading", "annex.heading", "method.strong", "norms.control"):
+        assert own(key) in heads
+        assert english(key) not in heads
+    words = page.text(skip=("style",))
+    assert own("limits.heading") in words and english("limits.heading") not in words
+    assert own("metrics.ira.meaning") in words and english("metrics.ira.meaning") not in words
+
+
 def test_an_unknown_format_or_language_is_one_sentence(results):
     with pytest.raises(InputError, match="choose from: html, json"):
         render(results, "pdf")
