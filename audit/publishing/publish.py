@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -85,7 +85,10 @@ def render_comparison(
     Raises:
         InputError: an unknown format, or a file of that name that says something else.
     """
-    renderers = {"html": partial(render_compare, code=language), "json": render_compare_json}
+    renderers: dict[str, Callable[[Comparison], str]] = {
+        "html": partial(render_compare, code=language),
+        "json": render_compare_json,
+    }
     written = []
     for name in formats:
         if name not in renderers:
