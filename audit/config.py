@@ -17,9 +17,11 @@ from reid_audit.metrics.errors import InputError
 
 ENV_PREFIX = "REID_AUDIT_"
 Profile = Literal["quick", "standard", "full"]
+PairMap = Literal["bare", "negation", "ridge", "nearest", "unet"]
 
 _QUICK = ("naive", "degraded-gallery", "wiener", "ridge")
 _STANDARD = (*_QUICK, "parrot", "student")
+MAPS: tuple[PairMap, ...] = ("bare", "negation", "ridge", "nearest")
 _RESTORERS = ("fantomas", "mmse", "flow", "revelio", "revelio-vote")
 _FULL = (*_STANDARD, "parrot-tuned", *_RESTORERS, "fusion")
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -30,6 +32,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "recognizers": ("auto",),
         "options": {"student": {"epochs": 18}, "fusion": {"epochs": 18}},
         "worlds": ("closed", "open"),
+        "pair_maps": (*MAPS, "unet"),
     },
 }
 """What a profile sets where neither the command line, the environment nor a file does."""
@@ -108,6 +111,8 @@ class AuditConfig(BaseModel):
     background alone. The first is the one that controls are measured with."""
     distractors: bool = False
     """Whether background people of known identity stand in the gallery as well."""
+    pair_maps: tuple[PairMap, ...] = Field(MAPS, min_length=1)
+    """Ways from replaced faces back to the originals, from pairs; `unet` takes minutes."""
     cache: str | None = None
     """Folder for intermediate arrays that several runs may share; None keeps them in the run."""
     options: AttackOptions = Field(default_factory=dict)
@@ -130,7 +135,7 @@ class AuditConfig(BaseModel):
     waivers: str | None = None
     """YAML file of accepted findings: see `audit.evaluation.waivers`."""
 
-    @field_validator("attacks", "recognizers", "worlds", mode="before")
+    @field_validator("attacks", "recognizers", "worlds", "pair_maps", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         """A list may be written as `naive,ridge`, as on the command line."""
@@ -163,7 +168,7 @@ class AuditConfig(BaseModel):
     def _seconds(cls, value: object) -> object:
         return seconds_of(value) if isinstance(value, str) else value
 
-    @field_validator("attacks", "recognizers", "worlds")
+    @field_validator("attacks", "recognizers", "worlds", "pair_maps")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value))

@@ -1,9 +1,10 @@
 """Make the checkpoints that come with the program, from people who do not exist.
 
-    python -m benchmarks.checkpoints student mmse revelio fantomas --work FOLDER
+    python -m benchmarks.checkpoints student mmse revelio fantomas identity-shift --work FOLDER
 
 Draws the people, packs their faces and trains; what is there already is kept, and an interrupted
-training goes on. `flow` goes on from the shipped `mmse`.
+training goes on. `flow` goes on from the shipped `mmse`; `identity-shift` is no attack but an
+anonymiser, with people of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +25,19 @@ from reid_audit.audit.people import cast
 
 PEOPLE = (*range(700_000, 700_105), *range(700_251, 700_400))
 """Seeds that neither the demo nor a test draws."""
-PICTURES = range(3)
-SIZE = "light"
-STEPS = {"student": 800, "mmse": 2000, "fantomas": 600, "flow": 2000, "revelio": 3000}
+MORE_PEOPLE = range(710_000, 710_500)
+"""For the anonymiser, which no attack may have learnt from."""
+STEPS = {
+    "student": 800,
+    "mmse": 2000,
+    "fantomas": 600,
+    "flow": 2000,
+    "revelio": 3000,
+    "identity-shift": 600,
+}
 START = "dlib"
-"""The recogniser that a student starts from and learns from: the one that comes along."""
+"""The recogniser that a student starts from and learns from, and in whose space identities are
+shifted: the one that comes along."""
 LICENCE = "Apache-2.0 (trained on procedural people only)"
 
 
@@ -39,13 +48,18 @@ def make(name: str, work: Path, steps: int) -> None:
         if done % 50 == 0 or done == total:
             print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 
-    cast(work / "people", PEOPLE, PICTURES, workers=1)
-    source = f"{len(PEOPLE)} procedural people, {len(PICTURES)} pictures each"
-    pack = build_pack(Request(work / "people", SIZE, source=source), work / "pack", "cpu", told)
+    shift = name == "identity-shift"
+    folder, people, pictures, size = (
+        ("more", MORE_PEOPLE, range(2), "slim") if shift else ("", PEOPLE, range(3), "light")
+    )
+    cast(work / folder / "people", people, pictures, workers=1)
+    source = f"{len(people)} procedural people, {len(pictures)} pictures each"
+    request = Request(work / folder / "people", size, source=source)
+    pack = build_pack(request, work / folder / "pack", "cpu", told)
     torch.manual_seed(0)
     make = objective_class(name)
-    student = name == "student"
-    objective = make(SIZE, load_recognizer(START, "cpu"), pack=pack) if student else make(SIZE)
+    recognized = shift or name == "student"
+    objective = make(size, load_recognizer(START, "cpu"), pack=pack) if recognized else make(size)
     settings = Settings(
         steps=steps,
         batch=16,

@@ -26,6 +26,7 @@ from reid_audit.attacks.operators.pixelate import Downscale, Grid, Pixelate
 from reid_audit.attacks.operators.ranged import Ranged
 from reid_audit.attacks.operators.reduced import ReducedGaussian
 from reid_audit.attacks.operators.relative import Relative
+from reid_audit.attacks.operators.shift import IdentityShift
 from reid_audit.metrics.errors import InputError
 
 GRAMMAR = "NAME:key=value,key=value|NAME:..., e.g. gaussian:k=81 or pixelate:b=16|jpeg:q=75"
@@ -46,7 +47,8 @@ def _around(kind: type[Masked] | type[Relative]) -> Callable[..., Operator]:
 _CLASSES: tuple[type[Operator], ...] = (
     Untouched, Box, CvBox, CvGaussian, Median, Motion, PillowBox, PillowGaussian, FfmpegBox,
     FfmpegGaussian, ReducedGaussian, Pixelate, Grid, Downscale, Solid, ImageNetBlur, DefaceBlur,
-    DefaceMosaic, DefaceSolid, Noise, DpPix, DpSnow, KSame, Rotate, Permute, Jpeg, WebP,
+    DefaceMosaic, DefaceSolid, Noise, DpPix, DpSnow, KSame, IdentityShift, Rotate, Permute,
+    Jpeg, WebP,
 )  # fmt: skip
 _AROUND = (Ellipse, Mask, Relative)
 """Operators that change how what stands before them works."""

@@ -8,6 +8,7 @@ that moves each as far away as it can negates them, and a linear map learnt from
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +53,13 @@ def guesses(outputs: Floats, originals: Floats, people: NDArray[np.intp]) -> dic
     return {"bare": seen, "negation": -seen, "ridge": unit(mapped), "nearest": unit(nearest)}
 
 
-def folds(people: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def folds(
+    people: NDArray[Any], most: int = FOLDS
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Rows that are asked about and rows to learn from, of different people, so that every row is
-    asked about once."""
+    asked about once: in `most` parts, or fewer where there are fewer people."""
     _, owner = np.unique(people, return_inverse=True)
-    count = min(FOLDS, int(owner.max(initial=0)) + 1)
+    count = min(most, int(owner.max(initial=0)) + 1)
     for number in range(count):
         asked = np.flatnonzero(owner % count == number)
         known = np.flatnonzero(owner % count != number)

@@ -79,6 +79,10 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="auto: people by clustering the originals' faces; with a gallery, both are audited.",
 )
 @click.option("--worlds", help="closed, open or closed,open: what trained attackers learn from.")
+@click.option(
+    "--pair-maps",
+    help="Ways from replaced faces back to the originals: bare, negation, ridge, nearest, unet.",
+)
 @click.option("--distractors", is_flag=True, default=None, help="Background people in the gallery.")
 @click.option("--student-epochs", type=int, help="How often a student sees each face.")
 @click.option(

@@ -12,7 +12,7 @@ from reid_audit.audit.cli.console import out, people, progress
 from reid_audit.metrics.errors import InputError
 
 EXISTING = click.Path(path_type=Path)
-KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel")
+KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel", "identity-shift")
 
 
 @click.command()
@@ -23,7 +23,12 @@ KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--accumulate", type=click.IntRange(1), default=1, help="Parts of a batch.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--size", default="small", show_default=True, help="Network: small, medium or large.")
+@click.option(
+    "--size",
+    default="small",
+    show_default=True,
+    help="Network: small, medium or large.",
+)
 @click.option(
     "--sigma",
     type=click.FloatRange(0, min_open=True),
@@ -63,7 +68,7 @@ def train(
     **settings: Any,
 ) -> int:
     """Fit an attacker on faces you may use: DATA is a folder of <person>/<picture>, one with
-    background/, or a manifest.
+    background/, or a manifest. identity-shift is no attacker but an anonymiser; its --size is slim.
 
     Writes weights, a model card and TensorBoard logs into OUTPUT. An interrupted training goes on
     when the same command is repeated; `accelerate launch -m reid_audit train ...` spreads it.

@@ -41,9 +41,11 @@ OBJECTIVES: Mapping[str, str] = {
     "parrot": "reid_audit.attacks.training.parrot:ParrotObjective",
     "kernel": "reid_audit.attacks.training.kernel:KernelObjective",
     "revelio": "reid_audit.attacks.restoration.revelio.diffusion:Diffusion",
+    "identity-shift": "reid_audit.attacks.shift.objective:ShiftObjective",
 }
-"""What the loop can train, by the attack's name; each takes the network's size and a recogniser, a
-student several, and student and parrot the faces as well."""
+"""What the loop can train, by its name; each takes the network's size and a recogniser, a student
+several, and those of `WITH_FACES` the faces as well."""
+WITH_FACES = frozenset({"parrot", "student", "identity-shift"})
 
 
 def run(
@@ -85,7 +87,7 @@ def run(
     loaded = [load_recognizer(spec, state.device) for spec in recognizers]
     torch.manual_seed(given.get("seed", 0))  # the network's first weights
     more: dict[str, Any] = {"start": Checkpoint.open(start, "mmse")} if start else {}
-    if kind in ("parrot", "student"):
+    if kind in WITH_FACES:
         more["pack"] = pack
     if kind == "parrot":
         more["recognizer"] = loaded.pop() if loaded else None

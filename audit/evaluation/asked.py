@@ -190,7 +190,7 @@ def _replacement(
     condition: Condition, pairs: Sequence[Replacement], alpha: float
 ) -> Iterator[Finding]:
     """Whether replaced faces lead back to those that they replaced."""
-    tried = [(group, way) for group in pairs for way in group.maps]
+    tried = [(group, way) for group in pairs for way in group.maps if way.rank_1.value is not None]
     adjusted = holm([way.p_value for _, way in tried])
     proven = [pair for pair, p in zip(tried, adjusted, strict=True) if p < alpha]
     group, best = max(proven or tried, key=lambda pair: pair[1].rank_1.value or 0.0)
@@ -258,6 +258,7 @@ _WAYS = {
     "negation": "by the opposite of the output's identity",
     "ridge": "by a linear map learnt from other people's pairs",
     "nearest": "by the originals of the pairs with the most similar outputs",
+    "unet": "by a network that draws the original, learnt from other people's pairs",
 }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attacks.recognition.interface import Recognizer
-from reid_audit.attacks.replacement.inversion import guesses
+from reid_audit.attacks.replacement.inversion import MAPS, guesses
 from reid_audit.attacks.scoring import DIGITS
 from reid_audit.attacks.vectors import centred
 from reid_audit.audit.evaluation.estimates import record, unknown
@@ -27,7 +27,9 @@ class PairedEmbeddings:
 
     outputs, painted, originals: `(N, d)` of replaced faces, of the same pictures with the faces
     painted over, and of the faces before. people: `(N,)` who the originals show, by name or by
-    likeness (`named`). keys: `(N,)` by which one of a person's pictures is drawn.
+    likeness (`named`). keys: `(N,)` by which one of a person's pictures is drawn. learnt: by the
+    name of a map that needs pictures, embeddings `(N, d)` of the originals as it makes them of the
+    outputs and of those painted over, or why it made none.
     """
 
     outputs: Floats
@@ -36,6 +38,7 @@ class PairedEmbeddings:
     people: NDArray[np.str_]
     keys: tuple[str, ...]
     named: bool
+    learnt: Mapping[str, tuple[Floats, Floats] | str] = field(default_factory=dict)
 
     @property
     def owner(self) -> NDArray[np.intp]:
@@ -44,9 +47,15 @@ class PairedEmbeddings:
 
 
 def replaced(
-    pairs: PairedEmbeddings, recognizer: Recognizer, condition: str, alpha: float, seed: int
+    pairs: PairedEmbeddings,
+    recognizer: Recognizer,
+    condition: str,
+    alpha: float,
+    seed: int,
+    maps: Collection[str] = MAPS,
 ) -> schema.Replacement | None:
-    """Distances, shared identities, and who can be traced; None where one person is shown."""
+    """Distances, shared identities, and who can be traced by those of `MAPS` that are asked for and
+    by those learnt; None where one person is shown."""
     owner = pairs.owner
     if owner.max() == 0:
         return None
@@ -72,11 +81,13 @@ def replaced(
         shared=record(moved.shared),
         largest_share=moved.largest,
         chance=float((owner[:, None] == owner[None]).mean()),
-        maps=list(_maps(pairs, alpha, seed)),
+        maps=list(_maps(pairs, maps, alpha, seed)),
     )
 
 
-def _maps(pairs: PairedEmbeddings, alpha: float, seed: int) -> Iterator[schema.ReplacementMap]:
+def _maps(
+    pairs: PairedEmbeddings, maps: Collection[str], alpha: float, seed: int
+) -> Iterator[schema.ReplacementMap]:
     """Every map from output to original, beside the same on outputs with painted faces."""
     owner = pairs.owner
     candidates = centred(pairs.originals)
@@ -93,9 +104,21 @@ def _maps(pairs: PairedEmbeddings, alpha: float, seed: int) -> Iterator[schema.R
             stats.by_identity(hits[has_mate], owner[has_mate], seed=seed, keys=keys, alpha=alpha)
         )
 
-    blind = guesses(pairs.painted, pairs.originals, owner)
-    for name, guess in guesses(pairs.outputs, pairs.originals, owner).items():
-        scores, control = (np.round(side @ candidates.T, DIGITS) for side in (guess, blind[name]))
+    def both() -> Iterator[tuple[str, tuple[Floats, Floats] | str]]:
+        seen = guesses(pairs.outputs, pairs.originals, owner)
+        blind = guesses(pairs.painted, pairs.originals, owner)
+        yield from ((name, (seen[name], blind[name])) for name in MAPS if name in maps)
+        for name, made in pairs.learnt.items():
+            yield name, made if isinstance(made, str) else (centred(made[0]), centred(made[1]))
+
+    for name, sides in both():
+        if isinstance(sides, str):
+            nothing = unknown(sides)
+            yield schema.ReplacementMap(
+                name=name, rank_1=nothing, rank_1_other=nothing, context_only=nothing, p_value=1.0
+            )
+            continue
+        scores, control = (np.round(side @ candidates.T, DIGITS) for side in sides)
         hits, beside = first_hits(scores, right), first_hits(control, right)
         yield schema.ReplacementMap(
             name=name,

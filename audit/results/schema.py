@@ -448,7 +448,7 @@ class Inference(Record):
 class ReplacementMap(Record):
     """One way from a replaced face's identity to the original's, learnt from other people's pairs:
     `bare` (none), `negation`, `ridge` (linear), `nearest` (of the pairs with the most similar
-    outputs)."""
+    outputs), `unet` (the original drawn by a network)."""
 
     name: str
     rank_1: Estimate

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from reid_audit.attacks.interface import Context
 from reid_audit.attacks.linear.views import embed_clear
+from reid_audit.attacks.networks.frame import cut
 from reid_audit.attacks.recognition.align import crop
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.replacement.inversion import grouped
+from reid_audit.attacks.replacement.redrawn import FEWEST as FEWEST_DRAWN
+from reid_audit.attacks.replacement.redrawn import FRAME, redrawn
 from reid_audit.audit.evaluation.replacement import PairedEmbeddings, replaced
 from reid_audit.audit.probes.condition import Group, without_faces
-from reid_audit.audit.probes.faces import clear_faces
+from reid_audit.audit.probes.faces import Face, clear_faces
 from reid_audit.audit.probes.material import cache_folder
 from reid_audit.audit.results import schema
 from reid_audit.audit.scan.condition import Audit
@@ -29,10 +32,12 @@ FEWEST, AT_MOST = 20, 600
 
 @dataclass(frozen=True, eq=False)
 class _Painted:
-    """Embeddings `(N, d)` of outputs as they are and with the faces painted over."""
+    """Outputs as they are and with the faces painted over: embeddings `(N, d)`, and with them
+    frames `(N, FRAME, FRAME, 3)` uint8 where those are wanted."""
 
     outputs: NDArray[np.float32]
     painted: NDArray[np.float32]
+    frames: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None
 
 
 def replacement(group: Group, recognizer: Recognizer, audit: Audit) -> schema.Replacement | None:
@@ -52,7 +57,8 @@ def replacement(group: Group, recognizer: Recognizer, audit: Audit) -> schema.Re
     )
     clear = [original for row in rows if (original := group.originals[row]) is not None]
     originals = embed_clear(clear_faces(clear), context)
-    made = _embedded(group, rows, context, audit)
+    draws = "unet" in audit.config.pair_maps
+    made = _embedded(group, rows, context, audit, draws and len(rows) >= FEWEST_DRAWN)
     names = [group.faces[row].item.identity for row in rows]
     likely = grouped(originals)
     people = np.array(
@@ -68,13 +74,35 @@ def replacement(group: Group, recognizer: Recognizer, audit: Audit) -> schema.Re
         people,
         tuple(face.item.image_id for face in (group.faces[row] for row in rows)),
         named=all(name is not None for name in names),
+        learnt={"unet": _redrawn(made, clear, people, context)} if draws else {},
     )
-    return replaced(pairs, recognizer, group.id, audit.config.alpha, audit.config.seed)
+    config = audit.config
+    return replaced(pairs, recognizer, group.id, config.alpha, config.seed, config.pair_maps)
 
 
-def _embedded(group: Group, rows: Sequence[int], context: Context, audit: Audit) -> _Painted:
+def _redrawn(
+    made: _Painted, clear: Sequence[Face], people: NDArray[np.str_], context: Context
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | str:
+    """Embeddings `(N, d)` of the originals as a network draws them from the outputs and from those
+    painted over; the reason where pairs are few."""
+    if made.frames is None:
+        return f"a network learns from {FEWEST_DRAWN} pairs on"
+    faces = clear_faces(clear)
+    truth = np.concatenate(
+        [cut([faces.load(row)], faces.landmarks[row][None], FRAME) for row in range(len(faces))]
+    )
+    seen, blind = (
+        redrawn(side, truth, people, context.recognizer, context.seed, progress=context.progress)
+        for side in made.frames
+    )
+    return seen, blind
+
+
+def _embedded(
+    group: Group, rows: Sequence[int], context: Context, audit: Audit, framed: bool
+) -> _Painted:
     recognizer, size = context.recognizer, audit.config.batch_size
-    parts = []
+    parts, frames = [], []
     for start in range(0, len(rows), size):
         probes = group.load(rows[start : start + size])
         variants = probes, without_faces(probes)
@@ -84,6 +112,9 @@ def _embedded(group: Group, rows: Sequence[int], context: Context, audit: Audit)
                 for v in variants
             ]
         )
+        if framed:
+            frames.append([cut(v.pictures, v.landmarks, FRAME) for v in variants])
         context.progress(f"embedding pairs of {group.title}", start + len(probes), len(rows))
     outputs, painted = (np.concatenate(side) for side in zip(*parts, strict=True))
-    return _Painted(outputs, painted)
+    kept = [np.concatenate(side) for side in zip(*frames, strict=True)]
+    return _Painted(outputs, painted, (kept[0], kept[1]) if framed else None)

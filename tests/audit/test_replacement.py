@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,23 @@ def test_a_fresh_identity_is_not_traced(stand_in: Recognizer) -> None:
     assert max(way.rank_1.value for way in ways.values()) < 0.2
     assert min(way.p_value for way in ways.values()) > 0.01
     assert found.chance == pytest.approx(2 / N)
+
+
+def test_a_map_that_draws_pictures_stands_beside_the_others_or_says_why_not(
+    stand_in: Recognizer,
+) -> None:
+    made = pairs(fresh)
+    drawn = replace(made, learnt={"unet": (made.originals, made.painted)})
+    found = replaced(drawn, stand_in, "c1", 0.05, 0, maps=("ridge",))
+    assert found is not None
+    ridge, unet = found.maps
+    assert (ridge.name, unet.name) == ("ridge", "unet")
+    assert unet.rank_1.value == 1.0 and unet.context_only.value < 0.2 and unet.p_value < 1e-6
+    few = replace(made, learnt={"unet": "too few pairs"})
+    silent = replaced(few, stand_in, "c1", 0.05, 0)
+    assert silent is not None
+    assert silent.maps[-1].rank_1.value is None and silent.maps[-1].rank_1.reason == "too few pairs"
+    assert all(finding.status == "pass" for finding in findings_on(silent))
 
 
 def findings_on(found: schema.Replacement) -> list[schema.Finding]:
