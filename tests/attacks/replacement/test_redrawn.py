@@ -26,6 +26,7 @@ def embedded(frames: np.ndarray, recognizer: Recognizer) -> np.ndarray:
     return redrawn(frames, frames, identity, recognizer, steps=0)
 
 
+@pytest.mark.slow
 def test_a_picture_in_other_colours_is_drawn_back(
     stand_in: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,7 +42,7 @@ def test_a_picture_in_other_colours_is_drawn_back(
         scores = centred(guess) @ truth.T
         return float(np.mean(same[np.arange(len(truth)), scores.argmax(axis=1)]))
 
-    drawn = redrawn(outputs, originals, PEOPLE, stand_in, seed=1, steps=40)
+    drawn = redrawn(outputs, originals, PEOPLE, stand_in, seed=1, steps=80)
     assert drawn.shape == (80, 32)
     assert hits(embedded(outputs, stand_in)) < 0.2
     assert hits(drawn) > 0.6
