@@ -44,6 +44,8 @@ UNTOUCHED = 0.1
 """Share of the face that may be untouched before it is covered in part only."""
 STRONG = 5.0
 """Grey levels by which a place without a face must have been changed to be counted."""
+TINY = 24
+"""Shorter side in pixels up to which ringing makes a changed box look like an ellipse."""
 REACH = 1.6
 """Face widths from a face's middle within which a changed place is taken to be its own."""
 
@@ -72,14 +74,15 @@ class Coverage:
 def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverage]:
     """What became of faces with `landmarks (5, 2)` in pixels of the compared pictures."""
     shape = difference.picture.shape
-    hidden = np.zeros(shape, bool)
+    hidden, processed = np.zeros(shape, bool), np.zeros(shape, bool)
     regions = []
     for row, landmarks in enumerate(faces):
         others = [face for place, face in enumerate(faces) if place != row]
         own = _own_place(difference, landmarks, others)
         if own is not None:
             (x0, y0, x1, y1), pixels, place = own
-            hidden[y0:y1, x0:x1] |= pixels & _within(place, own[0], difference)
+            hidden[y0:y1, x0:x1] |= pixels
+            processed[y0:y1, x0:x1] |= pixels & _within(place, own[0], difference)
         regions.append(own[2] if own is not None else None)
     judged = []
     for landmarks, region in zip(faces, regions, strict=True):
@@ -89,7 +92,7 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
         there = hidden[top : top + height, left : left + width] & inside
         share = float(there.sum() / inside.sum()) if inside.any() else 0.0
         # Where nothing large enough for a place was changed, features speak for themselves.
-        where = hidden if difference.blocks and region is not None else np.ones(shape, bool)
+        where = processed if difference.blocks and region is not None else np.ones(shape, bool)
         features = sum(
             _changed(difference, landmarks, centre, where) for centre in features_of(landmarks)
         )
@@ -183,8 +186,10 @@ def _within(region: Region, box: Box, difference: Difference) -> NDArray[np.bool
     """Pixels of a changed `box` inside the processed region: what shares a JPEG's block with a
     covered part rings, and in a small face that is half of it."""
     inside = np.ones((box[3] - box[1], box[2] - box[0]), bool)
-    if difference.blocks and region.shape == "box":
-        x0, y0, x1, y1 = np.subtract(region.box, (box[0], box[1], box[0], box[1]))
+    small = min(inside.shape) <= TINY
+    if difference.blocks and (small or region.shape == "box"):
+        tight = difference.without_ringing(region.box)
+        x0, y0, x1, y1 = np.subtract(tight, (box[0], box[1], box[0], box[1]))
         inside[:] = False
         inside[max(0, y0) : y1, max(0, x0) : x1] = True
     return inside
