@@ -47,7 +47,7 @@ CUT = 256
 """Least side in pixels of a probe's window where only a region was processed."""
 WHOLE = 1024
 """Probes' pictures up to this side in pixels are never cut."""
-DECODING = 0.1e6
+DECODING = 0.18e6
 """Cost of reading a picture, in pixels of looking for faces."""
 
 Landmarks = NDArray[np.float32]

@@ -86,7 +86,7 @@ MIDDLE = 512
 """Sides in pixels of the part of a picture that tells what was done to all of it."""
 
 
-ESTIMATING = 1.3e6
+ESTIMATING = 2e6
 """Cost of telling an operator, in pixels of looking for faces."""
 
 

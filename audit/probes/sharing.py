@@ -8,9 +8,9 @@ from pathlib import Path
 
 from reid_audit.audit.data.decode import stated_pixels
 
-ENOUGH = 32e6
+ENOUGH = 48e6
 """Pixels of all pictures together from which other processes are started: each costs the time in
-which one looks at a sixth of that."""
+which one looks at a ninth of that."""
 
 
 def worth_processes(pictures: Iterable[Path], beside: float) -> bool:

@@ -19,15 +19,15 @@ def lay(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
 
 
 def test_a_few_large_pictures_are_worth_processes_and_small_ones_are_not(tmp_path: Path) -> None:
-    large = lay(tmp_path, [(4000, 2000)] * 4)
+    large = lay(tmp_path, [(4000, 2000)] * 6)
     assert worth_processes(large, beside=0)
-    assert not worth_processes(large[:3], beside=0)
+    assert not worth_processes(large[:5], beside=0)
 
 
 def test_what_each_picture_costs_however_small_counts(tmp_path: Path) -> None:
     small = lay(tmp_path, [(100, 100)] * 4)
     assert not worth_processes(small, beside=0)
-    assert worth_processes(small, beside=8e6)
+    assert worth_processes(small, beside=12e6)
 
 
 def test_a_file_that_is_no_picture_weighs_nothing(tmp_path: Path) -> None:
