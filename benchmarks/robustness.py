@@ -1,17 +1,18 @@
 """What bad files do to the readers, and what many files do to memory; as Markdown.
 
     python -m benchmarks.robustness files [--mebibytes 4096] [--seconds 20] [--kinds KIND ...]
-    python -m benchmarks.robustness memory FOLDER [--counts 1000 10000] [--commands validate]
+    python -m benchmarks.robustness memory FOLDER [--counts 1000 10000] [--commands inspect scan]
 
 `files` opens every file of `benchmarks.hostile` as a scan does (decode, digest, fingerprint, search
-for leaks), each in a process of its own under the guard's limits. `memory` validates and inspects
-folders of many small pictures.
+for leaks), each in a process of its own under the guard's limits. `memory` runs commands over
+folders of many small pictures: 50 people who do not exist, blurred, in ever other places and light.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,8 +27,10 @@ import psutil
 from PIL import Image
 
 from benchmarks import hostile
+from reid_audit.attacks.operators import parse
 from reid_audit.audit.data.limits import MAX_MEBIBYTES, MAX_SECONDS
 from reid_audit.audit.data.worker import answer, limit_memory
+from reid_audit.audit.people import cast
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,9 @@ def _row(kind: str, trials: list[Trial]) -> None:
 # ---- memory ------------------------------------------------------------------------------------
 
 
+PEOPLE, SIDE, BLUR = 50, 128, "gaussian:sigma=2"
+
+
 def memory(folder: Path, counts: list[int], commands: list[str]) -> None:
     """Peak memory of commands over folders of `counts` small pictures."""
     print(
@@ -122,21 +128,38 @@ def memory(folder: Path, counts: list[int], commands: list[str]) -> None:
     )
     print("|---|" + "---|" * (len(counts) + 1))
     for count in counts:
-        _pictures(folder / str(count), count)
+        _pictures(folder, count)
     for name in commands:
-        peaks = [_peak([name, "--anonymized", str(folder / str(count))]) for count in counts]
+        peaks = []
+        for count in counts:
+            given = ["--anonymized", str(folder / str(count)), "--workers", "1"]
+            run = folder / f"run-{count}"
+            shutil.rmtree(run, ignore_errors=True)
+            if name == "scan":
+                given += ["--gallery", str(folder / "gallery"), "-o", str(run)]
+                given += ["--attacks", "naive,wiener", "--recognizers", "dlib", "--judge", "none"]
+                given += ["--method", BLUR, "--region", "image"]
+            peaks.append(_peak([name, *(given[:2] if name == "validate" else given)]))
         cells = " | ".join(f"{peak:.0f}" for peak in peaks)
         print(f"| {name} | {cells} | {peaks[-1] / peaks[0]:.3f} |", flush=True)
 
 
 def _pictures(folder: Path, count: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    base = hostile.scene(0, 96, 96)
+    """A gallery of one picture a person, and `count` blurred ones that all differ."""
+    cast(folder / "gallery", range(PEOPLE), [0], size=SIDE, workers=1)
+    clear = cast(folder / "others", range(PEOPLE), [1], size=SIDE, workers=1)
+    operator = parse(BLUR)
+    faces = {path.parent.name: np.asarray(Image.open(path).convert("RGB")) for path in clear}
     for number in range(count):
-        path = folder / f"{number:05d}.png"
-        if not path.exists():
-            shifted = np.roll(base, (number % 96, number // 96), (0, 1))
-            Image.fromarray(shifted).save(path, compress_level=1)
+        who = sorted(faces)[number % PEOPLE]
+        path = folder / str(count) / who / f"{number:05d}.png"
+        if path.exists():
+            continue
+        rng = np.random.default_rng(number)
+        moved = np.roll(faces[who], rng.integers(-6, 7, 2), (0, 1)) * rng.uniform(0.7, 1.0, 3)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blurred = operator.apply(moved.astype(np.uint8), rng)
+        Image.fromarray(blurred).save(path, compress_level=1)
 
 
 def _peak(arguments: list[str]) -> float:
@@ -160,7 +183,7 @@ def main() -> None:
     parser.add_argument("--mebibytes", type=float, default=MAX_MEBIBYTES)
     parser.add_argument("--kinds", nargs="*", default=[])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000])
-    parser.add_argument("--commands", nargs="+", default=["validate", "inspect"])
+    parser.add_argument("--commands", nargs="+", default=["validate", "inspect", "scan"])
     given = parser.parse_args()
     if given.what == "files":
         files(given.seconds, given.mebibytes, given.kinds)
