@@ -21,6 +21,7 @@ from reid_audit.attacks.operators import parse
 from reid_audit.audit.commands.anonymize import anonymize
 from reid_audit.audit.config import resolve
 from reid_audit.audit.data import load
+from reid_audit.audit.data.sidecar import SIDECAR
 from reid_audit.audit.people import cast
 from reid_audit.audit.results.schema import Results
 from reid_audit.audit.run_directory import open_run
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = []
     for number, setting in enumerate(given.settings):
         outputs = given.folder / f"outputs-{number}"
-        anonymize(originals, outputs, parse(setting))
+        if not (outputs / SIDECAR).exists():
+            anonymize(originals, outputs, parse(setting))
         config = resolve(
             {
                 "attacks": "naive",
