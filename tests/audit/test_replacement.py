@@ -213,3 +213,44 @@ def test_a_scan_of_a_swapping_tool_from_originals_alone(
     assert ("Started by the scan", Path(sys.executable).name) in [
         (fact.name, fact.value) for fact in results.method
     ]
+
+
+@pytest.mark.slow
+def test_a_scan_of_shifted_identities_reads_what_was_done_and_tries_the_pairs(
+    cli: Callable[..., tuple[int, str, str]],
+    layout: Callable[..., Path],
+    plumbing: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The anonymiser writes its sidecar; a U-Net asks for more pairs than there are."""
+    monkeypatch.setattr("reid_audit.audit.scan.replacement.FEWEST", 10)
+    data = layout(tmp_path / "data", "none")
+    method = "identity-shift:steps=1"
+    tool = f"{sys.executable} -m reid_audit anonymize {{in}} {{out}} --region box:20,16,76,88"
+    given = ["--originals", data / "originals", "--anonymizer", f"{tool} --method {method}"]
+    more = ["--attacks", "naive", "--pair-maps", "ridge,unet", "--device", "cpu"]
+    code, _, _ = cli("scan", *given, *more, "-o", tmp_path / "run")
+    assert code == 0
+    results = schema.read_results(tmp_path / "run" / "results.json")
+    assert {c.anonymizer.family for c in results.conditions} == {"generative"}
+    (found,) = results.replacement
+    ridge, unet = found.maps
+    assert (ridge.name, unet.name) == ("ridge", "unet") and ridge.rank_1.value is not None
+    assert unet.rank_1.value is None and "100 pairs" in str(unet.rank_1.reason)
+    assert results.utility[0].detected.value is not None
+
+
+def test_an_anonymiser_without_its_weights_says_what_to_do(
+    cli: Callable[..., tuple[int, str, str]],
+    originals: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from reid_audit.attacks.shift import picture
+
+    monkeypatch.setattr(picture, "SHIPPED", tmp_path)
+    picture._loaded.cache_clear()
+    given = originals, tmp_path / "out", "--method", "identity-shift", "--region", "image"
+    code, _, said = cli("anonymize", *given)
+    assert code == 2 and "train identity-shift" in said and "Traceback" not in said
