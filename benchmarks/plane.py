@@ -9,12 +9,15 @@ attackers the row of the later folder counts. Prints the marks as Markdown and d
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from reid_audit.audit.bench import figures, plane
 from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.run import ROWS
+from reid_audit.reports.figures.canvas import style
 
 
 def rows(folders: Sequence[Path]) -> list[Row]:
@@ -39,7 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told = [c for h, c in zip(plane.HEADINGS, cells, strict=True) if h != "recogniser"]
         print(f"| {' | '.join(told)} |")
     if given.figure is not None:
-        given.figure.write_text(figures.plane(marks).svg, encoding="utf-8")
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" style="{_colours()}" '
+        with style():
+            drawn = str(figures.plane(marks).svg).replace("<svg ", head, 1)
+        given.figure.write_text(f"{drawn}\n", encoding="utf-8")
+
+
+def _colours() -> str:
+    """The report's own on white, as CSS, for a picture that stands alone."""
+    css = files("reid_audit.reports").joinpath("templates/report.css").read_text("utf-8")
+    light = css[css.index(":root") : css.index("}")]
+    colours = " ".join(re.findall(r"--[\w-]+: #[0-9a-f]+;", light))
+    return f"{colours} background: white; font-family: sans-serif"
 
 
 if __name__ == "__main__":
