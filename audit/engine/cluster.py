@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -73,10 +74,11 @@ def open_cluster(address: str | None, workers: int | None) -> Iterator[Cluster]:
                 _start(ray, Path(folder) / "r", max(workers or os.cpu_count() or 1, threads))
             else:
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-            signal.signal(signal.SIGTERM, before)  # Ray's handler ends a run without a word
-            slots = int(ray.cluster_resources().get("CPU", 0))
+            _handle_sigterm(before)  # Ray's handler ends a run without a word
+            check_cores(ray.nodes(), threads)
+            slots = int(ray.cluster_resources()["CPU"])
             limits = {name: v for name, v in os.environ.items() if name.startswith(LIMITS)}
-            yield Cluster(ray, slots, min(threads, slots), limits)
+            yield Cluster(ray, slots, threads, limits)
         except ray.exceptions.RayTaskError as error:  # ours are handed over as values
             raise InputError(
                 f"A machine of the Ray cluster cannot run this work ({_cause(error)}); install the "
@@ -89,7 +91,7 @@ def open_cluster(address: str | None, workers: int | None) -> Iterator[Cluster]:
             ) from None
         finally:
             ray.shutdown()
-            signal.signal(signal.SIGTERM, before)
+            _handle_sigterm(before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,15 @@ class Cluster:
             tasks: arguments, taken when there is room for one more task.
             gpu: whether each task also needs a graphics card.
             until: time, by `time.monotonic`, at which what is left is given up.
+
+        Raises:
+            InputError: a graphics card is needed, and no machine of the cluster offers one.
         """
+        if gpu and not self.ray.cluster_resources().get("GPU"):
+            raise InputError(
+                "--device cuda: no machine of the Ray cluster offers a graphics card; add one, or "
+                "--device cpu."
+            )
         remote = self.ray.remote(
             num_cpus=self.threads, num_gpus=1 if gpu else 0, num_returns="streaming"
         )(_each_of)
@@ -274,6 +284,25 @@ def _threads() -> int:
     import torch
 
     return torch.get_num_threads()
+
+
+def check_cores(nodes: Iterable[Mapping[str, Any]], threads: int) -> None:
+    """Whether a machine of the cluster has the cores of a task: Ray would wait for one for ever.
+
+    Raises:
+        InputError: none has.
+    """
+    most = max((int(n["Resources"].get("CPU", 0)) for n in nodes if n["Alive"]), default=0)
+    if most < threads:
+        raise InputError(
+            f"No machine of the Ray cluster has {threads} cores, over which sums are spread here; "
+            f"set OMP_NUM_THREADS={max(most, 1)}, or less, and repeat the command."
+        )
+
+
+def _handle_sigterm(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _imported(own: bool) -> Any:

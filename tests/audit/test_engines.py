@@ -21,6 +21,7 @@ import pytest
 
 from benchmarks.engines import comparable
 from reid_audit.audit.engine import open_engine
+from reid_audit.audit.engine.cluster import check_cores
 from reid_audit.audit.scan.apart import Ask, split
 from reid_audit.metrics.errors import InputError
 
@@ -71,6 +72,17 @@ def test_an_address_that_cannot_be_meant_is_refused(given: tuple[str, str], told
         pytest.skip("Ray is not installed")
     with pytest.raises(InputError, match=told), open_engine(*given, None):  # type: ignore[arg-type]
         pass
+
+
+def test_a_cluster_whose_machines_are_too_small_is_refused() -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0}},
+        {"Alive": True, "Resources": {}},
+    ]
+    check_cores(nodes, 4)
+    with pytest.raises(InputError, match="OMP_NUM_THREADS=4"):
+        check_cores(nodes, 5)
 
 
 def test_an_extra_that_is_absent_is_named(
