@@ -2,6 +2,8 @@
 
     python -m benchmarks.peers [--faces 32] [--gallery 20000] [--threads 1]
 
+A whole scan stands beside a script in `benchmarks.plain_scan`.
+
 Faces are of people who do not exist. Each row is timed in processor seconds (all threads), the best
 of three, and says how far the answers differ. Peers that are not installed are passed over.
 """

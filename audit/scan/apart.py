@@ -39,7 +39,7 @@ from reid_audit.audit.trials.units import (
     ready,
 )
 from reid_audit.metrics.cache import save_array
-from reid_audit.metrics.errors import InputError, NotApplicable
+from reid_audit.metrics.errors import InputError
 
 EMBEDDED = "embeddings-*.npy"
 """Arrays of the cache that every task would compute anew."""
@@ -144,7 +144,7 @@ def attack_apart(
     for setup, job in setups:
         try:
             units = missing_units(ready(job.attack, setup), setup, job.audit.store)
-        except NotApplicable as error:
+        except Exception as error:
             unscored[job.key] = ended_by(error, job.attack)
             continue
         total, seconds = len(list(setup.group.shards(setup.batch_size))), expected[job.key]
