@@ -245,12 +245,13 @@ def _identify_region(
         )
     if min(height, width) < SMALLEST:
         return answer
-    filled = None if cut else _one_colour(region)
+    grid = block_grid(region)
+    # A codec leaves one colour a block of what it shakes, as a mosaic of its blocks would.
+    filled = _one_colour(region) if grid is not None or not cut else None
     if filled is not None:
         return replace(
             answer, family="solid", parameters={"color": filled}, confidence=0.98, spec="solid"
         )
-    grid = block_grid(region)
     if grid is not None:
         block = max(1, round((grid.block_x * grid.block_y) ** 0.5))
         parameters = {

@@ -40,6 +40,13 @@ INSIDE, OUTSIDE = 2, 3
 SHARP, FLAT = 0.25, 0.4
 """Least share of the rim that is sharp, and of the inside that is flat: pictures unlike any that
 the decision was fitted to are judged by these alone."""
+EXACT, ALL = 0.1, 0.99
+"""Standard deviation in grey levels under which paint went through no codec, and the share of it
+that then has its colour if nothing is drawn on it."""
+POSSIBLE = 0.3
+"""Probability from which a crisp patch counts: the decision was fitted to few thin bars."""
+SAME = 0.8
+"""Share of the larger of two patches from which they are one seen twice."""
 MOST = 40
 """Patches that are looked at in each pass, the largest."""
 
@@ -58,28 +65,56 @@ class Fill:
 
 @dataclass(frozen=True)
 class Patch:
-    """A candidate: `features` `(F,)` of how it looks."""
+    """A candidate: `features` `(F,)` of how it looks; full: the share of its shape that it fills;
+    level: of the pass that saw it, 0 being the strictest; owned: the share of its inside that has
+    its colour, and spread: the standard deviation of that in grey levels; clear, sharp: see
+    `_rim`."""
 
     box: Box
     shape: str
     colour: tuple[int, int, int]
     features: np.ndarray
+    full: float
+    level: int
+    owned: float
+    spread: float
+    clear: float
+    sharp: float
+
+    @property
+    def crisp(self) -> bool:
+        """Whether all of it is one colour and its rim is sharp all around."""
+        return self.full >= 0.97 and min(self.owned, self.clear) >= 0.98 and self.sharp >= 0.85
+
+    def one_colour(self, solid: float, drawn: float) -> bool:
+        """Whether nothing is drawn on it, by the odds of both where a codec shook the colours."""
+        return self.owned >= ALL if self.spread < EXACT else solid >= drawn
 
 
 def find_fills(picture: np.ndarray, least: float = 0.5) -> tuple[Fill, ...]:
-    """Painted parts of a picture `(H, W, 3)` uint8 with at least this probability, the likeliest
-    and largest first; they do not overlap."""
-    patches = find_patches(picture)
-    fills = []
-    for patch in patches:
-        nothing, solid, drawn = _probabilities(patch.features)
-        if 1 - nothing >= least:
-            is_solid = bool(solid >= drawn)
-            fills.append(Fill(patch.box, patch.shape, patch.colour, is_solid, float(1 - nothing)))
+    """Painted parts of a picture `(H, W, 3)` uint8 with at least this probability, or, where they
+    are crisp, with a possible one; the likeliest and largest first. They do not overlap."""
+    seen = [(patch, _probabilities(patch.features)) for patch in find_patches(picture)]
+    painted = [
+        (patch, odds)
+        for patch, odds in seen
+        if 1 - odds[0] >= (min(least, POSSIBLE) if patch.crisp else least)
+    ]
+
+    def worth(entry: tuple[Patch, np.ndarray]) -> float:
+        """What fills its shape less has run into its surroundings."""
+        patch, (nothing, _, _) = entry
+        return float((1 - nothing) * _area(patch.box) ** 0.5 * patch.full**2)
+
     kept: list[Fill] = []
-    for fill in sorted(fills, key=lambda fill: -fill.probability * _area(fill.box) ** 0.5):
-        if not any(_touch(fill.box, other.box) for other in kept):
-            kept.append(fill)
+    for patch, odds in sorted(painted, key=worth, reverse=True):
+        if any(_touch(patch.box, other.box) for other in kept):
+            continue
+        # Looser passes take faint lines for the codec's.
+        alike = [entry for entry in painted if _same(entry[0].box, patch.box)]
+        strict, (_, solid, drawn) = min(alike, key=lambda entry: entry[0].level)
+        one_colour = bool(strict.one_colour(solid, drawn))
+        kept.append(Fill(patch.box, patch.shape, patch.colour, one_colour, float(1 - odds[0])))
     return tuple(kept)
 
 
@@ -171,7 +206,12 @@ def _patch(
             abs(np.log((c - a) / (d - b))),
         ]
     )
-    return Patch(box, shape, (int(colour[0]), int(colour[1]), int(colour[2])), features)
+    red, green, blue = (int(value) for value in colour)
+    owned_share = float(owned.mean())
+    return Patch(
+        *(box, shape, (red, green, blue), features),
+        *(full, level, owned_share, spread, clear, sharp),
+    )
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
@@ -263,6 +303,12 @@ def _model() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _same(a: Box, b: Box) -> bool:
+    """Whether two boxes are about the same place."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return width > 0 < height and width * height >= SAME * max(_area(a), _area(b))
 
 
 def _touch(a: Box, b: Box) -> bool:

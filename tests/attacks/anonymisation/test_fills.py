@@ -49,6 +49,24 @@ def test_a_fill_is_a_fill_through_codecs(codec: str, box: tuple[int, int, int, i
     assert np.abs(np.subtract(answer.parameters["color"], (12, 10, 8))).max() <= 3
 
 
+@pytest.mark.parametrize("codec", ["none", "jpeg:q=75"])
+def test_a_fill_with_words_on_it_is_a_replacement(codec: str) -> None:
+    picture = scenery(7)
+    x0, y0, x1, y1 = BOX
+    picture[y0:y1, x0:x1] = (55, 139, 253)
+    font, at = cv2.FONT_HERSHEY_SIMPLEX, (x0 + 9, (y0 + y1) // 2)
+    cv2.putText(picture, "private", at, font, 0.6, (200, 116, 2), 2, cv2.LINE_AA)
+    answer = identify(parse(codec).apply(picture, np.random.default_rng(0)))
+    assert answer.family == "generative" and near(answer.region, BOX, 4)
+
+
+def test_a_dark_ellipse_in_a_jpeg_is_no_mosaic_of_its_blocks() -> None:
+    picture = scenery(8)
+    cv2.ellipse(picture, (125, 130), (42, 68), 0, 0, 360, (0, 0, 0), -1, cv2.LINE_AA)
+    answer = identify(parse("jpeg:q=75").apply(picture, np.random.default_rng(0)))
+    assert answer.family == "solid" and answer.region_shape == "ellipse"
+
+
 def test_a_drawing_on_a_face_is_no_blur() -> None:
     picture = scenery(2)
     cv2.circle(picture, (120, 125), 70, (255, 205, 40), -1, cv2.LINE_AA)
