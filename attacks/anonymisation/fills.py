@@ -209,8 +209,16 @@ def _patch(
     red, green, blue = (int(value) for value in colour)
     owned_share = float(owned.mean())
     return Patch(
-        *(box, shape, (red, green, blue), features),
-        *(full, level, owned_share, spread, clear, sharp),
+        box,
+        shape,
+        (red, green, blue),
+        features,
+        full,
+        level,
+        owned=owned_share,
+        spread=spread,
+        clear=clear,
+        sharp=sharp,
     )
 
 
