@@ -74,6 +74,8 @@ def test_a_map_that_draws_pictures_stands_beside_the_others_or_says_why_not(
     ridge, unet = found.maps
     assert (ridge.name, unet.name) == ("ridge", "unet")
     assert unet.rank_1.value == 1.0 and unet.context_only.value < 0.2 and unet.p_value < 1e-6
+    (traced,) = findings_on(found)
+    assert traced.status == "warn" and "a network that draws the original" in traced.evidence
     few = replace(made, learnt={"unet": "too few pairs"})
     silent = replaced(few, stand_in, "c1", 0.05, 0)
     assert silent is not None
