@@ -257,6 +257,18 @@ def test_what_leaves_detail_somewhere_did_not_smooth_the_whole(make) -> None:
     assert not difference.smoothed
 
 
+def test_a_fill_that_takes_all_detail_with_it_is_a_part() -> None:
+    """What is left clear is a frame of its colour and a wall out of focus."""
+    original = rough(4)
+    original[:, :60] = cv2.GaussianBlur(original, (0, 0), 6)[:, :60]
+    original[:, :30] = 0
+    hidden = original.copy()
+    hidden[:, 46:] = 0
+    difference = Difference.between(hidden, original)
+    assert difference.smoothed
+    assert not changed_as_whole(difference, hidden, original, EncodedInfo("png"))
+
+
 def test_one_face_that_holds_all_the_detail_is_a_part() -> None:
     original = np.full((300, 300, 3), 150, np.uint8)
     original[90:210, 100:200] = rough(5, 120, 100)
