@@ -55,6 +55,9 @@ smoothing at most enlarges one."""
 LOUDER, FAINT, DEEP = 3.0, 0.25, 12
 """Mean square by which a changed line differs from one that only rings, what is added to both, and
 the lines from a block's border inward among which the first changed one is sought."""
+SHAKEN, FILLED = 6.0, 0.9
+"""Grey levels by which a codec moves a fill's pixels, and the share of a place that then has its
+colour."""
 WHOLE = 0.9
 """Share of the picture from which a changed place is the whole of it."""
 
@@ -202,6 +205,15 @@ class Difference:
         """Whether the picture was changed as a whole."""
         area = self.picture.size
         return any(place.hull.sum() >= WHOLE * area for place in self.places)
+
+    @property
+    def filled(self) -> bool:
+        """Whether the largest changed place has one colour now."""
+        if not self.places:
+            return False
+        x0, y0, x1, y1 = self.places[0].box
+        inside = self.picture[y0:y1, x0:x1][self.places[0].pixels]
+        return bool((np.abs(inside - np.median(inside)) <= SHAKEN).mean() >= FILLED)
 
     @property
     def smoothed(self) -> bool:

@@ -292,8 +292,9 @@ def changed_as_whole(
     if not closely or (difference.picture == difference.original).all():
         return False
     if difference.smoothed:
+        if difference.filled:
+            return False  # of the whole picture it would have been seen above
         told = look_at_all(picture, clear, encoded).settled
-        # One colour in the middle is a fill; of the whole picture it would have been seen above.
         return told is not None and told.spec not in (None, "none", "solid")
     pixels = None if difference.places else identify(picture, encoded)
     return pixels is not None and _processed_as_whole(pixels, picture.shape[:2])
