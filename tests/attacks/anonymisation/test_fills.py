@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reid_audit.attacks.anonymisation import identify
+from reid_audit.attacks.anonymisation import fills, identify
 from reid_audit.attacks.anonymisation.fills import find_fills
 from reid_audit.attacks.anonymisation.fitting.families import resampled
 from reid_audit.attacks.anonymisation.region import compactness
@@ -61,10 +61,27 @@ def test_a_fill_with_words_on_it_is_a_replacement(codec: str) -> None:
 
 
 def test_a_dark_ellipse_in_a_jpeg_is_no_mosaic_of_its_blocks() -> None:
-    picture = scenery(8)
-    cv2.ellipse(picture, (125, 130), (42, 68), 0, 0, 360, (0, 0, 0), -1, cv2.LINE_AA)
-    answer = identify(parse("jpeg:q=75").apply(picture, np.random.default_rng(0)))
+    """A decoder leaves one colour a block, a grey level from the next."""
+    picture = parse("jpeg:q=75").apply(scenery(8), np.random.default_rng(0))
+    levels = np.random.default_rng(1).integers(0, 3, (32, 32, 1)).astype(np.uint8)
+    blocks = np.repeat(np.repeat(levels, 8, axis=0), 8, axis=1)[:250, :250]
+    ys, xs = np.mgrid[:250, :250]
+    inside = ((xs - 125) / 48) ** 2 + ((ys - 130) / 68) ** 2 < 1
+    picture[inside] = np.broadcast_to(blocks, picture.shape)[inside]
+    answer = identify(picture)
     assert answer.family == "solid" and answer.region_shape == "ellipse"
+
+
+def test_what_may_be_paint_is_where_its_rim_is_crisp(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubtful = np.array([0.65, 0.35, 0.0])
+    monkeypatch.setattr(fills, "_probabilities", lambda features: doubtful)
+    x0, y0, x1, y1 = BAR
+    picture = scenery(9)
+    picture[y0:y1, x0:x1] = (215, 144, 88)
+    (bar,) = find_fills(picture, 0.6)
+    assert near(bar.box, BAR, 1) and bar.one_colour
+    picture[y0:y1:2, x0 : x0 + 8] = scenery(9)[y0:y1:2, x0 : x0 + 8]  # frayed at one end
+    assert find_fills(picture, 0.6) == ()
 
 
 def test_a_drawing_on_a_face_is_no_blur() -> None:
