@@ -125,22 +125,25 @@ def ffmpeg(filters: str) -> Callable[[Picture], Picture]:
     return change
 
 
-def imagemagick(*options: str) -> Callable[[Picture], Picture]:
+def imagemagick(*options: str) -> Tool:
     program = shutil.which("convert-im6") or shutil.which("magick") or shutil.which("convert")
 
-    def change(crop: Picture) -> Picture:
+    def run(picture: Picture, boxes: Sequence[Box]) -> Picture:
         if program is None:
             raise SystemExit("ImageMagick is not installed")
+        steps: list[str] = []
+        for x0, y0, x1, y1 in boxes:
+            steps += ["-region", f"{x1 - x0}x{y1 - y0}+{x0}+{y0}", *options, "+region"]
         stream = io.BytesIO()
-        Image.fromarray(crop).save(stream, "png")
+        Image.fromarray(picture).save(stream, "png")
         done = subprocess.run(
-            [program, "png:-", *options, "-resize", f"{crop.shape[1]}x{crop.shape[0]}!", "png:-"],
+            [program, "png:-", *steps, "png:-"],
             input=stream.getvalue(), capture_output=True, check=True,
         )  # fmt: skip
         with Image.open(io.BytesIO(done.stdout)) as made:
             return np.asarray(made.convert("RGB"))
 
-    return change
+    return run
 
 
 def pillow(crop: Picture) -> Picture:
@@ -180,7 +183,7 @@ RUN: dict[str, Tool] = {
     "ffmpeg-boxblur": by_crop(ffmpeg("boxblur")),
     "ffmpeg-gblur": by_crop(ffmpeg("gblur")),
     "ffmpeg-pixelize": by_crop(ffmpeg("pixelize")),
-    "imagemagick-scale": by_crop(imagemagick("-scale", "10%", "-scale", "1000%")),
+    "imagemagick-scale": imagemagick("-scale", "10%", "-scale", "1000%"),
 }
 """Tools that are run themselves, by their names in the catalogue."""
 READ = (

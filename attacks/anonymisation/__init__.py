@@ -7,7 +7,12 @@
 
 from reid_audit.attacks.anonymisation.encoded import read_encoded, stored_alike
 from reid_audit.attacks.anonymisation.estimate import identify
-from reid_audit.attacks.anonymisation.pair import PairIdentification, Placings, identify_pair
+from reid_audit.attacks.anonymisation.pair import (
+    PairIdentification,
+    Placings,
+    identify_pair,
+    in_place,
+)
 from reid_audit.attacks.anonymisation.parts import identify_parts
 from reid_audit.attacks.anonymisation.region import Region
 from reid_audit.attacks.anonymisation.result import (
@@ -32,6 +37,7 @@ __all__ = [
     "identify",
     "identify_pair",
     "identify_parts",
+    "in_place",
     "read_encoded",
     "stored_alike",
 ]

@@ -87,16 +87,24 @@ class PairIdentification:
     change: float
 
 
+def in_place(picture: np.ndarray, placed: Placed) -> np.ndarray:
+    """What a tool does in one place of a picture `(H, W, 3)`."""
+    return placed.operator.apply_in(picture, placed.box, np.random.default_rng(0))
+
+
 @dataclass(frozen=True)
 class Placings:
     """What a tool would have done to a picture, at each place where it may have been.
 
     A tool with a fading edge does not show where its place ends: `at` takes the pixels on each
-    side, fewer than `count`, by which the place lies inside the one that was seen.
+    side, fewer than `count`, by which the place lies inside the one that was seen. `remake`: the
+    original as the tool leaves it, of a tool that looks at more than the original's own pixels:
+    those are a part of a picture.
     """
 
     at: Callable[[int], Placed]
     count: int = 1
+    remake: Callable[[np.ndarray, Placed], np.ndarray] = in_place
 
 
 def identify_pair(
@@ -230,8 +238,7 @@ def _nearest(
 
     @cache
     def rest(inset: int) -> float:
-        placed = placings.at(inset)
-        made = placed.operator.apply_in(original, placed.box, np.random.default_rng(0))
+        made = placings.remake(original, placings.at(inset))
         return max(_distance(_part(made, part), _part(anonymised, part)) for part in parts)
 
     best, inset, worse = 0, 1, 0

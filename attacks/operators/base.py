@@ -63,6 +63,9 @@ class Operator(ABC):
     nature: ClassVar[Nature]
     random: ClassVar[bool] = False
     """Whether two applications to the same picture differ."""
+    far_sighted: ClassVar[bool] = False
+    """Whether what `apply_in` puts into a box depends on all of the picture, not on the box and
+    what is near it."""
 
     def __call__(self, picture: Picture, rng: np.random.Generator | None = None) -> Picture:
         """Anonymise a whole picture, `(H, W, 3)` RGB uint8, into a new one of the same shape.
@@ -262,6 +265,11 @@ class Chain(Operator):
     def random(self) -> bool:  # type: ignore[override]
         """Whether any step is."""
         return any(step.random for step in self.steps)
+
+    @property
+    def far_sighted(self) -> bool:  # type: ignore[override]
+        """Whether any step is."""
+        return any(step.far_sighted for step in self.steps)
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """The steps in their order, each on what the one before it left."""

@@ -34,6 +34,11 @@ class Masked(Operator):
         return self.inner.random
 
     @property
+    def far_sighted(self) -> bool:  # type: ignore[override]
+        """Whether the layer is."""
+        return self.inner.far_sighted
+
+    @property
     def nature(self) -> Nature:  # type: ignore[override]
         """Something stays untouched, so nothing is erased and nothing is diagonal any more."""
         known = self.inner.nature in (Nature.LINEAR, Nature.ERASING)

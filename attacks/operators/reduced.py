@@ -25,6 +25,7 @@ class ReducedGaussian(Operator):
     name: ClassVar[str] = "reduced-gaussian"
     family: ClassVar[str] = "gaussian"
     nature: ClassVar[Nature] = Nature.MASKED
+    far_sighted: ClassVar[bool] = True
 
     f: float
     sigma: float

@@ -54,6 +54,11 @@ class Relative(Operator):
         """Whether the operator inside is."""
         return self.inner.random
 
+    @property
+    def far_sighted(self) -> bool:  # type: ignore[override]
+        """Whether the operator inside is."""
+        return self.inner.far_sighted
+
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """By the setting that a region of this size gets."""
         return self.on(*picture.shape[:2]).apply(picture, rng)

@@ -29,6 +29,7 @@ from reid_audit.attacks.anonymisation import (
     identify,
     identify_pair,
     identify_parts,
+    in_place,
     read_encoded,
     stored_alike,
 )
@@ -607,7 +608,7 @@ def look(
     right, below = min(width, x1 + far_x), min(height, y1 + far_y)
     before, after = (np.ascontiguousarray(p[top:below, left:right]) for p in (clear, picture))
     place = Place((x0 - left, y0 - top, x1 - left, y1 - top), region.shape)
-    would = _tools(region, regions, (height, width), left, top)
+    would = _tools(region, regions, clear, left, top)
     pair = identify_pair(before, after, place, encoded, would)
     settled, alone = (replace(answer, region=region.box) for answer in (pair.settled, pair.unaided))
     return Told(settled, alone)
@@ -626,10 +627,12 @@ def look_at_all(picture: Picture, clear: Picture, encoded: EncodedInfo) -> Told:
 
 
 def _tools(
-    region: Region, regions: Collection[Region], shape: tuple[int, int], left: int, top: int
+    region: Region, regions: Collection[Region], clear: Picture, left: int, top: int
 ) -> dict[str, Placings]:
-    """By name, what the tools of the catalogue would have done to one of the regions of a picture
-    of `shape`, in pixels of a part of it that starts at `left`, `top`."""
+    """By name, what the tools of the catalogue would have done to one of the regions of a picture,
+    in pixels of a part of it that starts at `left`, `top`."""
+    height, width = clear.shape[:2]
+    shape = height, width
     largest = max(regions, key=lambda other: max(_sides(other.box)))
 
     def would(tool: Tool, inset: int) -> Placed:
@@ -641,9 +644,16 @@ def _tools(
         box = x0 - left, y0 - top, x1 - left, y1 - top
         return Placed(own.operator.among(own.box, [other.box]), box)
 
+    def remake(part: Picture, placed: Placed) -> Picture:
+        if not placed.operator.far_sighted:
+            return in_place(part, placed)
+        x0, y0, x1, y1 = placed.box
+        made = in_place(clear, Placed(placed.operator, (x0 + left, y0 + top, x1 + left, y1 + top)))
+        return made[top : top + part.shape[0], left : left + part.shape[1]]
+
     faded = max(1, min(_sides(region.box)) // NARROWEST)
     return {
-        tool.name: Placings(partial(would, tool), faded if tool.shape == "soft" else 1)
+        tool.name: Placings(partial(would, tool), faded if tool.shape == "soft" else 1, remake)
         for tool in tools()
         if tool.shape in (region.shape, "soft")
     }

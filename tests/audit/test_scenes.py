@@ -513,3 +513,20 @@ def test_a_tool_whose_setting_follows_from_the_largest_face_is_told_on_every_fac
     answers = {face.item: face.identification for face in scene.faces}
     assert [answers[row].tools for row in (0, 1)] == [("imagenet",)] * 2
     assert answers[1].parameters["sigma_x"] == pytest.approx(13, rel=0.05)
+
+
+def test_a_tool_that_blurs_the_whole_picture_is_told_on_a_face_far_smaller_than_its_blur(
+    tmp_path: Path,
+) -> None:
+    original = ground(10, 600, 900)
+    original[:, 450:] //= 3
+    face = (400, 250, 424, 282)  # sigma is 31.8 pixels here: what is shown there came from afar
+    hidden = parse("signal-android").apply_in(original, face, np.random.default_rng(0))
+    clear, path = tmp_path / "clear.png", tmp_path / "hidden.png"
+    Image.fromarray(original).save(clear)
+    Image.fromarray(hidden).save(path)
+    item = Item("0", None, "probe", path, original=clear, face_box=face)
+    nobody = Found((600, 900), ())
+    told = examine(Task("x", path, clear, (item,), nobody, nobody)).faces[0].identification
+    assert told is not None
+    assert told.tools == ("signal-android",)

@@ -62,6 +62,11 @@ class ToolOperator(Operator):
         """Whether what it does to a typical face box is."""
         return self._nominal().random
 
+    @property
+    def far_sighted(self) -> bool:  # type: ignore[override]
+        """Whether its operator is."""
+        return self._nominal().far_sighted
+
     def place(self, face: Sequence[int], shape: Sequence[int]) -> Placed:
         """What is done to a face box on a picture of `shape`, in that picture's pixels."""
         box = self.tool.region_of(face, shape)
