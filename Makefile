@@ -33,7 +33,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml tests/tools.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[dev,ray,remote]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[dev,ray,remote,utility]'
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps -r tests/tools.txt
 	touch $(STAMP)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import mean
 
 from reid_audit.audit.bench.row import Row, recognizer_text
 from reid_audit.audit.results.schema import Estimate, Linkability, Replacement, Utility
+from reid_audit.metrics.geometry import MEASURES
 
 LINKED = (
     *("defence", "recogniser", "attack", "rank-1 among the anonymised", "painted over"),
@@ -48,6 +50,15 @@ def fields(
             "utility_low": kept.usefulness.low,
             "utility_high": kept.usefulness.high,
             "faces_found": kept.detected.value,
+        }
+    if kept is not None and kept.geometry is not None:
+        shape = kept.geometry
+        turns = [turn.value for turn in (shape.yaw, shape.pitch, shape.roll) if turn.value]
+        row |= {
+            "landmark_distance": shape.landmark_distance.value,
+            "head_turn": max(turns, default=0.0),
+            "expression_change": mean(getattr(shape, name).value for name in MEASURES),
+            "gaze_change": shape.gaze.value,
         }
     return row
 

@@ -86,6 +86,12 @@ class Row(Record):
     utility_high: float | None = None
     faces_found: float | None = None
     """Share of the faces that a detector still finds."""
+    landmark_distance: float | None = None
+    head_turn: float | None = None
+    expression_change: float | None = None
+    gaze_change: float | None = None
+    """Of the faces still found, by dense landmarks, `results.json`'s `geometry`: 468 points; the
+    largest of yaw, pitch and roll; the mean of the four lengths of expression; the irises."""
 
     seconds: float | None = None
     device: str = "cpu"

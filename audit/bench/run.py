@@ -181,7 +181,7 @@ class _Measured:
             world=job.world,
             options=repr(getattr(attack, "options", None)),
             checkpoints=sorted((name, given.digest) for name, given in self.checkpoints.items()),
-            judged=[self.config.alpha, self.perception.names],
+            judged=[self.config.alpha, self.perception.names, self.perception.mesh is not None],
         )
 
     def _measure(self, cell: Cell, jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:

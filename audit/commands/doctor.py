@@ -26,6 +26,7 @@ def examine() -> list[Condition]:
         ("strongest recogniser", _recognizer),
         ("report", _report),
         ("optional weights", _weights),
+        ("dense landmarks", _mesh),
     )
     return [_check(name, work) for name, work in checks]
 
@@ -52,6 +53,22 @@ def _detector() -> str:
     if not faces:
         raise RuntimeError("no face found in a picture that shows one")
     return f"finds a face (score {faces[0].score:.3f})"
+
+
+def _mesh() -> str:
+    from reid_audit.attacks.recognition.detect import Detector
+    from reid_audit.attacks.recognition.face_mesh import NOT_INSTALLED, installed_finder
+    from reid_audit.audit.people import identity, nuisance, render
+
+    finder = installed_finder()
+    if finder is None:
+        return f"{NOT_INSTALLED} to measure expression, gaze and head pose"
+    picture = render(identity(1), nuisance(1, 0), 160)
+    faces = Detector().detect([picture])[0]
+    mesh = finder.find(picture, faces[0].landmarks) if faces else None
+    if mesh is None:
+        raise RuntimeError("no surface found on a face")
+    return f"{len(mesh.points)} points on a face, and both irises"
 
 
 def _dlib() -> str:

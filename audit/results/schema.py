@@ -486,6 +486,31 @@ class Replacement(Record):
     maps: list[ReplacementMap] = Field(default_factory=list)
 
 
+class Geometry(Record):
+    """What became of the faces' geometry, by dense landmarks of the pictures and their originals.
+
+    Means of absolute changes over the pictures on both of which the network sees the face, with
+    intervals over people. Expression is a few lengths of the face: geometry, no emotion.
+    """
+
+    pictures: int
+    landmark_distance: Estimate
+    """Of 468 points of the face from where they were. This, mouth and brows are told in distances
+    of the outer corners of the eyes."""
+    yaw: Estimate
+    pitch: Estimate
+    roll: Estimate
+    """Turn of the head in degrees: about the upright axis, nodding, and in the picture's plane."""
+    mouth_opening: Estimate
+    mouth_width: Estimate
+    brow_height: Estimate
+    eye_opening: Estimate
+    """Between the lids, in widths of the eye."""
+    gaze: Estimate
+    """Distance of the irises from where they stood between the corners of the eyes, in widths of
+    the eye."""
+
+
 class Utility(Record):
     """What the pictures of a condition are still good for, beside their originals. Intervals are
     over people."""
@@ -506,6 +531,9 @@ class Utility(Record):
     usefulness: Estimate
     """Mean of four shares: a face is found, its place and its pose are kept, and the picture
     outside it."""
+    geometry: Geometry | None = None
+    geometry_reason: str | None = None
+    """Why dense landmarks were not measured; null where they were."""
 
 
 class Waiver(Record):

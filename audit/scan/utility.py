@@ -18,6 +18,7 @@ from reid_audit.audit.probes.material import cache_folder
 from reid_audit.audit.probes.pairs import UPRIGHT
 from reid_audit.audit.results import schema
 from reid_audit.audit.scan.condition import Audit
+from reid_audit.audit.scan.geometry import Pair, geometry, pair
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.metrics import stats
 from reid_audit.metrics.sampling import evenly
@@ -33,8 +34,8 @@ SIDE = 256
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What is kept of N pictures: truth, face widths, degrees, SSIM and LPIPS, `(N,)` each; NaN
-    where it could not be measured."""
+    """What is kept of N pictures: truth, face widths, degrees, SSIM and LPIPS, `(N,)` each, NaN
+    where it could not be measured; and the faces' surfaces, None where they were not seen."""
 
     detected: NDArray[np.bool_]
     shift: NDArray[np.float64]
@@ -42,6 +43,7 @@ class Kept:
     outside: NDArray[np.float64]
     perceived: NDArray[np.float64]
     people: NDArray[np.str_]
+    surfaces: tuple[Pair | None, ...]
 
 
 def utility(group: Group, audit: Audit) -> schema.Utility | None:
@@ -64,6 +66,7 @@ def utility(group: Group, audit: Audit) -> schema.Utility | None:
         return record(stats.mean_estimate(values[known], people, alpha=alpha, seed=seed))
 
     lost = "no face is found any more"
+    measured, why_not = geometry(kept.surfaces, kept.people, audit)
     return schema.Utility(
         condition=group.id,
         pictures=len(kept.people),
@@ -81,6 +84,8 @@ def utility(group: Group, audit: Audit) -> schema.Utility | None:
         usefulness=mean(
             usefulness(kept.detected, kept.shift, kept.pose, kept.outside), "nothing was measured"
         ),
+        geometry=measured,
+        geometry_reason=why_not,
     )
 
 
@@ -105,6 +110,7 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
     )
     widths = np.array([face.width for face in faces])
     outside, perceived = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    surfaces = []
     for place, row in enumerate(rows):
         (probe,), (clear,) = group.load([row]).pictures, group.load_originals([row])
         assert clear is not None, "asked for where there is one"
@@ -112,6 +118,7 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
         box = (x0, y0, x1, y1)
         outside[place] = ssim_outside(clear, probe, box)
         perceived[place] = _lpips_outside(clear, probe, box, audit.perception)
+        surfaces.append(pair(clear, probe, group.faces[row], seen[place], audit.perception.mesh))
         audit.progress(f"what is kept by {group.title}", place + 1, len(rows))
     return Kept(
         detected,
@@ -120,6 +127,7 @@ def measure(group: Group, rows: Sequence[int], audit: Audit) -> Kept:
         outside,
         perceived,
         np.array([face.item.identity or face.key for face in faces]),
+        tuple(surfaces),
     )
 
 

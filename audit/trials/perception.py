@@ -1,7 +1,8 @@
-"""LPIPS and Inception features, for whoever has fetched their weights.
+"""LPIPS and Inception features for whoever has fetched their weights, and dense landmarks for
+whoever has installed the extra `utility`.
 
-Both networks come from the verified cache and never from the network during a scan; without them
-the figures are null with the reason, and nothing stands in for them.
+The networks come from the verified cache or an installed wheel, and never from the network during a
+scan; without them the figures are null with the reason, and nothing stands in for them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.attacks.recognition.face_mesh import MeshFinder, installed_finder
 from reid_audit.audit.probes.condition import face_square
 from reid_audit.audit.weights import path
 from reid_audit.metrics.errors import MissingWeights
@@ -29,6 +31,7 @@ class Perception:
     lpips: Any
     inception: Any
     device: str
+    mesh: MeshFinder | None = None
 
     @classmethod
     def installed(cls, device: str) -> Perception:
@@ -41,11 +44,11 @@ class Perception:
         from reid_audit.metrics.perceptual import load_lpips
 
         lpips = _load(LPIPS, load_lpips, device)
-        return cls(lpips, _load(INCEPTION, load_inception, device), device)
+        return cls(lpips, _load(INCEPTION, load_inception, device), device, installed_finder())
 
     @property
     def names(self) -> list[str]:
-        """Which networks are there."""
+        """Which of the networks that judge restored faces are there."""
         pairs = ((LPIPS, self.lpips), (INCEPTION, self.inception))
         return [name for name, network in pairs if network is not None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reid_audit.audit.results.schema import (
@@ -131,15 +131,10 @@ def _inference(results: Results, language: Language) -> Question:
     parts = []
     for condition, name in names.items():
         own = [inference for inference in results.inference if inference.condition == condition]
-        scored = [inference for inference in own if inference.balanced_accuracy.value is not None]
+        scored = _scored(own)
         if not scored:
             continue
-        scored.sort(
-            key=lambda inference: (inference.attribute, -(inference.balanced_accuracy.value or 0.0))
-        )
-        best: dict[str, Inference] = {}
-        for inference in scored:
-            best.setdefault(inference.attribute, inference)
+        best = _best(scored)
         sentences = [
             language(
                 "asked.inference.sentence",
@@ -177,6 +172,20 @@ def _inference(results: Results, language: Language) -> Question:
         )
     heads = [str(language(f"asked.measures.{measure}")) for measure in INFERENCE_MEASURES]
     return Question("inference", heads, parts)
+
+
+def _scored(inferences: Iterable[Inference]) -> list[Inference]:
+    """Those with a figure, by attribute, the strongest attack first."""
+    known = [told for told in inferences if told.balanced_accuracy.value is not None]
+    return sorted(known, key=lambda told: (told.attribute, -(told.balanced_accuracy.value or 0.0)))
+
+
+def _best(scored: Iterable[Inference]) -> dict[str, Inference]:
+    """The first of every attribute."""
+    best: dict[str, Inference] = {}
+    for told in scored:
+        best.setdefault(told.attribute, told)
+    return best
 
 
 MAP_MEASURES = ("rank_1", "rank_1_other", "context_only")
@@ -217,12 +226,19 @@ def _replacement(results: Results, language: Language) -> Question:
 def _utility(results: Results, language: Language) -> Question:
     """One part for each anonymisation that originals were given for."""
     names = plain_names(summary.conditions(results), language)
-    parts = [_kept(names[kept.condition], kept, language) for kept in results.utility]
+    parts = [_kept(names[kept.condition], kept, results, language) for kept in results.utility]
     heads = [str(language("asked.measures.kept"))]
     return Question("utility", heads, parts)
 
 
-def _kept(name: str, utility: Utility, language: Language) -> Part:
+_LENGTHS = (
+    *("landmark_distance", "yaw", "pitch", "roll"),
+    *("mouth_opening", "mouth_width", "brow_height", "eye_opening", "gaze"),
+)
+"""Figures of the faces' geometry, by their field and by their name under `asked.kept`."""
+
+
+def _kept(name: str, utility: Utility, results: Results, language: Language) -> Part:
     sentence = language(
         "asked.utility.sentence",
         pictures=language.count(utility.pictures),
@@ -248,7 +264,39 @@ def _kept(name: str, utility: Utility, language: Language) -> Part:
         for field in fields
         if (reason := getattr(utility, field).reason) and getattr(utility, field).value is None
     ]
+    if utility.geometry is not None:
+        rows += [
+            Row(
+                language(f"asked.kept.{field}"),
+                [_cell(getattr(utility.geometry, field), False, language)],
+            )
+            for field in _LENGTHS
+        ]
+    if utility.geometry_reason is not None:
+        notes.append(f"{language('asked.kept.geometry')}: {clean(utility.geometry_reason, 200)}")
+    rows += _attributes_kept(utility.condition, results, language)
     return Part(name, sentence, rows, [], notes)
+
+
+def _attributes_kept(condition: str, results: Results, language: Language) -> list[Row]:
+    """How well each attribute that the data states is still told, by whoever tells it best: what a
+    user of the pictures may read is what an attacker reads."""
+    best = _best(_scored(told for told in results.inference if told.condition == condition))
+    rows = []
+    for told in best.values():
+        attribute = clean(told.attribute, 60)
+        attack = _attack(told.attack, results, language)
+        rows += [
+            Row(
+                language("asked.kept.attribute", attribute=attribute, attack=attack),
+                [_cell(told.balanced_accuracy, True, language)],
+            ),
+            Row(
+                language("asked.kept.attribute_clear", attribute=attribute),
+                [_cell(told.clear, True, language)],
+            ),
+        ]
+    return rows
 
 
 def _recognizer(group: Replacement) -> str:

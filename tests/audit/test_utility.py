@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.detect import Detection
+from reid_audit.attacks.recognition.face_mesh import FaceMesh
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Item
 from reid_audit.audit.probes.condition import Group
@@ -46,7 +48,9 @@ def group_of(folder: Path, change: Change, originals: bool = True) -> Group:
 def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Utility | None]:
     """A function (group, what the detector sees) that measures."""
 
-    def measure(group: Group, landmarks: np.ndarray | None) -> Utility | None:
+    def measure(
+        group: Group, landmarks: np.ndarray | None, mesh: object | None = None
+    ) -> Utility | None:
         found = [] if landmarks is None else [Detection(np.zeros(4, np.float32), landmarks, 1.0)]
 
         class Finder:
@@ -62,7 +66,7 @@ def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Utili
             config=AuditConfig(cache=str(tmp_path)),
             store=None,
             material=SimpleNamespace(facts=facts, smallest_face=20.0),
-            perception=Perception(None, None, "cpu"),
+            perception=Perception(None, None, "cpu", mesh),  # type: ignore[arg-type]
             progress=lambda *_: None,
         )
         return measured.utility(group, audit)
@@ -106,6 +110,67 @@ def test_a_face_found_elsewhere_is_another_face(
     width = group.faces[0].width
     assert moved.detected.value == 1.0
     assert moved.landmark_shift.value == pytest.approx(3 * np.sqrt(2) / width, rel=1e-5)
+
+
+class Surfaces:
+    """Finds a surface that lies anywhere, moved as the five landmarks are; `nod` turns those of
+    pictures whose face is filled."""
+
+    def __init__(self, nod: float = 0.0) -> None:
+        rng = np.random.default_rng(1)
+        self.mesh = rng.normal(size=(468, 3)) * (20, 25, 10)
+        self.mesh[[33, 263]] = (-20, -10, 0), (20, -10, 0)
+        self.eyes, self.irises = rng.normal(size=(2, 71, 3)), rng.normal(size=(2, 5, 3))
+        self.nod = nod
+
+    def find(self, picture: np.ndarray, landmarks: np.ndarray) -> FaceMesh:
+        middle = np.append(landmarks.mean(axis=0), 0)
+        nod = self.nod if not picture[50, 50].any() else 0.0
+        turn = Rotation.from_euler("x", nod, degrees=True)
+        return FaceMesh(
+            turn.apply(self.mesh) + middle, self.eyes + middle, self.irises * (1 + nod) + middle
+        )
+
+
+def test_without_the_extra_the_axis_says_so_and_is_else_the_same(
+    kept: Callable[..., Utility], tmp_path: Path
+) -> None:
+    group = group_of(tmp_path, lambda p: p)
+    without, withit = kept(group, POINTS), kept(group, POINTS, Surfaces())
+    assert without.geometry is None
+    assert "pip install 'reid-audit[utility]'" in (without.geometry_reason or "")
+    assert withit.geometry is not None and withit.geometry_reason is None
+    own = {"geometry", "geometry_reason"}
+    assert without.model_dump(exclude=own) == withit.model_dump(exclude=own)
+
+
+def test_an_untouched_face_keeps_its_geometry(kept: Callable[..., Utility], tmp_path: Path) -> None:
+    geometry = kept(group_of(tmp_path, lambda p: p), POINTS, Surfaces()).geometry
+    assert geometry is not None and geometry.pictures == 6
+    for name, figure in geometry:
+        if name != "pictures":
+            assert figure.value == pytest.approx(0.0, abs=1e-6) and figure.n_identities == 3
+
+
+def test_a_shift_and_a_nod_are_told_as_such(kept: Callable[..., Utility], tmp_path: Path) -> None:
+    group = group_of(tmp_path, lambda p: p)
+    moved = kept(group, POINTS + np.array([3, 4]), Surfaces()).geometry
+    assert moved is not None
+    assert moved.landmark_distance.value == pytest.approx(5 / 40, rel=1e-4)
+    assert moved.pitch.value == pytest.approx(0.0, abs=1e-4)
+    assert moved.gaze.value == pytest.approx(0.0, abs=1e-6)
+    nodded = kept(group_of(tmp_path, np.zeros_like), POINTS, Surfaces(nod=12)).geometry
+    assert nodded is not None and nodded.pitch.value == pytest.approx(12.0, rel=1e-4)
+    assert nodded.yaw.value == pytest.approx(0.0, abs=1e-4)
+    assert nodded.mouth_width.value == pytest.approx(0.0, abs=1e-6)
+    assert nodded.gaze.value > 0.1
+
+
+def test_of_faces_that_are_not_found_the_geometry_is_unknown(
+    kept: Callable[..., Utility], tmp_path: Path
+) -> None:
+    found = kept(group_of(tmp_path, np.zeros_like), None, Surfaces())
+    assert found.geometry is None and "no face is found" in (found.geometry_reason or "")
 
 
 def test_without_originals_there_is_nothing_to_compare_with(

@@ -5,6 +5,7 @@ import pytest
 from reid_audit.audit.results.schema import (
     Estimate,
     Finding,
+    Geometry,
     Inference,
     Linkability,
     Replacement,
@@ -125,6 +126,7 @@ def asked(results):
                     ssim_outside=rate(0.777),
                     lpips_outside=Estimate(reason="weights not installed"),
                     usefulness=rate(0.866),
+                    geometry_reason="the extra is not installed",
                 )
             ],
             "linkability": [link("naive", 0.3), link("wiener", 0.8), parrot],
@@ -150,7 +152,12 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
         assert language.percent(figure).replace("\u00a0", " ") in text
     question, attributes, replacement, kept = questions(asked, language)
     assert language.percent(0.891) in kept.parts[0].sentence
-    assert len(kept.parts[0].rows) == 6 and "weights" in kept.parts[0].notes[0]
+    assert "weights" in kept.parts[0].notes[0] and "extra" in kept.parts[0].notes[1]
+    assert [row.cells[0][:4] for row in kept.parts[0].rows[-2:]] == [
+        language.percent(0.829)[:4],
+        language.percent(0.913)[:4],
+    ]
+    assert len(kept.parts[0].rows) == 8
     assert replacement.parts[0].rows[0].head == language("asked.maps.negation")
     (inferred,) = attributes.parts
     assert "naive" not in inferred.sentence and len(inferred.rows) == 2
@@ -162,6 +169,21 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     ]
     assert part.notes and "it yields no embedding" in part.notes[0]
     assert part.rows[0].cells[1] == "–"
+
+
+@pytest.mark.parametrize("code", available())
+def test_the_geometry_of_faces_is_told_where_it_was_measured(asked, code):
+    language = load(code)
+    names = [name for name in Geometry.model_fields if name != "pictures"]
+    figures = {name: rate(0.101 + place / 1000) for place, name in enumerate(names)}
+    (kept,) = asked.utility
+    geometry = Geometry(pictures=50, **figures)
+    told = kept.model_copy(update={"geometry": geometry, "geometry_reason": None})
+    *_, question = questions(asked.model_copy(update={"utility": [told]}), language)
+    rows = {row.head: row.cells[0] for row in question.parts[0].rows}
+    for name, figure in figures.items():
+        assert rows[language(f"asked.kept.{name}")].startswith(language.decimal(figure.value))
+    assert len(question.parts[0].notes) == 1
 
 
 @pytest.mark.slow
