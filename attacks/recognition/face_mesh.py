@@ -75,8 +75,9 @@ class MeshFinder:
     def find(self, picture: Picture, landmarks: Landmarks) -> FaceMesh | None:
         """The surface of the face that has five `landmarks (5, 2)` in a picture `(H, W, 3)` RGB
         uint8; None where the network sees no face there."""
-        side = FIRST_SIDE * float(face_width(landmarks))
-        points = self._look(picture, _square(landmarks.mean(0), side, landmarks[1] - landmarks[0]))
+        first = FIRST_SIDE * float(face_width(landmarks))
+        square = _square(landmarks.mean(axis=0), first, landmarks[1] - landmarks[0])
+        points = self._look(picture, square)
         if points is None:
             return None
         # The second look is at where the network expects a face, whatever the five points were.
@@ -86,8 +87,8 @@ class MeshFinder:
         eyes, irises = [], []
         for (start, end), mirrored in zip(EYE_CORNERS, (False, True), strict=True):
             across = points[end, :2] - points[start, :2]
-            middle, side = points[[start, end], :2].mean(0), EYE_MARGIN * np.linalg.norm(across)
-            square = _square(middle, float(side), across, mirrored)
+            side = EYE_MARGIN * float(np.linalg.norm(across))
+            square = _square(points[[start, end], :2].mean(axis=0), side, across, mirrored)
             lids, iris = self._eye(picture, square)
             eyes.append(_placed(lids, square))
             irises.append(_placed(iris, square))

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from reid_audit.audit.bench import figures, plan, plane
+from reid_audit.audit.bench import beside, figures, plan, plane
 from reid_audit.audit.bench.config import resolve
 from reid_audit.audit.bench.page import html
 from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.table import markdown
+from reid_audit.audit.results.schema import Estimate, Geometry, Utility
 from reid_audit.metrics.errors import InputError
+from reid_audit.metrics.geometry import MEASURES
 
 
 def row(defence: str, attack: str, high: float, utility: float | None, **own: Any) -> Row:
@@ -200,3 +202,21 @@ def test_linkage_and_traces_stand_in_tables_of_their_own() -> None:
     text = markdown([*linked, replaced], "t", "", 3)
     assert "## Linkage of the anonymised pictures" in text and "## Replaced faces" in text
     assert "## Replaced faces" not in markdown(linked, "t", "", 2)
+
+
+def test_a_row_holds_what_dense_landmarks_say_where_they_were_measured() -> None:
+    share = Estimate(value=0.8, low=0.7, high=0.9)
+    names = ("detected", "landmark_shift", "pose_change", "ssim_outside", "lpips_outside")
+    axis = Utility(
+        condition="c1", pictures=9, people=9, usefulness=share, **dict.fromkeys(names, share)
+    )
+    without = beside.fields(None, None, axis)
+    assert without["utility"] == 0.8 and "gaze_change" not in without
+    values = {"yaw": 2.0, "pitch": 7.0, "roll": 0.0, "landmark_distance": 0.05, "gaze": 0.1}
+    values |= dict(zip(MEASURES, (0.01, 0.02, 0.03, 0.06), strict=True))
+    figures = {name: Estimate(value=value) for name, value in values.items()}
+    measured = axis.model_copy(update={"geometry": Geometry(pictures=9, **figures)})
+    told = beside.fields(None, None, measured)
+    own = ("landmark_distance", "head_turn", "expression_change", "gaze_change")
+    assert [told[name] for name in own] == pytest.approx([0.05, 7.0, 0.03, 0.1])
+    assert row("light", "wiener", 0.9, 0.8, **{name: told[name] for name in own}).head_turn == 7.0

@@ -1,0 +1,26 @@
+"""What `doctor` says of dense landmarks, with and without the extra."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid_audit.attacks.recognition import face_mesh
+from reid_audit.audit.commands import doctor
+
+
+def checks() -> dict[str, doctor.Condition]:
+    return {condition.name: condition for condition in doctor.examine()}
+
+
+def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(face_mesh, "installed_finder", lambda: None)
+    condition = checks()["dense landmarks"]
+    assert condition.ok and "pip install 'reid-audit[utility]'" in condition.detail
+    assert "expression, gaze and head pose" in condition.detail
+
+
+def test_with_the_extra_it_finds_the_surface_of_a_face() -> None:
+    if face_mesh.installed_finder() is None:
+        pytest.skip(face_mesh.NOT_INSTALLED)
+    condition = checks()["dense landmarks"]
+    assert condition.ok and condition.detail.startswith("468 points")
