@@ -25,7 +25,8 @@ from benchmarks.composed import Planted, scenes
 from reid_audit.attacks.recognition.detect import Detector
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.probes.faces import detect_picture
-from reid_audit.audit.probes.scenes import Scene, SceneFace, Task, examine
+from reid_audit.audit.probes.scene import Scene, SceneFace, Task
+from reid_audit.audit.probes.scenes import examine
 from reid_audit.metrics.stats import clopper_pearson
 
 SETTINGS = (("blur", 0.2), ("mosaic", 0.2), ("solid", 0.2), ("blur", 0.7))

@@ -22,7 +22,7 @@ from scipy.stats import beta
 from benchmarks.composed import Planted, scenes
 from reid_audit.attacks.recognition.detect import Detection, Detector
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
-from reid_audit.audit.probes.scenes import SURE
+from reid_audit.audit.probes.named import SURE
 
 BANDS = ((12, 16), (16, 20), (20, 28), (28, 60), (60, 121))
 

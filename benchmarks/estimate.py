@@ -33,7 +33,8 @@ from reid_audit.audit.data import Item
 from reid_audit.audit.data.screening import examine as facts
 from reid_audit.audit.people import cast
 from reid_audit.audit.probes.faces import detect_file
-from reid_audit.audit.probes.scenes import Task, examine
+from reid_audit.audit.probes.scene import Task
+from reid_audit.audit.probes.scenes import examine
 from reid_audit.audit.scan.duration import CONTROLS, EFFORTS
 
 SIDE, METHOD = 256, "gaussian:sigma=6"

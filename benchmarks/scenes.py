@@ -28,7 +28,8 @@ from reid_audit.attacks.recognition.detect import Detector
 from reid_audit.attacks.recognition.sizes import SMALLEST_POSSIBLE
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.probes.faces import detect_picture, overlap
-from reid_audit.audit.probes.scenes import Task, examine
+from reid_audit.audit.probes.scene import Task
+from reid_audit.audit.probes.scenes import examine
 from reid_audit.metrics.stats import clopper_pearson
 
 Picture = np.ndarray

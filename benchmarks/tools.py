@@ -37,7 +37,8 @@ from reid_audit.attacks.operators import parse
 from reid_audit.audit.data import Item
 from reid_audit.audit.probes.faces import Found, make_face
 from reid_audit.audit.probes.grouping import group_probes, probes_of
-from reid_audit.audit.probes.scenes import Scene, Task, examine
+from reid_audit.audit.probes.scene import Scene, Task
+from reid_audit.audit.probes.scenes import examine
 
 Picture = np.ndarray
 Box = tuple[int, int, int, int]

@@ -15,7 +15,7 @@ from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.items import Item
 from reid_audit.audit.data.originals import match_by_name
 from reid_audit.audit.probes.beside import parts_beside
-from reid_audit.audit.probes.scenes import Told
+from reid_audit.audit.probes.looking import Told
 from reid_audit.audit.probes.tools import fitting, title_of
 from reid_audit.metrics.errors import InputError, NothingToAudit
 from reid_audit.metrics.leakage import FRAME

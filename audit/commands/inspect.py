@@ -23,7 +23,7 @@ from reid_audit.audit.evaluation.gate import holds
 from reid_audit.audit.probes.faces import FaceFinder
 from reid_audit.audit.probes.grouping import UNKNOWN
 from reid_audit.audit.probes.material import How, pictures, read_scenes
-from reid_audit.audit.probes.scenes import Scene, SceneFace
+from reid_audit.audit.probes.scene import Scene, SceneFace
 from reid_audit.audit.publishing.face_list import FACES, as_csv, face_rows, faces_in_order
 from reid_audit.metrics.files import write_bytes, write_text
 from reid_audit.reports.pages.picture_sheet import Picture, Row, render_sheet

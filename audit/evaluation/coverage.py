@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reid_audit.audit.data import Item, Pseudonyms
-from reid_audit.audit.probes.scenes import Scene, SceneFace
+from reid_audit.audit.probes.scene import Scene, SceneFace
 from reid_audit.audit.results import schema
 
 BANDS: tuple[tuple[float, float], ...] = (

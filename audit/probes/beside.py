@@ -6,16 +6,11 @@ from pathlib import Path
 
 from reid_audit.attacks.anonymisation import read_encoded
 from reid_audit.audit.data import decode
+from reid_audit.audit.probes.difference import difference_of
 from reid_audit.audit.probes.inventory import changed_for_certain, region_of
+from reid_audit.audit.probes.looking import Told, look, look_at_all
 from reid_audit.audit.probes.pairs import UPRIGHT, compare, placed, toned_as
-from reid_audit.audit.probes.scenes import (
-    Told,
-    changed_as_whole,
-    difference_of,
-    look,
-    look_at_all,
-    made_from,
-)
+from reid_audit.audit.probes.wholly import changed_as_whole, made_from
 from reid_audit.metrics.errors import InputError
 
 

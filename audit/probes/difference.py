@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 
+from reid_audit.attacks.anonymisation import stored_alike
+from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.audit.data import Box
 
 Picture = NDArray[np.uint8]
@@ -242,6 +245,22 @@ class Difference:
         deviation = _root(power / TILE**2)
         rich = deviation >= max(STRONG, float(np.median(deviation)))
         return np.asarray(summed(before * after) / np.maximum(power, 1e-6), np.float32), rich
+
+
+def difference_of(
+    picture: Picture,
+    clear: Picture,
+    coded_as: Path | None,
+    encoded: EncodedInfo,
+    stated: Sequence[Box] = (),
+) -> Difference:
+    """Where a picture differs from its original, without what its own coding did to all of it;
+    `coded_as`: the picture's file, None where the picture does not lie as its file does."""
+    difference = Difference.between(picture, clear, stated)
+    stored = stored_alike(clear, coded_as) if coded_as is not None else None
+    if stored is None:
+        return difference
+    return difference.without_coding(stored, encoded.tables[0], stated)
 
 
 def _sides(power: Floats, start: int, end: int) -> tuple[int, int]:

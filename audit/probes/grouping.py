@@ -23,7 +23,7 @@ from reid_audit.audit.data import Box, Item
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face, Landmarks, make_face
 from reid_audit.audit.probes.pairs import UPRIGHT, Turn
-from reid_audit.audit.probes.scenes import Scene, SceneFace
+from reid_audit.audit.probes.scene import Scene, SceneFace
 from reid_audit.audit.probes.tools import fitting, in_words, stated, title_of
 from reid_audit.audit.results.schema import Anonymizer
 
@@ -163,10 +163,6 @@ def _quality(item: Item, operator: Operator | None, source: str) -> int | None:
     if operator is None or source == "identified":
         return None
     return read_encoded(item.path).quality
-
-
-def _sides(box: Box) -> tuple[int, int]:
-    return box[2] - box[0], box[3] - box[1]
 
 
 def place_faces(

@@ -12,7 +12,9 @@ from reid_audit.audit.data import Dataset, Item, Pseudonyms, run_key, user_secre
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.data.screening import FileFacts, clean, data_digests, scan_files
 from reid_audit.audit.engine import Engine, Local
+from reid_audit.audit.probes.alone import no_part_seen, usual_places
 from reid_audit.audit.probes.condition import Group
+from reid_audit.audit.probes.examined import examine_all
 from reid_audit.audit.probes.faces import Face, FaceFinder, Found, make_face
 from reid_audit.audit.probes.grouping import (
     UNKNOWN,
@@ -23,14 +25,8 @@ from reid_audit.audit.probes.grouping import (
     probe_face,
     probes_of,
 )
-from reid_audit.audit.probes.scenes import (
-    Scene,
-    Task,
-    examine_all,
-    needs_sight,
-    no_part_seen,
-    usual_places,
-)
+from reid_audit.audit.probes.scene import Scene, Task
+from reid_audit.audit.probes.scenes import needs_sight
 from reid_audit.audit.results import schema
 from reid_audit.audit.run_directory import Store
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_audit.audit.data import Item, Pseudonyms
-from reid_audit.audit.probes.scenes import Scene, SceneFace
+from reid_audit.audit.probes.scene import Scene, SceneFace
 from reid_audit.audit.run_directory import Store
 from reid_audit.metrics.files import write_text
 

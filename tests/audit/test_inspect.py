@@ -65,7 +65,7 @@ def test_clear_faces_are_never_bounded() -> None:
 def test_faces_are_counted_by_size_and_open_ones_named_by_pseudonym() -> None:
     from reid_audit.audit.data import Item, Pseudonyms
     from reid_audit.audit.probes.pairs import UPRIGHT, Pair
-    from reid_audit.audit.probes.scenes import Scene, SceneFace
+    from reid_audit.audit.probes.scene import Scene, SceneFace
 
     points = np.array([[82, 90], [118, 90], [100, 112], [85, 132], [115, 132]], np.float32)
 

@@ -17,21 +17,17 @@ from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.engine import Local
 from reid_audit.audit.people import identity, nuisance, render
-from reid_audit.audit.probes.difference import Difference
+from reid_audit.audit.probes.alone import no_part_seen, usual_places
+from reid_audit.audit.probes.difference import Difference, difference_of
+from reid_audit.audit.probes.examined import examine_all
 from reid_audit.audit.probes.faces import Found
 from reid_audit.audit.probes.grouping import probes_of
 from reid_audit.audit.probes.inventory import coverage
 from reid_audit.audit.probes.pairs import TURNS, Turn, compare, placed, toned_as
-from reid_audit.audit.probes.scenes import (
-    Task,
-    changed_as_whole,
-    difference_of,
-    examine,
-    examine_all,
-    no_part_seen,
-    parse_box,
-    usual_places,
-)
+from reid_audit.audit.probes.scene import Task
+from reid_audit.audit.probes.scenes import examine
+from reid_audit.audit.probes.stated import parse_box
+from reid_audit.audit.probes.wholly import changed_as_whole
 from reid_audit.metrics.errors import InputError
 
 Picture = np.ndarray
@@ -444,7 +440,7 @@ def test_what_was_examined_is_found_again_until_something_changes(
     def broken(task: Task) -> None:
         raise AssertionError("examined again")
 
-    monkeypatch.setattr("reid_audit.audit.probes.scenes.examine", broken)
+    monkeypatch.setattr("reid_audit.audit.probes.examined.examine", broken)
     (again,) = examine_all([task], tmp_path / "cache", Local(1), quiet)
     assert again.pair == first.pair and again.without_face == first.without_face
     assert [(f.state, f.region, f.item) for f in again.faces] == [
