@@ -84,12 +84,13 @@ def _dlib() -> str:
 
 def _recognizer() -> str:
     from reid_audit.attacks.recognition.cache import strongest
-    from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
+    from reid_audit.audit.recognizers import WEAK
+    from reid_audit.audit.results.messages import english, say
 
     used = strongest()
     if used not in WEAK:
         return used
-    return f"{used}; run `reid-audit weights fetch edgeface-s`. {WHAT_A_FETCH_CHANGES}"
+    return f"{used}; run `reid-audit weights fetch edgeface-s`. {english(say('controls.fetched'))}"
 
 
 def _report() -> str:

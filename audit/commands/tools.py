@@ -7,6 +7,7 @@ from typing import Any
 from reid_audit.attacks.operators.tools import Tool, find, tools
 from reid_audit.attacks.operators.tools.remaining import Remaining, remaining
 from reid_audit.audit.evaluation.findings import detail_left
+from reid_audit.audit.results.messages import english
 from reid_audit.metrics.errors import InputError
 
 Record = dict[str, Any]
@@ -48,7 +49,7 @@ def one_tool(name: str, face_width: float, shape: tuple[int, int]) -> Record:
 def record(left: Remaining) -> Record:
     """For JSON: what the tool is, what it does to this face, and what that leaves."""
     tool: Tool = left.tool
-    status, words = detail_left(left.left.effective_resolution)
+    status, told = detail_left(left.left.effective_resolution)
     sigma = left.sigma_over_face_width
     return {
         "name": tool.name,
@@ -71,7 +72,7 @@ def record(left: Remaining) -> Record:
         "precedent": left.left.precedent,
         "named": str(left.left.named or ""),
         "status": status,
-        "words": words,
+        "words": english(told),
     }
 
 

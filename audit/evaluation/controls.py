@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from reid_audit.attacks.interface import World
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.audit.data import Pseudonyms
-from reid_audit.audit.evaluation.estimates import Assessed, Settings, chance, rank_1, unknown
+from reid_audit.audit.evaluation.estimates import Assessed, Settings, chance, rank_1
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.trials.controls import (
     Control,
     clear_ceiling,
@@ -34,8 +36,10 @@ def controls(
     def figure(name: str, metric: str) -> schema.Estimate:
         chosen = next((a for (attack, _), a in assessed.items() if attack == name), None)
         if chosen is None:
-            return unknown(f"the attack {name!r} was not asked for")
-        return chosen.result.metrics.get(metric, unknown(chosen.result.reason or "not run"))
+            return unknown(say("unknown.not-asked", attack=name))
+        return chosen.result.metrics.get(
+            metric, unknown(chosen.result.reason or say("unknown.not-run"))
+        )
 
     strongest = max(
         (a for a in assessed.values() if a.upper is not None),
@@ -43,7 +47,7 @@ def controls(
         default=None,
     )
     weak = known_weak(setup.reference, setup.context, setup.scorer)
-    none = unknown("no attack was scored")
+    none = unknown(say("unknown.not-scored"))
     return schema.Controls(
         chance=chance(len(setup.scorer.people)),
         clear_ceiling=_ceiling(setup, names, settings),
@@ -51,7 +55,7 @@ def controls(
         solid_fill=strongest.result.metrics["solid_fill"] if strongest else none,
         context_only=strongest.result.metrics["context_only"] if strongest else none,
         known_weak=(
-            unknown("no person of the gallery has two pictures")
+            unknown(say("unknown.one-picture"))
             if weak is None
             else _control_rate(weak, names, settings)
         ),
@@ -67,7 +71,7 @@ def _disjoint(assessed: Mapping[tuple[str, World], Assessed]) -> schema.Estimate
         if attack.upper is not None and attack.result.knowledge == "open world"
     ]
     if not trained:
-        return unknown("no trained attack was run in an open world")
+        return unknown(say("unknown.not-open"))
     return max(trained, key=lambda a: a.result.metrics["ira"].value or 0.0).result.metrics["ira"]
 
 
@@ -80,7 +84,7 @@ def _ceiling(setup: Setup, names: Pseudonyms, settings: Settings) -> schema.Esti
     gallery = setup.reference.faces.select(setup.reference.gallery)
     control = leave_one_out_ceiling(clear, gallery, setup.scorer)
     if control is None:
-        return unknown("no originals, and no person of the gallery has two pictures")
+        return unknown(say("unknown.no-originals"))
     estimate = _control_rate(control, names, settings)
     return estimate.model_copy(update={"method": f"{estimate.method}, {control.method}"})
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reid_audit.audit.data import Item, Pseudonyms
+from reid_audit.audit.evaluation.verdict import reasoned
 from reid_audit.audit.probes.scene import Scene, SceneFace
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
 
 BANDS: tuple[tuple[float, float], ...] = (
     (0, 20),
@@ -74,15 +76,15 @@ def tally(faces: Iterable[tuple[Scene, SceneFace]]) -> dict[str, int]:
 def with_coverage(verdict: schema.Verdict, faces: schema.Faces) -> schema.Verdict:
     """The verdict in the light of the inventory: pictures with a clear face are not bounded by what
     became of the others."""
-    uncovered = [
-        f"{count} {'face is' if count == 1 else 'faces are'} {how}"
-        for count, how in ((faces.missed, "clear"), (faces.partial, "covered in part only"))
+    counts = {"missed": faces.missed, "partial": faces.partial}
+    told = [
+        say(f"verdict.{how}", count=count, faces=faces.found)
+        for how, count in counts.items()
         if count
     ]
-    if not uncovered:
+    if not told:
         return verdict
-    reason = f"{' and '.join(uncovered)} of the {faces.found} in these pictures."
     if verdict.outcome != "BOUNDED":
-        return verdict.model_copy(update={"reasons": [*verdict.reasons, reason]})
-    changes = {"outcome": "INCONCLUSIVE", "bounded": False, "reasons": [reason, *verdict.reasons]}
-    return verdict.model_copy(update=changes)
+        return reasoned(verdict, [*verdict.told, *told])
+    open_again = verdict.model_copy(update={"outcome": "INCONCLUSIVE", "bounded": False})
+    return reasoned(open_again, [*told, *verdict.told])

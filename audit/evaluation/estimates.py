@@ -16,6 +16,8 @@ from reid_audit.attacks.registry import attack_class
 from reid_audit.attacks.vectors import unit
 from reid_audit.audit.evaluation.curves import det_curve, idd_curves
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.trials.perception import Perception
 from reid_audit.audit.trials.units import Outcome, Setup, learns
 from reid_audit.metrics import stats
@@ -47,11 +49,6 @@ def record(estimate: stats.Estimate) -> schema.Estimate:
     return schema.Estimate(**fields)
 
 
-def unknown(reason: str) -> schema.Estimate:
-    """A figure that was not computed, and why."""
-    return schema.Estimate(reason=reason)
-
-
 def hits(trials: pd.DataFrame, k: int = 1) -> NDArray[np.float64]:
     """Probability of each trial that the mate is within the first k, `(N,)`."""
     return ranks(trials).hits(k)
@@ -72,7 +69,7 @@ def rank_1(trials: pd.DataFrame, settings: Settings) -> schema.Estimate:
     """Rank-1 identification rate by identity of trials with a column `identity`."""
     mated = trials[trials.mated]
     if mated.empty:
-        return unknown("no probe shows a person of the gallery")
+        return unknown(say("unknown.no-mated"))
     return record(_by_identity(mated, settings))
 
 
@@ -207,7 +204,7 @@ def _identification(trials: pd.DataFrame, settings: Settings) -> dict[str, schem
     mated = attack[attack.mated]
     names = ("ira", "ira_any_hit", "ira_image", "rank_5", "context_only", "solid_fill")
     if mated.empty:
-        why = unknown("no probe shows a person of the gallery")
+        why = unknown(say("unknown.no-mated"))
         return dict.fromkeys(names, why) | {"ood_auroc": why}
     by_kind = {kind: trials[(trials.kind == kind)] for kind in ("context-only", "solid-fill")}
     people = mated.identity.to_numpy()
@@ -227,7 +224,7 @@ def _ood(attack: pd.DataFrame, settings: Settings) -> schema.Estimate:
     # A probe of unknown identity is neither: it could be either.
     sure = attack[attack.mated | attack.identity.notna()]
     if sure.mated.all():
-        return unknown("every probe's person is in the gallery")
+        return unknown(say("unknown.no-strangers"))
     return record(
         stats.bootstrap_interval(
             stats.auroc_statistic(sure.top_score.to_numpy(), sure.mated.to_numpy()),
@@ -242,13 +239,13 @@ def _fidelity(
     attack: pd.DataFrame, perception: Perception, settings: Settings
 ) -> dict[str, schema.Estimate]:
     reasons = {
-        "psnr": "no restored picture with an original of equal size",
-        "ssim": "no restored picture with an original of equal size",
-        "idd": "no embedding with an original to compare it with",
+        "psnr": say("unknown.size"),
+        "ssim": say("unknown.size"),
+        "idd": say("unknown.embedding"),
         "lpips": (
-            "weights not installed: run `reid-audit weights fetch lpips-alexnet`"
+            say("unknown.weights", weights="lpips-alexnet")
             if perception.lpips is None
-            else "no restored picture with an original of equal size"
+            else say("unknown.size")
         ),
     }
     fidelity = {}
@@ -276,7 +273,7 @@ def _distributions(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]
     figures = _inception(outcome, setup)
     originals = setup.original_embeddings[setup.known]
     if outcome.embedded is None or len(originals) < 2 or len(outcome.embedded) != len(originals):
-        why = unknown("fewer than two originals to compare with")
+        why = unknown(say("unknown.few-originals"))
         return figures | {"frechet_features": why, "kernel_features": why}
     restored, clear = unit(outcome.embedded), unit(originals)
     n, dimension = clear.shape
@@ -294,10 +291,10 @@ def _distributions(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]
 def _inception(outcome: Outcome, setup: Setup) -> dict[str, schema.Estimate]:
     """FID and KID of restored faces, where the Inception weights are installed."""
     if setup.perception.inception is None:
-        why = unknown("weights not installed: run `reid-audit weights fetch inception-fid`")
+        why = unknown(say("unknown.weights", weights="inception-fid"))
         return {"fid": why, "kid": why}
     if outcome.inception is None or outcome.inception.shape[1] < 2:
-        why = unknown("fewer than two restored pictures with an original")
+        why = unknown(say("unknown.few-restored"))
         return {"fid": why, "kid": why}
     restored, clear = outcome.inception
     n, dimension = clear.shape
@@ -338,7 +335,7 @@ def _strata(mated: pd.DataFrame, settings: Settings) -> list[schema.Stratum]:
     for name, part in mated[mated.stratum.notna()].groupby("stratum", sort=True):
         people = part.identity.nunique()
         if people < settings.minimum_cell:
-            ira = unknown(f"suppressed: fewer than {settings.minimum_cell} people")
+            ira = unknown(say("unknown.suppressed", people=settings.minimum_cell))
         else:
             ira = record(_by_identity(part, settings))
         rows.append(schema.Stratum(name=str(name), ira=ira))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reid_audit.attacks.residue import Residue, Severity
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.evaluation.asked import asked
-from reid_audit.audit.recognizers import WEAK, WHAT_A_FETCH_CHANGES
+from reid_audit.audit.recognizers import WEAK
+from reid_audit.audit.results.messages import say
 from reid_audit.audit.results.schema import (
     Clustering,
     Condition,
@@ -19,9 +20,12 @@ from reid_audit.audit.results.schema import (
     Estimate,
     Faces,
     Finding,
+    Message,
+    MessageValue,
     Results,
 )
-from reid_audit.metrics.leakage import FRAME, Leakage
+from reid_audit.audit.results.telling import finding, named, rate, reason, roles
+from reid_audit.metrics.leakage import FRAME, NAMED_OF, Leakage
 from reid_audit.metrics.stats import identities_needed
 
 FAILING_RESOLUTION = 12.0
@@ -54,11 +58,11 @@ def findings(
     every += _manual()
     order = ("fail", "warn", "manual", "pass")
     gravity = ("critical", "high", "medium", "low", "info")
-    kept = [finding for finding in every if finding is not None]
+    kept = [item for item in every if item is not None]
 
-    def rank(finding: Finding) -> tuple[int, bool, int]:
-        uncovered = finding.id.startswith("coverage.")
-        return order.index(finding.status), not uncovered, gravity.index(finding.severity)
+    def rank(item: Finding) -> tuple[int, bool, int]:
+        uncovered = item.id.startswith("coverage.")
+        return order.index(item.status), not uncovered, gravity.index(item.severity)
 
     return sorted(kept, key=rank)
 
@@ -74,15 +78,14 @@ def _coverage(faces: Faces) -> list[Finding | None]:
         return []
     if not faces.missed and not faces.partial:
         return [
-            Finding(
-                id="coverage.missed-faces",
-                severity="info",
-                status="pass",
-                title="Every face that was found is covered",
-                evidence=f"{judged} faces of the originals, from {faces.smallest or 0:g} pixels of "
-                "width on.",
-                recommendation="Look through a sample for faces that no detector finds.",
-                values={"count": "0", "faces": str(judged)},
+            finding(
+                "coverage.missed-faces",
+                "pass",
+                "info",
+                say("coverage.covered"),
+                say("coverage.covered-told", faces=judged, smallest=faces.smallest or 0),
+                say("coverage.covered-advice"),
+                {"count": "0", "faces": str(judged)},
             )
         ]
     return [
@@ -91,26 +94,29 @@ def _coverage(faces: Faces) -> list[Finding | None]:
     ]
 
 
-def _uncovered(faces: Faces, state: str, judged: int) -> Finding:
+def _uncovered(faces: Faces, state: Literal["missed", "partial"], judged: int) -> Finding:
     which = [face for face in faces.open if face.state == state]
-    count, missed = len(which), state == "missed"
-    places = "; ".join(
-        f"{face.image} at {face.box[0]},{face.box[1]} ({face.width:.0f} px wide)"
+    count = len(which)
+    places = [
+        say(
+            "coverage.place",
+            image=face.image,
+            x=face.box[0],
+            y=face.box[1],
+            width=face.width,
+        )
         for face in which[:AT_MOST]
-    )
-    more = f"; and {count - AT_MOST} more" if count > AT_MOST else ""
-    what = "untouched" if missed else "covered in part: an eye, the mouth or over a tenth is clear"
-    plural = "faces" if count > 1 else "face"
-    are = "are" if count > 1 else "is"
-    return Finding(
-        id="coverage.missed-faces" if missed else "coverage.partial-faces",
-        severity="high",
-        status="fail" if missed else "warn",
-        title=f"{count} {plural} {'left clear' if missed else 'covered in part only'}",
-        evidence=f"{count} of {judged} faces of the originals {are} {what}: {places}{more}.",
-        recommendation="Anonymise these faces too, with a detector that finds them or by hand; "
-        "reid-audit inspect names the files, as scan does with --evidence restricted.",
-        values={"count": str(count), "faces": str(judged)},
+    ]
+    if count > AT_MOST:
+        places.append(say("coverage.more", count=count - AT_MOST))
+    return finding(
+        f"coverage.{state}-faces",
+        "fail" if state == "missed" else "warn",
+        "high",
+        say(f"coverage.{state}", count=count),
+        say(f"coverage.{state}-told", count=count, faces=judged, places=places),
+        say("coverage.advice"),
+        {"count": str(count), "faces": str(judged)},
     )
 
 
@@ -120,29 +126,25 @@ def _linkage(results: Results) -> Finding | None:
     if not scored:
         return None
     best = max(scored, key=lambda link: link.rank_1.value or 0.0)
-    rate, filled, blind = best.rank_1, best.filled.value or 0.0, best.chance.value or 0.0
-    linked = (rate.low or 0.0) > max(filled, blind)
-    return Finding(
-        id="linkage.originals",
-        severity="medium" if linked else "info",
-        status="warn" if linked else "pass",
-        title="Covered faces can be linked to their originals"
-        if linked
-        else "Covered faces were not linked to their originals",
-        evidence=(
-            f"{best.attack} with {best.recognizer} found {rate.value:.1%} of {rate.n} covered "
-            f"faces among the {best.chance.n} faces of the originals (95 % CI {rate.low:.1%} to "
-            f"{rate.high:.1%}); with the face painted over {filled:.1%}, by chance {blind:.1%}. "
-            "This is linkage, not identification: the mate is the same picture, so pose and light "
-            "help as well, and other pictures of the same people would match less often."
+    filled, blind = best.filled.value or 0.0, best.chance.value or 0.0
+    linked = (best.rank_1.low or 0.0) > max(filled, blind)
+    return finding(
+        "linkage.originals",
+        "warn" if linked else "pass",
+        "medium" if linked else "info",
+        say("linkage.linked" if linked else "linkage.not-linked"),
+        say(
+            "linkage.told",
+            attack=best.attack,
+            recognizer=best.recognizer,
+            rate=rate(best.rank_1),
+            faces=best.rank_1.n,
+            originals=best.chance.n,
+            filled=filled,
+            chance=blind,
         ),
-        recommendation=(
-            "Give clear reference pictures of the people (--gallery) to measure identification; "
-            "treat whoever holds the originals as able to link."
-            if linked
-            else "None."
-        ),
-        values={"count": str(rate.n)},
+        say("linkage.advice" if linked else "none"),
+        {"count": str(best.rank_1.n)},
     )
 
 
@@ -151,29 +153,15 @@ def _originals(pairs: Mapping[str, int]) -> Finding | None:
     different, turned = pairs.get("different", 0), pairs.get("turned", 0)
     if not different and not turned:
         return None
-    told = []
-    if turned:
-        told.append(
-            f"{turned} {'pictures lie' if turned > 1 else 'picture lies'} turned or mirrored "
-            "against the original and were laid as it lies"
-        )
-    if different:
-        told.append(
-            f"{different} {'originals show' if different > 1 else 'original shows'} another "
-            "picture and were left out"
-        )
-    return Finding(
-        id="originals.different",
-        severity="medium",
-        status="warn",
-        title="Originals that do not lie as, or do not show, the anonymised picture",
-        evidence=f"{'; '.join(told)}, by what lies outside the processed regions.",
-        recommendation=(
-            "Give each picture the original it was made from."
-            if different
-            else "Have the tool keep or apply the orientation tag."
-        ),
-        values={
+    counted = {"turned": turned, "different": different}
+    return finding(
+        "originals.different",
+        "warn",
+        "medium",
+        say("originals.different"),
+        [say(f"originals.{how}-told", count=count) for how, count in counted.items() if count],
+        say("originals.different-advice" if different else "originals.turned-advice"),
+        {
             "count": str(different + turned),
             "different": str(different),
             "turned": str(turned),
@@ -185,34 +173,37 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
     verdict = condition.verdict
     assert verdict is not None
     name = f"reidentification.{condition.id}"
-    limit = f"{verdict.threshold:.1%}"
-    values = {"condition": condition.title}
     worst = _worst(condition, results)
     if verdict.outcome == "LEAK_DEMONSTRATED":
-        return Finding(
-            id=name,
-            severity="critical" if (worst.value or 0) >= verdict.threshold else "high",
-            status="fail",
-            title=f"People can be identified: {condition.title}",
-            evidence=(
-                f"{verdict.worst_attack} with {verdict.worst_recognizer}: rank-1 {worst.value:.1%} "
-                f"(95 % CI {worst.low:.1%} to {worst.high:.1%}, {worst.n_identities} people)."
+        return finding(
+            name,
+            "fail",
+            "critical" if (worst.value or 0) >= verdict.threshold else "high",
+            say("reidentification.leak"),
+            say(
+                "reidentification.leak-told",
+                attack=verdict.worst_attack or "",
+                recognizer=verdict.worst_recognizer or "",
+                rate=rate(worst),
+                people=worst.n_identities,
             ),
-            recommendation=f"Do not release these pictures as they are. {_instead(condition)}",
-            values={**values, **(AROUND if _nothing_left(condition) else _setting(condition))},
+            [say("reidentification.leak-advice"), *_instead(condition)],
+            AROUND if _nothing_left(condition) else _setting_values(condition),
+            condition,
         )
     if verdict.outcome == "BOUNDED":
-        return Finding(
-            id=name,
-            severity="info",
-            status="pass",
-            title=f"No tested attack reached the threshold: {condition.title}",
-            evidence=(
-                f"Upper bound {verdict.upper_bound:.1%} over all attacks, threshold {limit}; the "
-                "controls show that the suite works."
+        return finding(
+            name,
+            "pass",
+            "info",
+            say("reidentification.bounded"),
+            say(
+                "reidentification.bounded-told",
+                upper=verdict.upper_bound or 0.0,
+                threshold=verdict.threshold,
             ),
-            recommendation="Keep tool and setting unchanged, and audit again by the date stated.",
-            values=values,
+            say("keep"),
+            about=condition,
         )
     # With more hits than the threshold allows, no number of people of this kind would bound it.
     hits = _hits(worst) if (worst.value or 0) < verdict.threshold else 0
@@ -220,24 +211,25 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
     signs = (worst.value or 0) > verdict.threshold
     if signs and verdict.people_needed:
         people = verdict.people_needed
-    kind = "Signs of identification, not proven" if signs else "No conclusion"
-    return Finding(
-        id=name,
-        severity="high" if signs else "medium",
-        status="warn",
-        title=f"{kind}: {condition.title}",
-        evidence=" ".join(verdict.reasons),
-        recommendation=(
-            f"Audit at least {people} people, "
-            + (
-                "which settles it if the rates of this run hold"
-                if signs
-                else f"which bounds the rate under {limit} if no more are hit than in this run"
-            )
-            + "; give originals or several reference pictures a person, and a recogniser that "
-            "passes the controls. Then audit again."
-        ),
-        values={**values, "people": str(people)},
+    unasked = worst.value is None and not results.data.gallery.images
+    advice = (
+        say("reidentification.signs-advice", people=people)
+        if signs
+        else say(
+            "reidentification.gallery-advice" if unasked else "reidentification.more-advice",
+            people=people,
+            threshold=verdict.threshold,
+        )
+    )
+    return finding(
+        name,
+        "warn",
+        "high" if signs else "medium",
+        say("reidentification.signs" if signs else "reidentification.inconclusive"),
+        verdict.told,
+        advice,
+        {"people": str(people), **({"cause": "gallery"} if unasked else {})},
+        condition,
     )
 
 
@@ -258,12 +250,12 @@ def _hits(rate: Estimate) -> int:
     return math.ceil((rate.value or 0.0) * rate.n_identities - 1e-6)
 
 
-def detail_left(resolution: float) -> tuple[Literal["pass", "warn", "fail"], str]:
-    """How the report judges an effective resolution: the finding's status and its words."""
+def detail_left(resolution: float) -> tuple[Literal["pass", "warn", "fail"], Message]:
+    """How the report judges an effective resolution: the finding's status and its title."""
     if resolution < TARGET_RESOLUTION:
-        return "pass", f"{'Little' if resolution else 'No'} detail is left"
+        return "pass", say("resolution.little" if resolution else "resolution.nothing")
     status: Literal["warn", "fail"] = "fail" if resolution >= FAILING_RESOLUTION else "warn"
-    return status, "Detail that identifies is left"
+    return status, say("resolution.left")
 
 
 def _effective_resolution(condition: Condition) -> Finding | None:
@@ -271,53 +263,59 @@ def _effective_resolution(condition: Condition) -> Finding | None:
     resolution = anonymizer.effective_resolution
     if resolution is None:
         return None
-    side = f"{resolution:.1f}" if resolution < FAILING_RESOLUTION else f"{resolution:.0f}"
-    detail = (
-        f"As much detail is left as in a picture of {side} x {side} pixels"
-        if resolution
-        else "No detail is left"
-    )
-    bits = anonymizer.bits_per_channel
-    told = f"{detail} ({bits:,.0f} bits per colour channel)." if bits else f"{detail}."
-    left = Leakage(resolution, bits or 0.0, anonymizer.predicted_psnr or 0.0)
-    told = f"{told} {left.precedent}" if left.precedent else told
-    values = {"condition": condition.title}
-    status, words = detail_left(resolution)
-    if status == "pass":
-        return Finding(
-            id=f"resolution.{condition.id}",
-            severity="info",
-            status=status,
-            title=f"{words}: {condition.title}",
-            evidence=told,
-            recommendation=(
-                "Audit again when attackers have improved; only a fill leaves nothing to restore."
-                if resolution
-                else "Keep the setting."
-            ),
-            values=values,
+    told = [_detail(resolution, anonymizer.bits_per_channel)]
+    left = Leakage(resolution, anonymizer.bits_per_channel or 0.0, anonymizer.predicted_psnr or 0.0)
+    if (precedent := left.named) is not None:
+        known: dict[str, MessageValue] = {"share": precedent.share, "people": NAMED_OF}
+        told.append(
+            say("resolution.precedent-least", **known)
+            if precedent.at_least
+            else say("resolution.precedent", **known, low=precedent.low, high=precedent.high)
         )
-    return Finding(
-        id=f"resolution.{condition.id}",
-        severity="high" if status == "fail" else "medium",
-        status=status,
-        title=f"{words}: {condition.title}",
-        evidence=told,
-        recommendation=_instead(condition),
-        values={**values, **_setting(condition)},
-    )
+    status, title = detail_left(resolution)
+    name = f"resolution.{condition.id}"
+    if status == "pass":
+        advice = say("resolution.little-advice" if resolution else "resolution.nothing-advice")
+        return finding(name, status, "info", title, told, advice, about=condition)
+    severity: Literal["high", "medium"] = "high" if status == "fail" else "medium"
+    values, advised = _setting_values(condition), _instead(condition)
+    return finding(name, status, severity, title, told, advised, values, condition)
 
 
-def _setting(condition: Condition) -> dict[str, str]:
-    """The weakest setting of the same tool under the target resolution, if it can be followed:
-    `setting`, and `share`, its length as a share of the face's width."""
+def _detail(resolution: float, bits: float | None) -> Message:
+    if not resolution:
+        return say("resolution.nothing-told")
+    if not bits:
+        return say("resolution.left-told-alone", side=resolution)
+    return say("resolution.left-told", side=resolution, bits=bits)
+
+
+class Setting(NamedTuple):
+    """A setting of a run's own tool: its specification, its length as a share of the face's width,
+    and that width in pixels."""
+
+    spec: str
+    share: float
+    face_width: float
+
+
+def _setting(condition: Condition) -> Setting | None:
+    """The weakest setting of the same tool under the target resolution, if it can be followed."""
     spec, width = condition.anonymizer.spec, condition.anonymizer.face_width
-    values = {"target": f"{TARGET_RESOLUTION:g}"}
     advised = _advised(spec, width) if spec and width else None
+    if advised is None or not width:
+        return None
+    setting, share = advised
+    return Setting(setting, round(share, 2), width)
+
+
+def _setting_values(condition: Condition) -> dict[str, str]:
+    values = {"target": f"{TARGET_RESOLUTION:g}"}
+    advised = _setting(condition)
     if advised is None:
         return values
-    setting, share = advised
-    return {**values, "setting": setting, "share": f"{share:.2f}", "face_width": f"{width:.0f}"}
+    spec, share, width = advised
+    return {**values, "setting": spec, "share": f"{share:.2f}", "face_width": f"{width:.0f}"}
 
 
 def _advised(spec: str, width: float) -> tuple[str, float] | None:
@@ -353,59 +351,62 @@ def _nothing_left(condition: Condition) -> bool:
     return condition.anonymizer.effective_resolution == 0
 
 
-def _instead(condition: Condition) -> str:
+def _instead(condition: Condition) -> list[Message]:
     """What to do instead: a fill, or this tool at a setting that leaves too little; where nothing
     is left of what was covered, cover more."""
     if _nothing_left(condition):
-        return (
-            "Nothing is left of what is covered; what stands around it tells these people apart. "
-            "Cover the whole head, with forehead, hair and ears; audit again."
-        )
+        return [say("resolution.around")]
     advised = _setting(condition)
-    fill = "Fill the faces with one colour (solid): that leaves nothing to restore."
-    if "setting" not in advised:
-        return f"{fill} No setting of this tool that fits a face leaves too little; audit again."
-    target = advised["target"]
-    return (
-        f"{fill} Or set this tool to {float(advised['share']):.0%} of the face's width or more "
-        f"({advised['setting']} for faces of {advised['face_width']} pixels), which leaves about "
-        f"{target} x {target} pixels of detail; audit again, since a setting is no proof."
+    if advised is None:
+        return [say("resolution.fill"), say("resolution.no-setting")]
+    setting = say(
+        "resolution.setting",
+        share=advised.share,
+        setting=advised.spec,
+        width=advised.face_width,
+        target=TARGET_RESOLUTION,
     )
+    return [say("resolution.fill"), setting]
 
 
-_RESIDUE_STATUS = {"high": "fail", "medium": "warn", "low": "warn", "info": "pass"}
+_RESIDUE_STATUS: Mapping[str, Literal["fail", "warn", "pass"]] = {
+    "high": "fail",
+    "medium": "warn",
+    "low": "warn",
+    "info": "pass",
+}
 
 
 def _residues(leaks: Leaks) -> list[Finding]:
     told = [
         _residue(kind, count, example, leaks) for kind, (count, example) in leaks.by_kind.items()
     ]
-    if any(finding.status != "pass" for finding in told):
+    if any(item.status != "pass" for item in told):
         return told
-    clean = Finding(
-        id="residue.none",
-        severity="info",
-        status="pass",
-        title="The files give nothing away beside their pixels",
-        evidence=f"{leaks.files} files checked for metadata, embedded pictures and films, data "
-        "after the end of the image and hidden colours.",
-        recommendation="Keep stripping metadata.",
+    clean = finding(
+        "residue.none",
+        "pass",
+        "info",
+        say("residue.none"),
+        say("residue.none-told", files=leaks.files),
+        say("residue.none-advice"),
     )
     return [clean, *told]
 
 
 def _residue(kind: str, count: int, example: Residue, leaks: Leaks) -> Finding:
-    name, harmless = kind.replace("-", " "), example.severity is Severity.INFO
-    beside = "carry something beside" if harmless else "give away more than"
-    return Finding(
-        id=f"residue.{kind}",
-        severity=example.severity.value,
-        status=_RESIDUE_STATUS[example.severity.value],
-        title=f"The files {beside} their pixels: {name}",
-        evidence=f"{count} of {leaks.files} files; for example: {example.evidence}",
-        recommendation="Strip everything beside the pixels: write the files anew "
-        "(reid-audit anonymize does), or run exiftool -all= -trailer:all= on them.",
-        values={"kind": name, "count": str(count), "files": str(leaks.files)},
+    harmless = example.severity is Severity.INFO
+    return finding(
+        f"residue.{kind}",
+        _RESIDUE_STATUS[example.severity.value],
+        example.severity.value,
+        say("residue.beside" if harmless else "residue.more", kind=say(f"residue.kinds.{kind}")),
+        [
+            say("residue.told", count=count, files=leaks.files),
+            say("quoted", text=example.evidence),
+        ],
+        say("residue.advice"),
+        {"kind": kind.replace("-", " "), "count": str(count), "files": str(leaks.files)},
     )
 
 
@@ -414,19 +415,27 @@ def _left_out(data: Data) -> Finding | None:
     lost = [excluded for excluded in data.excluded if not excluded.duplicate]
     if not lost:
         return None
-    roles = Counter(excluded.role for excluded in lost)
     reasons = Counter(excluded.reason for excluded in lost).most_common(3)
-    return Finding(
-        id="data.left-out",
-        severity="medium",
-        status="warn",
-        title="Files were left out of the audit",
-        evidence=f"{len(lost)} files ({', '.join(f'{n} {role}' for role, n in roles.items())}); "
-        + "; ".join(f"{count} times: {reason.rstrip('.')}" for reason, count in reasons)
-        + ".",
-        recommendation="Nothing is said about these files: mend or remove them, and audit again. "
-        "`reid-audit validate` lists each with its path.",
-        values={"count": str(len(lost))},
+    told = [
+        say(
+            "data.left-out-told",
+            count=len(lost),
+            roles=roles(Counter(excluded.role for excluded in lost)),
+        )
+    ]
+    for why, count in reasons:
+        told += [
+            say("data.left-out-reason", count=count),
+            say("quoted", text=f"{why.rstrip('.')}."),
+        ]
+    return finding(
+        "data.left-out",
+        "warn",
+        "medium",
+        say("data.left-out"),
+        told,
+        say("data.left-out-advice"),
+        {"count": str(len(lost))},
     )
 
 
@@ -434,15 +443,14 @@ def _duplicates(data: Data) -> Finding | None:
     copies = sum(excluded.duplicate for excluded in data.excluded)
     if not copies:
         return None
-    return Finding(
-        id="data.duplicates",
-        severity="low",
-        status="warn",
-        title="Reference pictures that are to be audited as well",
-        evidence=f"{copies} pictures of gallery, background or spare are pictures to audit too, or "
-        "their originals, and would have handed the attacker the answer; they were left out there.",
-        recommendation="None, if they were meant as originals; else give other pictures.",
-        values={"count": str(copies)},
+    return finding(
+        "data.duplicates",
+        "warn",
+        "low",
+        say("data.duplicates"),
+        say("data.duplicates-told", count=copies),
+        say("data.duplicates-advice"),
+        {"count": str(copies)},
     )
 
 
@@ -450,16 +458,19 @@ def _unmatched(data: Data) -> Finding | None:
     told = data.originals
     if told is None or not told.unmatched:
         return None
-    return Finding(
-        id="originals.unmatched",
-        severity="low",
-        status="warn",
-        title="Pictures without an original",
-        evidence=f"{told.unmatched} of {data.probes.images} pictures met no original by path, name "
-        f"or content; {told.unpaired} originals belong to no picture.",
-        recommendation="Give the missing originals, at the same path below their folder; without "
-        "one, missed faces and the clear ceiling cannot be told.",
-        values={"count": str(told.unmatched)},
+    return finding(
+        "originals.unmatched",
+        "warn",
+        "low",
+        say("originals.unmatched"),
+        say(
+            "originals.unmatched-told",
+            unmatched=told.unmatched,
+            pictures=data.probes.images,
+            unpaired=told.unpaired,
+        ),
+        say("originals.unmatched-advice"),
+        {"count": str(told.unmatched)},
     )
 
 
@@ -468,23 +479,26 @@ def _adequacy(results: Results) -> Finding | None:
         return None
     unmet = [check for check in results.checks if not check.passed]
     if not unmet:
-        return Finding(
-            id="controls.adequacy",
-            severity="info",
-            status="pass",
-            title="The attackers pass their controls",
-            evidence=f"{len(results.checks)} of {len(results.checks)} checks met.",
-            recommendation="None.",
+        met = len(results.checks)
+        return finding(
+            "controls.adequacy",
+            "pass",
+            "info",
+            say("controls.passed"),
+            say("controls.passed-told", passed=met, checks=met),
+            say("none"),
         )
-    return Finding(
-        id="controls.adequacy",
-        severity="medium",
-        status="warn",
-        title="An attacker or recogniser fails its controls",
-        evidence=" ".join(f"{check.name}: {check.evidence}." for check in unmet),
-        recommendation="Use a stronger recogniser or better reference pictures; a failed attack of "
-        "such a suite says nothing.",
-        values={"checks": "; ".join(check.name for check in unmet)},
+    return finding(
+        "controls.adequacy",
+        "warn",
+        "medium",
+        say("controls.failed"),
+        [
+            say("controls.failed-told", check=named(check), evidence=reason(check))
+            for check in unmet
+        ],
+        say("controls.failed-advice"),
+        {"checks": "; ".join(check.name for check in unmet)},
     )
 
 
@@ -493,15 +507,15 @@ def _recognizer(results: Results) -> Finding | None:
     used = {attack.recognizer for attack in results.attacks if attack.recognizer}
     if not used or not used <= WEAK:
         return None
-    return Finding(
-        id="controls.recognizer",
-        severity="low",
-        status="warn",
-        title="A stronger recogniser is one command away",
-        evidence=f"Scored by {', '.join(sorted(used))} alone. {WHAT_A_FETCH_CHANGES}",
-        recommendation="Run reid-audit weights fetch edgeface-s and audit again: the strongest "
-        "installed recogniser is used by default.",
-        values={"recognizers": ", ".join(sorted(used))},
+    weak = [say("recognizer", recognizer=name) for name in sorted(used)]
+    return finding(
+        "controls.recognizer",
+        "warn",
+        "low",
+        say("controls.recognizer"),
+        [say("controls.recognizer-told", recognizers=weak), say("controls.fetched")],
+        say("controls.recognizer-advice"),
+        {"recognizers": ", ".join(sorted(used))},
     )
 
 
@@ -512,16 +526,21 @@ def _left_for_time(results: Results) -> Finding | None:
         return None
     counts = Counter(attack.name for attack in spared)
     asked = Counter(attack.name for attack in results.attacks)
-    told = ", ".join(f"{name} ({count} of {asked[name]} times)" for name, count in counts.items())
-    return Finding(
-        id="attacks.left-out",
-        severity="medium",
-        status="warn",
-        title="Attacks were left out for want of time",
-        evidence=f"The time limit of {results.run.time_limit or 0:.0f} s left out: {told}. What "
-        "they would have found is not known.",
-        recommendation="Repeat the same scan with a longer --time-limit; what was done is kept.",
-        values={"attacks": ", ".join(counts), "count": str(len(spared))},
+    return finding(
+        "attacks.left-out",
+        "warn",
+        "medium",
+        say("attacks.left-out"),
+        say(
+            "attacks.left-out-told",
+            limit=results.run.time_limit or 0,
+            attacks=[
+                say("attacks.times", attack=name, count=count, asked=asked[name])
+                for name, count in counts.items()
+            ],
+        ),
+        say("attacks.left-out-advice"),
+        {"attacks": ", ".join(counts), "count": str(len(spared))},
     )
 
 
@@ -529,113 +548,88 @@ def _sample(results: Results) -> Finding:
     people = results.data.probes.mated_identities
     needed = identities_needed(results.verdict.threshold)
     enough = people >= needed
-    return Finding(
-        id="sample.size",
-        severity="info" if enough else "low",
-        status="pass" if enough else "warn",
-        title="Enough people for the threshold" if enough else "Few people for the threshold",
-        evidence=f"{people} people could be identified; a bound under the threshold needs at least "
-        f"{needed} with no hit.",
-        recommendation="None." if enough else f"Audit at least {needed} people.",
-        values={"people": str(needed)},
+    return finding(
+        "sample.size",
+        "pass" if enough else "warn",
+        "info" if enough else "low",
+        say("sample.enough" if enough else "sample.few"),
+        say("sample.told", people=people, needed=needed),
+        say("none") if enough else say("sample.advice", needed=needed),
+        {"people": str(needed)},
     )
 
 
 def _authorization(config: AuditConfig) -> Finding:
     if config.authorization:
-        return Finding(
-            id="authorization.recorded",
-            severity="info",
-            status="pass",
-            title="The basis of the audit is recorded",
-            evidence=config.authorization,
-            recommendation="Keep it with the report.",
+        return finding(
+            "authorization.recorded",
+            "pass",
+            "info",
+            say("authorization.recorded"),
+            say("stated", text=config.authorization),
+            say("authorization.recorded-advice"),
         )
-    return Finding(
-        id="authorization.missing",
-        severity="medium",
-        status="manual",
-        title="The basis of the audit is not recorded",
-        evidence="Re-identifying people without the controller's consent can be an offence; "
-        "effectiveness testing needs a documented basis.",
-        recommendation="State it with --authorization and keep it with the report.",
+    return finding(
+        "authorization.missing",
+        "manual",
+        "medium",
+        say("authorization.missing"),
+        say("authorization.missing-told"),
+        say("authorization.missing-advice"),
     )
 
 
 def _manual() -> list[Finding]:
     return [
-        Finding(
-            id="linkage.context",
-            severity="medium",
-            status="manual",
-            title="Surroundings outside the face",
-            evidence="Clothes, places, captions and companions may identify a person whatever is "
-            "done to the face; this suite looks at faces only.",
-            recommendation="Have a person look at what stands around the faces.",
+        finding(
+            "linkage.context",
+            "manual",
+            "medium",
+            say("linkage.context"),
+            say("linkage.context-told"),
+            say("linkage.context-advice"),
         ),
-        Finding(
-            id="run.personal-data",
-            severity="low",
-            status="manual",
-            title="The run folder holds personal data",
-            evidence="work/ holds positions and embeddings of faces, which are biometric, and "
-            "copies of pictures that were named by a URL, until it is cleaned; trials.parquet one "
-            "row a picture under pseudonyms; evidence/, where it was asked for, pictures of faces. "
-            "This report shows no face and names nobody.",
-            recommendation="Run reid-audit clean on this folder once the audit is done, and decide "
-            "until when the rest is kept.",
+        finding(
+            "run.personal-data",
+            "manual",
+            "low",
+            say("personal-data.title"),
+            say("personal-data.told"),
+            say("personal-data.advice"),
         ),
     ]
 
 
-def limitations(results: Results) -> list[str]:
-    """What the figures cannot say, in the words of the report."""
-    told = [
-        "The bounds hold for the attacks, recognisers, gallery and date stated; a stronger "
-        "attacker may exist or appear.",
-        "Rates are for people like those tested; subgroups may fare worse.",
-    ]
+def limitations(results: Results) -> list[Message]:
+    """What the figures cannot say."""
+    told = [say("limits.tested"), say("limits.groups")]
     if results.data.clustering is not None:
         told.append(_of_clustering(results.data.clustering))
-    sources = results.data.frame_sources
-    if sources.get("originals"):
-        told.append(
-            "Face positions of the probes were taken from the originals: an attacker who has to "
-            "find the faces first does at most as well."
-        )
+    if results.data.frame_sources.get("originals"):
+        told.append(say("limits.positions"))
     if any(c.anonymizer.source == "sidecar" for c in results.conditions):
-        told.append(
-            "The attacker was told tool and setting by the pictures' sidecar; where that is secret "
-            "the setting has to be estimated first."
-        )
+        told.append(say("limits.sidecar"))
     return told
 
 
-def _of_clustering(told: Clustering) -> str:
+def _of_clustering(told: Clustering) -> Message:
     """How far people who were told by clustering can be relied on."""
-    rate, wrong = told.false_match_rate, told.expected_wrong_pairs
-    if told.target_false_match_rate is None:
-        threshold = f"at {told.recognizer}'s published threshold"
-    else:
-        threshold = f"at a false-match rate of {told.target_false_match_rate:g}"
-    estimate = (
-        "how many were joined wrongly is not known"
-        if wrong is None
-        else f"at most {wrong:.1%} of {told.joined_pairs} joined pairs are expected to be wrong"
-    )
-    return (
-        f"Nobody named the people: {told.recognizer} gathered {told.faces} faces of the "
-        f"originals {threshold} ({rate.n} pairs surely of two people) into {told.people} people "
-        f"with several pictures; {estimate}. People whom it could not recognise in clear pictures "
-        "are missing or split in two, so the rates are for those that it recognises."
+    target, wrong = told.target_false_match_rate, told.expected_wrong_pairs
+    return say(
+        "limits.clustering",
+        recognizer=told.recognizer,
+        faces=told.faces,
+        threshold=say("limits.published") if target is None else say("limits.rate", rate=target),
+        pairs=told.false_match_rate.n,
+        people=told.people,
+        wrong=(
+            say("limits.wrong-unknown")
+            if wrong is None
+            else say("limits.wrong", share=wrong, pairs=told.joined_pairs)
+        ),
     )
 
 
-def untested() -> list[str]:
+def untested() -> list[Message]:
     """Channels and attackers outside this suite."""
-    return [
-        "gait, body shape, clothing, voice and text",
-        "several pictures or video frames of one scene combined",
-        "generative restoration at the scale of large private face collections",
-        "people who know the person shown",
-    ]
+    return [say(f"untested.{name}") for name in ("gait", "frames", "generative", "acquaintances")]

@@ -17,10 +17,12 @@ from sklearn.linear_model import LogisticRegression
 
 from reid_audit.attacks.linear.views import embed_clear
 from reid_audit.attacks.vectors import centred
-from reid_audit.audit.evaluation.estimates import Assessed, Settings, record, unknown
+from reid_audit.audit.evaluation.estimates import Assessed, Settings, record
 from reid_audit.audit.evaluation.linkability import without_face
 from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.trials.units import Outcome, Setup
 from reid_audit.metrics.inference import accuracy_gain, balanced_accuracy, guess_test
 from reid_audit.metrics.stats import one_per_identity
@@ -188,7 +190,7 @@ def _inferred(
     def rate(told: NDArray[np.str_]) -> schema.Estimate:
         count = len(told)
         if len(set(truth[:count].tolist())) < classes:
-            return unknown("these faces lack one of the classes")
+            return unknown(say("unknown.classes"))
         return record(
             balanced_accuracy(truth[:count], told, people[:count], alpha=alpha, seed=seed)
         )
@@ -200,7 +202,7 @@ def _inferred(
     around = guess_test(truth, blind, people, seed=seed, keys=question.keys)
     right = [(said == truth)[drawn].astype(float) for said in (told, blind)]
     rows = np.array(setup.studied)
-    clear = unknown("an original is missing")
+    clear = unknown(say("unknown.no-original"))
     if setup.known[rows].all():
         clear = rate(question.answer(setup.original_embeddings[rows]))
     return schema.Inference(

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from reid_audit.attacks.scoring import DIGITS
 from reid_audit.attacks.vectors import centred
-from reid_audit.audit.evaluation.estimates import Assessed, Settings, record, unknown
+from reid_audit.audit.evaluation.estimates import Assessed, Settings, record
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.trials.units import Outcome, Setup
 from reid_audit.metrics import stats
 from reid_audit.metrics.linkability import (
@@ -170,7 +172,7 @@ def _measured(
     scores = np.round(directions @ directions.T, DIGITS)
     pairs = Pairs.of(scores, pile.people, pile.pictures)
     if not pairs.mated.any() or pairs.mated.all():
-        why = unknown("none of these pictures show one person twice beside another")
+        why = unknown(say("unknown.one-shown"))
         return pairs, dict.fromkeys((*MEASURES, "rank_1"), why)
     measures = linkability(pairs, alpha=settings.alpha, seed=settings.seed)
     hits = rank_1_hits(scores, pile.people, pile.pictures)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from reid_audit.audit.config import AuditConfig
-from reid_audit.audit.results.schema import Condition, Fact, Results, Unaided
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.schema import (
+    Condition,
+    Fact,
+    Message,
+    MessageValue,
+    Results,
+    Unaided,
+)
+from reid_audit.audit.results.telling import fact
 
 VALID_MONTHS = 12
 """Attackers improve: an audit older than this is to be repeated."""
@@ -29,72 +38,84 @@ def method_statement(
     results: Results, config: AuditConfig, weights: Mapping[str, str]
 ) -> list[Fact]:
     """Every fact a reviewer needs to judge or repeat the audit."""
+    purpose, anonymiser = say("method.purpose"), say("method.anonymiser")
+    threshold = say("method.threshold-told", threshold=config.threshold, alpha=config.alpha)
     facts = [
-        ("Purpose", "Question", "Can the people in these anonymised pictures be identified?"),
-        ("Purpose", "Authorisation", config.authorization or "not recorded"),
-        ("Purpose", "Declared threshold", f"{config.threshold:g} at level {config.alpha:g}"),
+        fact(purpose, say("method.question"), say("method.question-told")),
+        fact(purpose, say("method.authorisation"), _authorisation(config)),
+        fact(purpose, say("method.threshold"), threshold),
     ]
     if config.anonymizer is not None:
         # The program alone: its arguments may name places of the auditor's machine.
         program = Path(shlex.split(config.anonymizer)[0]).name
-        facts.append(("Anonymiser", "Started by the scan", program))
+        facts.append(fact(anonymiser, say("method.started"), _quoted(program)))
     for condition in results.conditions:
-        anonymizer = condition.anonymizer
-        facts += [
-            ("Anonymiser", condition.title, f"{anonymizer.family}, {anonymizer.source}"),
-            (
-                "Anonymiser",
-                f"{condition.title}: strength",
-                f"sigma / face width {anonymizer.sigma_over_face_width}, "
-                f"face width {anonymizer.face_width} px",
-            ),
-        ]
-        if condition.unaided is not None:
-            name = f"{condition.title}: {_without(condition)}"
-            facts.append(("Anonymiser", name, _told(condition.unaided)))
+        facts += [fact(anonymiser, *pair) for pair in _of_condition(condition)]
+    attackers, data, statistics = (
+        say(f"method.{topic}") for topic in ("attackers", "data", "statistics")
+    )
+    suite = say("method.suite-told", attacks=[say("attack", attack=a) for a in config.attacks])
+    failed = say("method.failures-told", count=results.data.probes.failed_to_acquire)
     facts += [
-        ("Attackers", "Suite", ", ".join(config.attacks)),
-        ("Attackers", "Training data", ", ".join(f"{w} world" for w in config.worlds)),
-        ("Attackers", "Tuning", "constants chosen on development people, none on these probes"),
-        ("Attackers", "Input", "pictures as decoded from the files, 8 bits a channel"),
-        (
-            "Data",
-            "Split",
-            "by identity; pictures standing in two roles are left out of the gallery",
-        ),
-        ("Data", "Face positions", _sources(results)),
-        (
-            "Data",
-            "Failure to acquire",
-            f"{results.data.probes.failed_to_acquire} probes, as misses",
-        ),
+        fact(attackers, say("method.suite"), suite),
+        fact(attackers, say("method.training"), _worlds(config)),
+        fact(attackers, say("method.tuning"), say("method.tuning-told")),
+        fact(attackers, say("method.input"), say("method.input-told")),
+        fact(data, say("method.split"), say("method.split-told")),
+        fact(data, say("method.positions"), _sources(results)),
+        fact(data, say("method.failures"), failed),
     ]
-    facts += [("Recogniser", name, f"SHA-256 {digest}") for name, digest in sorted(weights.items())]
     facts += [
-        ("Statistics", "Endpoint", "rank 1; one random probe a person"),
-        ("Statistics", "Interval", "Clopper-Pearson by identity; Korn-Graubard by picture"),
-        ("Statistics", "Several attacks", "Holm for a leak; the largest bound for BOUNDED"),
-        ("Statistics", "Control", "excess over the same attack on faces painted over"),
-        ("Statistics", "Ties", "a tie for the first place counts 1/(ties+1)"),
-        ("Statistics", "Seed", str(config.seed)),
+        fact(say("method.recogniser"), _quoted(name), _quoted(f"SHA-256 {digest}"))
+        for name, digest in sorted(weights.items())
     ]
-    return [Fact(topic=topic, name=name, value=value) for topic, name, value in facts]
+    facts += [
+        fact(statistics, say(f"method.{name}"), say(f"method.{name}-told"))
+        for name in ("endpoint", "interval", "several", "control", "ties")
+    ]
+    return [*facts, fact(statistics, say("method.seed"), _quoted(str(config.seed)))]
 
 
-def _without(condition: Condition) -> str:
-    settled = condition.anonymizer.source == "identified"
-    return "without the originals" if settled else "without the record"
+def _quoted(text: str) -> Message:
+    """Names and specifications, which are the same in every language."""
+    return say("stated", text=text)
 
 
-def _told(blind: Unaided) -> str:
-    told = f"the right tool from the pixels alone in {blind.right} of {blind.tried} probes"
+def _authorisation(config: AuditConfig) -> Message:
+    if config.authorization:
+        return _quoted(config.authorization)
+    return say("method.not-recorded")
+
+
+def _worlds(config: AuditConfig) -> Message:
+    return say("method.worlds", worlds=[say(f"method.{world}") for world in config.worlds])
+
+
+def _of_condition(condition: Condition) -> Iterator[tuple[Message, Message]]:
+    """What the table of anonymisations says as well, and what the pixels alone would have said."""
+    anonymizer, title = condition.anonymizer, condition.title
+    family = say("method.condition-told", family=anonymizer.family, source=anonymizer.source)
+    yield say("method.condition", condition=title), family
+    strength = say(
+        "method.strength-told",
+        sigma=str(anonymizer.sigma_over_face_width),
+        width=str(anonymizer.face_width),
+    )
+    yield say("method.strength", condition=title), strength
+    if condition.unaided is not None:
+        settled = "originals" if anonymizer.source == "identified" else "record"
+        yield say(f"method.without-{settled}", condition=title), _unaided(condition.unaided)
+
+
+def _unaided(blind: Unaided) -> Message:
+    known: dict[str, MessageValue] = {"right": blind.right, "tried": blind.tried}
     if not blind.sizes or blind.true_size is None:
-        return told
+        return say("method.unaided", **known)
     low, high = min(blind.sizes), max(blind.sizes)
-    estimated = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    return f"{told}; size {estimated} px estimated, {blind.true_size:g} px true"
+    return say("method.unaided-size", **known, low=low, high=high, size=blind.true_size)
 
 
-def _sources(results: Results) -> str:
-    sources = results.data.frame_sources
-    return ", ".join(f"{count} {name}" for name, count in sources.items()) or "none"
+def _sources(results: Results) -> Message:
+    counts = results.data.frame_sources or {"none": 0}
+    sources = [say(f"method.sources.{name}", count=count) for name, count in counts.items()]
+    return say("method.positions-told", sources=sources)

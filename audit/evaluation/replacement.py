@@ -12,8 +12,10 @@ from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.attacks.replacement.inversion import MAPS, guesses
 from reid_audit.attacks.scoring import DIGITS
 from reid_audit.attacks.vectors import centred
-from reid_audit.audit.evaluation.estimates import record, unknown
+from reid_audit.audit.evaluation.estimates import record
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import unknown
 from reid_audit.metrics import stats
 from reid_audit.metrics.replacement import distances, first_hits
 from reid_audit.metrics.stats.risk import mcnemar_p
@@ -98,7 +100,7 @@ def _maps(
     def rate(hits: Floats) -> schema.Estimate:
         has_mate = np.isfinite(hits)
         if not has_mate.any():
-            return unknown("nobody is shown by two originals")
+            return unknown(say("unknown.two-originals"))
         keys = [pairs.keys[row] for row in np.flatnonzero(has_mate)]
         return record(
             stats.by_identity(hits[has_mate], owner[has_mate], seed=seed, keys=keys, alpha=alpha)

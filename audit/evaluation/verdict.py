@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.audit.results.schema import Check, Controls, Verdict
+from reid_audit.audit.results.messages import english, say
+from reid_audit.audit.results.schema import Check, Controls, Message, Verdict
+from reid_audit.audit.results.telling import named, reason
 from reid_audit.metrics.stats import (
     detectable_risk,
     holm,
@@ -48,48 +50,42 @@ def check_assay(controls: Controls, recognizer: str, minimum_ceiling: float) -> 
     """Is this attacker strong enough, and the measurement sound?"""
     ceiling, weak, solid = controls.clear_ceiling, controls.known_weak, controls.solid_fill
     blind = controls.chance
-    known = ceiling.value is not None
+
+    def check(kind: str, passed: bool | None, told: Message) -> Check:
+        return Check(
+            name=english(say(f"check.{kind}", recognizer=recognizer)),
+            passed=passed,
+            evidence=english(told),
+            kind=kind,
+            recognizer=recognizer,
+            told=told,
+        )
+
     return [
-        Check(
-            name=f"{recognizer}: knows clear faces",
-            passed=ceiling.value >= minimum_ceiling if ceiling.value is not None else None,
-            evidence=(
-                f"clear ceiling {ceiling.value:.1%}, at least {minimum_ceiling:.0%} declared"
-                if ceiling.value is not None
-                else f"clear ceiling not computed: {ceiling.reason}"
-            ),
-            kind="knows-clear",
-            recognizer=recognizer,
+        check(
+            "knows-clear",
+            ceiling.value >= minimum_ceiling if ceiling.value is not None else None,
+            say("check.clear", value=ceiling.value, wanted=minimum_ceiling)
+            if ceiling.value is not None
+            else say("check.clear-unknown", reason=reason(ceiling)),
         ),
-        Check(
-            name=f"{recognizer}: breaks a known-weak blur",
-            passed=(
-                weak.value >= BREAKS_WEAK * (ceiling.value or 0)
-                if weak.value is not None and known
-                else None
-            ),
-            evidence=(
-                f"known-weak blur {weak.value:.1%}, {BREAKS_WEAK:.0%} of the ceiling wanted"
-                if weak.value is not None
-                else f"known-weak blur not computed: {weak.reason}"
-            ),
-            kind="breaks-weak",
-            recognizer=recognizer,
+        check(
+            "breaks-weak",
+            weak.value >= BREAKS_WEAK * ceiling.value
+            if weak.value is not None and ceiling.value is not None
+            else None,
+            say("check.weak", value=weak.value, wanted=BREAKS_WEAK)
+            if weak.value is not None
+            else say("check.weak-unknown", reason=reason(weak)),
         ),
-        Check(
-            name=f"{recognizer}: solid fill stays at chance",
-            passed=(
-                solid.low is None or blind.value is None or solid.low <= blind.value
-                if solid.value is not None
-                else None
-            ),
-            evidence=(
-                f"solid fill {solid.value:.1%}, chance {blind.value:.2%}"
-                if solid.value is not None and blind.value is not None
-                else f"solid fill not computed: {solid.reason}"
-            ),
-            kind="solid-at-chance",
-            recognizer=recognizer,
+        check(
+            "solid-at-chance",
+            (solid.low is None or blind.value is None or solid.low <= blind.value)
+            if solid.value is not None
+            else None,
+            say("check.solid", value=solid.value, chance=blind.value)
+            if solid.value is not None and blind.value is not None
+            else say("check.solid-unknown", reason=reason(solid)),
         ),
     ]
 
@@ -107,16 +103,16 @@ def decide(
         left_out: attacks that were asked for and left out for want of time: what they would have
             found is not known, so that nothing is bounded without them.
     """
-    missing = [f"Left out for want of time: {', '.join(left_out)}."] if left_out else []
+    missing = (
+        [say("verdict.left-out", attacks=[say("attack", attack=name) for name in left_out])]
+        if left_out
+        else []
+    )
     if not evidence:
-        none = "No attack could be scored: see the attack table for what is missing."
-        return Verdict(
-            outcome="INCONCLUSIVE",
-            threshold=threshold,
-            alpha=alpha,
-            left_out=list(left_out),
-            reasons=[none, *missing],
+        nothing = Verdict(
+            outcome="INCONCLUSIVE", threshold=threshold, alpha=alpha, left_out=list(left_out)
         )
+        return reasoned(nothing, [say("verdict.none"), *missing])
     worst = max(evidence, key=lambda e: e.ira)
     p_values = [mcnemar_p(e.attacked, e.blind) for e in evidence]
     levels = holm_levels(p_values, alpha)
@@ -130,7 +126,7 @@ def decide(
     leak, bounded = bool(leaking), upper < threshold and not failed and not left_out
     p_value = float(holm(p_values)[list(evidence).index(worst)])
     blind = float(np.mean(worst.blind)) if len(worst.blind) else None
-    return Verdict(
+    verdict = Verdict(
         outcome="LEAK_DEMONSTRATED" if leak else "BOUNDED" if bounded else "INCONCLUSIVE",
         threshold=threshold,
         alpha=alpha,
@@ -145,8 +141,15 @@ def decide(
         p_value=p_value,
         people_needed=None if leak else _people_needed(worst, alpha / len(evidence)),
         left_out=list(left_out),
-        reasons=[*_reasons(leaking, evidence, worst, p_value, upper, threshold, failed), *missing],
     )
+    reasons = _reasons(leaking, evidence, worst, p_value, upper, threshold, failed)
+    return reasoned(verdict, [*reasons, *missing])
+
+
+def reasoned(verdict: Verdict, told: Sequence[Message]) -> Verdict:
+    """A verdict with these reasons, in English and as messages."""
+    reasons = [english(message) for message in told]
+    return verdict.model_copy(update={"reasons": reasons, "told": list(told)})
 
 
 def _people_needed(evidence: Evidence, level: float) -> int | None:
@@ -167,28 +170,35 @@ def _reasons(
     upper: float,
     threshold: float,
     failed: Sequence[Check],
-) -> list[str]:
-    reasons = []
+) -> list[Message]:
+    told = []
     if leaking:
-        count = f"{len(leaking)} of {len(evidence)} attacks" if len(evidence) > 1 else "The attack"
         strongest = max(leaking, key=lambda e: e.ira)
-        reasons.append(
-            f"{count} identified more people than the same attack on the same pictures without "
-            f"faces; the strongest, {strongest.attack}, {strongest.ira:.1%} at rank 1."
+        told.append(
+            say(
+                "verdict.leak",
+                leaking=len(leaking),
+                count=len(evidence),
+                attack=strongest.attack,
+                rate=strongest.ira,
+            )
+        )
+    elif len(worst.blind):
+        told.append(
+            say(
+                "verdict.not-shown-test",
+                attack=worst.attack,
+                rate=worst.ira,
+                control=float(np.mean(worst.blind)),
+                p=p_value,
+            )
         )
     else:
-        told = f"{worst.attack} named {worst.ira:.1%}"
-        if len(worst.blind):
-            told += f", the same without faces {np.mean(worst.blind):.1%} (p = {p_value:.2g})"
-        reasons.append(f"No attack is shown to name more people than its control: {told}.")
+        told.append(say("verdict.not-shown", attack=worst.attack, rate=worst.ira))
     if upper < threshold:
-        reasons.append(
-            f"Every tested attack stays below {threshold:.1%} (upper bound {upper:.1%})."
-        )
+        told.append(say("verdict.below", threshold=threshold, upper=upper))
     else:
-        reasons.append(
-            f"Rates up to {upper:.1%} are compatible with the trials of {len(worst.attacked)} "
-            f"people, above the declared threshold of {threshold:.1%}."
-        )
-    reasons += [f"Control not met: {check.name} ({check.evidence})." for check in failed]
-    return reasons
+        people = len(worst.attacked)
+        told.append(say("verdict.above", upper=upper, people=people, threshold=threshold))
+    told += [say("verdict.check", check=named(check), evidence=reason(check)) for check in failed]
+    return told

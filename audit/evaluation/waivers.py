@@ -21,7 +21,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
-from reid_audit.audit.results.schema import Finding, Waiver
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.schema import Finding, Message, Waiver
+from reid_audit.audit.results.telling import finding
 from reid_audit.metrics.documents import read_yaml
 from reid_audit.metrics.errors import InputError
 
@@ -81,36 +83,36 @@ def waive(findings: Sequence[Finding], entries: Sequence[Entry], today: date) ->
     """The findings, those covered by a valid waiver marked with it; and a finding on waivers that
     have expired or fit nothing any more."""
     valid = [entry for entry in entries if entry.expires >= today]
-    waived = [_marked(finding, valid) for finding in findings]
+    waived = [_marked(item, valid) for item in findings]
     stale = [
-        f"{entry.finding} (expired {entry.expires.isoformat()})"
+        say("waivers.expired", pattern=entry.finding, date=entry.expires.isoformat())
         for entry in entries
         if entry.expires < today
     ]
     stale += [
-        f"{entry.finding} (fits no finding)"
+        say("waivers.unused", pattern=entry.finding)
         for entry in valid
-        if not any(entry.covers(finding) for finding in findings)
+        if not any(entry.covers(item) for item in findings)
     ]
     return [*waived, _stale(stale)] if stale else waived
 
 
-def _marked(finding: Finding, valid: Sequence[Entry]) -> Finding:
-    entry = next((entry for entry in valid if entry.covers(finding)), None)
+def _marked(item: Finding, valid: Sequence[Entry]) -> Finding:
+    entry = next((entry for entry in valid if entry.covers(item)), None)
     if entry is None:
-        return finding
+        return item
     waiver = Waiver(
         reason=entry.reason, expires=entry.expires.isoformat(), approved_by=entry.approved_by
     )
-    return finding.model_copy(update={"waiver": waiver})
+    return item.model_copy(update={"waiver": waiver})
 
 
-def _stale(told: Sequence[str]) -> Finding:
-    return Finding(
-        id="waivers.stale",
-        severity="low",
-        status="warn",
-        title="Waivers that no longer count",
-        evidence="; ".join(told) + ".",
-        recommendation="Decide anew about what they accepted, or delete them.",
+def _stale(told: list[Message]) -> Finding:
+    return finding(
+        "waivers.stale",
+        "warn",
+        "low",
+        say("waivers.stale"),
+        say("waivers.told", waivers=told),
+        say("waivers.advice"),
     )

@@ -28,6 +28,8 @@ from reid_audit.audit.probes.grouping import (
 from reid_audit.audit.probes.scene import Scene, Task
 from reid_audit.audit.probes.scenes import needs_sight
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import stage
 from reid_audit.audit.run_directory import Store
 
 Progress = Callable[[str, int, int], None]
@@ -81,7 +83,7 @@ def read_material(
     if config.distractors:
         dataset = with_distractors(dataset)
     files = len({i.path for i in dataset.items})
-    stages = [schema.Stage(name="files found", count=files + len(dataset.excluded))]
+    stages = [stage(files + len(dataset.excluded), say("stages.files"))]
     with engine.opener() as opener:
         facts = scan_files(
             dataset,
@@ -97,10 +99,10 @@ def read_material(
             lambda done, total: progress("searching files for leaks", done, total),
         )
     stages.append(
-        schema.Stage(
-            name="readable and unique",
-            count=len({i.path for i in dataset.items}),
-            note=f"{len(dataset.excluded)} left out",
+        stage(
+            len({i.path for i in dataset.items}),
+            say("stages.readable"),
+            say("stages.left-out", count=len(dataset.excluded)),
         )
     )
     finder = FaceFinder(cache_folder(config, store) / "faces", engine, device, config.smallest_face)
@@ -124,12 +126,8 @@ def read_material(
     }
     groups = tuple(group_probes(probes, placed))
     stages += [
-        schema.Stage(
-            name="reference pictures with a face",
-            count=len(faces),
-            note=f"{missed} without a face found",
-        ),
-        schema.Stage(name="covered faces to be looked up", count=len(placed)),
+        stage(len(faces), say("stages.references"), say("stages.without-face", count=missed)),
+        stage(len(placed), say("stages.covered")),
     ]
     secret = user_secret()
     key = run_key("".join(data_digests(dataset, facts).values()), secret)

@@ -36,6 +36,24 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Message(Record):
+    """What a sentence of the results was made from: its key in the catalogues of `audit/results`,
+    and the values it speaks of. A report in another language is written from it.
+
+    Values named `condition`, `attack` and `recognizer` hold the run's own names for these."""
+
+    key: str
+    values: dict[str, str | int | float | Message | list[Message]] = Field(default_factory=dict)
+
+
+MessageValue = str | int | float | Message | list[Message]
+
+
+def _absent(value: object) -> bool:
+    """Whether a record has no message: then it says nothing of one, as before there were any."""
+    return not value
+
+
 class Estimate(Record):
     """A figure with its interval; `value` is null when it was not computed: see `reason`."""
 
@@ -46,6 +64,8 @@ class Estimate(Record):
     n_identities: int = 0
     method: str | None = None
     reason: str | None = None
+    told: Message | None = Field(default=None, exclude_if=_absent)
+    """What `reason` was made from."""
 
 
 class Verdict(Record):
@@ -73,6 +93,8 @@ class Verdict(Record):
     """How many people would show the worst attack's excess, should its rates hold; null when it
     is shown or there is none."""
     reasons: list[str] = Field(default_factory=list)
+    told: list[Message] = Field(default_factory=list, exclude_if=_absent)
+    """What each of the `reasons` was made from."""
 
 
 class Count(Record):
@@ -99,6 +121,8 @@ class Stage(Record):
     name: str
     count: int
     note: str | None = None
+    told: list[Message] = Field(default_factory=list, exclude_if=_absent)
+    """What `name`, and `note` where there is one, were made from."""
 
 
 class Excluded(Record):
@@ -545,6 +569,15 @@ class Waiver(Record):
     approved_by: str | None = None
 
 
+class FindingMessages(Record):
+    """What the sentences of a finding were made from. The title leaves the condition out, which
+    `Finding.title` names behind a colon."""
+
+    title: Message
+    evidence: list[Message]
+    recommendation: list[Message]
+
+
 class Finding(Record):
     """One thing the audit found out, how grave it is, and what to do about it."""
 
@@ -555,7 +588,9 @@ class Finding(Record):
     evidence: str
     recommendation: str
     values: dict[str, str] = Field(default_factory=dict)
-    """What the sentences are about, for translations: condition, setting, people, kind ..."""
+    """What the sentences are about: condition, setting, people, kind ..."""
+    told: FindingMessages | None = Field(default=None, exclude_if=_absent)
+    """Null in results of versions that recorded sentences alone."""
     waiver: Waiver | None = None
 
 
@@ -566,8 +601,12 @@ class Check(Record):
     passed: bool | None = None
     evidence: str
     kind: str | None = None
-    """Which question it is, for translations: knows-clear, breaks-weak, solid-at-chance."""
+    """Which question it is: knows-clear, breaks-weak, solid-at-chance."""
     recognizer: str | None = None
+    condition: str | None = Field(default=None, exclude_if=_absent)
+    """Title of the condition, in a run of several."""
+    told: Message | None = Field(default=None, exclude_if=_absent)
+    """What `evidence` was made from."""
 
 
 class Fact(Record):
@@ -576,6 +615,8 @@ class Fact(Record):
     topic: str
     name: str
     value: str
+    told: list[Message] = Field(default_factory=list, exclude_if=_absent)
+    """What the three were made from."""
 
 
 class Commission(Record):
@@ -648,7 +689,9 @@ class Results(Record):
     checks: list[Check] = Field(default_factory=list)
     method: list[Fact] = Field(default_factory=list)
     limitations: list[str] = Field(default_factory=list)
+    limitations_told: list[Message] = Field(default_factory=list, exclude_if=_absent)
     untested: list[str] = Field(default_factory=list)
+    untested_told: list[Message] = Field(default_factory=list, exclude_if=_absent)
     reassess_by: str | None = None
     seed: int = 0
     run: Run

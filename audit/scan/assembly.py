@@ -15,10 +15,12 @@ from reid_audit.audit.evaluation.estimates import probe_count
 from reid_audit.audit.evaluation.findings import findings, limitations, untested
 from reid_audit.audit.evaluation.mending import mend_first
 from reid_audit.audit.evaluation.method import method_statement, reassess_by
-from reid_audit.audit.evaluation.verdict import decide
+from reid_audit.audit.evaluation.verdict import decide, reasoned
 from reid_audit.audit.evaluation.waivers import load_waivers, waive
 from reid_audit.audit.probes.material import Material, pictures
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import english, say
+from reid_audit.audit.results.telling import stage
 from reid_audit.audit.scan.condition import Attacked
 from reid_audit.metrics.errors import InputError
 
@@ -104,6 +106,7 @@ def assemble(
         run=run,
         reassess_by=reassess_by(datetime.fromisoformat(run.started)) if run.started else None,
     )
+    limits, left = limitations(results), untested()
     return results.model_copy(
         update={
             "findings": waive(
@@ -112,8 +115,10 @@ def assemble(
                 datetime.now(UTC).date(),
             ),
             "method": method_statement(results, config, weights),
-            "limitations": limitations(results),
-            "untested": untested(),
+            "limitations": [english(message) for message in limits],
+            "limitations_told": limits,
+            "untested": [english(message) for message in left],
+            "untested_told": left,
         }
     )
 
@@ -159,15 +164,8 @@ def _scored(
         (len(evidence.attacked) for group in attacked for evidence in group.evidence), default=0
     )
     return [
-        schema.Stage(
-            name="probes of people in the gallery",
-            count=sum(condition.probes.mated_images for condition in conditions),
-        ),
-        schema.Stage(
-            name="people scored",
-            count=people,
-            note="one random probe of each person, in every condition",
-        ),
+        stage(sum(condition.probes.mated_images for condition in conditions), say("stages.mated")),
+        stage(people, say("stages.people"), say("stages.random")),
     ]
 
 
@@ -197,14 +195,16 @@ def _overall(conditions: Sequence[schema.Condition], config: AuditConfig) -> sch
     )
     if len(verdicts) == 1:
         return gravest
-    reasons = [f"{condition.title}: {reason}" for reason in gravest.reasons]
+    told = [
+        say("of-condition", condition=condition.title, sentence=sentence)
+        for sentence in gravest.told
+    ]
     others = Counter(v.outcome for c, v in verdicts if c is not condition)
     if others:
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(others.items()))
-        reasons.append(f"Other conditions of this run: {told}; see the results.")
-    return gravest.model_copy(
-        update={"reasons": reasons, "worst_condition": gravest.worst_condition or condition.id}
-    )
+        outcomes = [say(f"outcome.{name}", count=count) for name, count in sorted(others.items())]
+        told.append(say("verdict.others", outcomes=outcomes))
+    named = gravest.worst_condition or condition.id
+    return reasoned(gravest.model_copy(update={"worst_condition": named}), told)
 
 
 def _count(material: Material, rows: Sequence[int]) -> schema.Count:

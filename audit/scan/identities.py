@@ -26,7 +26,7 @@ from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset
 from reid_audit.audit.data.fingerprint import SAME_PICTURE
 from reid_audit.audit.data.screening import FileFacts
-from reid_audit.audit.evaluation.estimates import record, unknown
+from reid_audit.audit.evaluation.estimates import record
 from reid_audit.audit.probes.clustering import (
     FALSE_MATCH_RATE,
     Clustering,
@@ -36,6 +36,8 @@ from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face, clear_faces
 from reid_audit.audit.probes.material import Material, cache_folder
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.scan.condition import Audit
 from reid_audit.metrics import stats
 from reid_audit.metrics.errors import InputError
@@ -166,7 +168,7 @@ def _told(
         members[person].append(picture)
     several = [places for places in members.values() if len(set(places)) > 1]
     joined = sum(comb(len(places), 2) for places in members.values())
-    rate = unknown("no two faces surely of two people")
+    rate = unknown(say("unknown.two-people"))
     if clustering.impostor_pairs:
         rate = record(stats.clopper_pearson(clustering.false_matches, clustering.impostor_pairs))
     wrong = None

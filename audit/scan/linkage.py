@@ -13,10 +13,11 @@ from dataclasses import replace
 import pandas as pd
 
 from reid_audit.attacks.recognition.interface import Recognizer
-from reid_audit.audit.evaluation.estimates import chance, hits, record, unknown
+from reid_audit.audit.evaluation.estimates import chance, hits, record
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.scan.condition import Audit, make_setup
 from reid_audit.audit.scan.duration import Clock
 from reid_audit.audit.trials.units import run_attack

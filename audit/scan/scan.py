@@ -17,13 +17,14 @@ from reid_audit.audit.engine import Engine
 from reid_audit.audit.engine.cluster import Cluster
 from reid_audit.audit.evaluation.estimates import probe_count
 from reid_audit.audit.evaluation.unaided import unaided
-from reid_audit.audit.evaluation.verdict import check_assay, decide
+from reid_audit.audit.evaluation.verdict import check_assay, decide, reasoned
 from reid_audit.audit.machine import peak_memory_mib, resolve_device
 from reid_audit.audit.probes.condition import Group
 from reid_audit.audit.probes.material import Material, pictures, read_material
 from reid_audit.audit.publishing.face_list import write_faces
 from reid_audit.audit.publishing.picture_sheet import write_first, write_sheet
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
 from reid_audit.audit.run_directory import Store, tool_version
 from reid_audit.audit.scan.assembly import assemble
 from reid_audit.audit.scan.condition import Attacked, Audit, attack_group
@@ -192,7 +193,7 @@ def _checks(by_recognizer: Sequence[Attacked], config: AuditConfig) -> list[sche
 
 def _titled(told: schema.Check, title: str) -> schema.Check:
     """A check that says which condition it is about."""
-    return told.model_copy(update={"name": f"{title}: {told.name}"})
+    return told.model_copy(update={"name": f"{title}: {told.name}", "condition": title})
 
 
 def _condition(
@@ -211,7 +212,7 @@ def _condition(
         evidence, checks, config.threshold, config.alpha, tuple(dict.fromkeys(left_out))
     )
     if not any(identity in material.gallery_people for identity in group.identities):
-        verdict = verdict.model_copy(update={"reasons": [_what_is_missing(material)]})
+        verdict = reasoned(verdict, [_what_is_missing(material)])
     return schema.Condition(
         id=group.id,
         title=group.title,
@@ -223,18 +224,7 @@ def _condition(
     )
 
 
-def _what_is_missing(material: Material) -> str:
+def _what_is_missing(material: Material) -> schema.Message:
     if material.clustering is not None:
-        return (
-            "Clustering recognised nobody of these pictures in two of the originals, so nobody "
-            "could be looked up: give clear pictures of the people concerned with --gallery."
-        )
-    if not material.gallery:
-        return (
-            "No gallery was given, so nobody could be looked up: give clear pictures of the "
-            "people concerned with --gallery."
-        )
-    return (
-        "The pictures are not labelled with people of the gallery, so no hit can be counted: name "
-        "the folders of the anonymised pictures after the people they show."
-    )
+        return say("missing.clustering")
+    return say("missing.labels" if material.gallery else "missing.gallery")

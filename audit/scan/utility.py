@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.engine import Local
-from reid_audit.audit.evaluation.estimates import record, unknown
+from reid_audit.audit.evaluation.estimates import record
 from reid_audit.audit.probes.condition import FACE, Group
 from reid_audit.audit.probes.faces import Face, FaceFinder, Found
 from reid_audit.audit.probes.material import cache_folder
 from reid_audit.audit.probes.pairs import UPRIGHT
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.scan.condition import Audit
 from reid_audit.audit.scan.geometry import Pair, geometry, pair
 from reid_audit.audit.trials.perception import Perception

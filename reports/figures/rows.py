@@ -7,7 +7,14 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from reid_audit.audit.results.schema import AttackResult, Condition, Controls, Estimate, Results
+from reid_audit.audit.results.schema import (
+    AttackResult,
+    Condition,
+    Controls,
+    Estimate,
+    Results,
+    Stage,
+)
 from reid_audit.reports.figures.canvas import (
     LIMIT,
     MARKS,
@@ -35,6 +42,7 @@ from reid_audit.reports.text.summary import (
     strongest,
     title,
 )
+from reid_audit.reports.text.telling import tell
 
 ROW = 0.44  # inches a row takes: a line of text above a line of marks
 
@@ -187,7 +195,7 @@ def attrition(results: Results, language: Language, name: str) -> Drawing | Abse
     figure, axes = panel(ROW * len(stages), left=0.2)
     for y, stage in enumerate(stages):
         axes.barh(y + 0.06, stage.count, height=0.3, color=SERIES[0])
-        caption(axes, y, stage.name, language.count(stage.count))
+        caption(axes, y, _told(stage, 0, results, language), language.count(stage.count))
     row_axes(axes, len(stages))
     axes.set_xlabel(language("figures.attrition.x"))
     about = language("figures.attrition.about")
@@ -197,5 +205,18 @@ def attrition(results: Results, language: Language, name: str) -> Drawing | Abse
         heading,
         about,
         columns(language, "stage", "count", "note"),
-        [[clean(s.name), language.count(s.count), clean(s.note or "")] for s in stages],
+        [
+            [
+                _told(s, 0, results, language),
+                language.count(s.count),
+                _told(s, 1, results, language),
+            ]
+            for s in stages
+        ],
     )
+
+
+def _told(stage: Stage, part: int, results: Results, language: Language) -> str:
+    """A stage's name, or its note."""
+    recorded = (stage.name, stage.note or "")[part]
+    return tell(stage.told[part : part + 1], recorded, results, language)[0][0]

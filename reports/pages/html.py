@@ -18,6 +18,7 @@ from reid_audit.audit.results.schema import (
     Estimate,
     Fact,
     Finding,
+    Message,
     Results,
     Stratum,
     dump_results,
@@ -25,7 +26,7 @@ from reid_audit.audit.results.schema import (
 from reid_audit.reports.figures import curves, decision, planes, rows
 from reid_audit.reports.figures.canvas import Absent, Drawing, style
 from reid_audit.reports.pages.asked import questions
-from reid_audit.reports.text import grouping, summary
+from reid_audit.reports.text import grouping, summary, telling
 from reid_audit.reports.text.language import Language, load
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.norms import mapped
@@ -75,7 +76,8 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
 
     Args:
         results: the run.
-        language: of the page; what the run recorded in sentences stays English and is marked so.
+        language: of the page; where a run of an earlier version recorded sentences alone, these
+            stay English and are marked so.
         results_digest: SHA-256 of the `results.json` on disk; computed from `results` by default.
 
     Raises:
@@ -91,6 +93,9 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             r=results,
             summary=summary,
             t=own,
+            tell=lambda told, recorded: telling.tell(told, recorded, results, own),
+            of_condition=lambda title: _plain_title(title, results, own),
+            asked_of=lambda check: telling.question(check, results, own),
             quoted=quoted(own),
             untitled=results.title == load("en")("page.title"),
             css=stylesheet(),
@@ -123,24 +128,24 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             ),
             control_reasons=_control_reasons(results, own),
             legend=[measure(name, own) for name in _measures(results)],
-            frames=", ".join(f"{clean(k)} {n}" for k, n in results.data.frame_sources.items()),
+            frames=_frames(results, own),
         )
     )
 
 
 def _check_names(results: Results, passed: bool | None, language: Language) -> str:
     """The checks that ended so, in one line."""
-    named = [summary.check_name(c, language) for c in results.checks if c.passed is passed]
+    named = [telling.question(c, results, language) for c in results.checks if c.passed is passed]
     return "; ".join(dict.fromkeys(named))
 
 
-def _waived_title(finding: Finding, language: Language) -> str:
-    """What was accepted: in the language where its kind is known, else in the run's words."""
-    own = grouping.title(finding.id, finding.status, language)
-    subject = clean(finding.values.get("condition", ""), 80)
-    if own is None:
-        return f"{clean(finding.title, 160)}."
-    return f"{own} ({subject})." if subject else f"{own}."
+def _waived_title(finding: Finding, results: Results, language: Language) -> str:
+    """What was accepted, and of which condition."""
+    title, _ = telling.finding_title(finding, results, language)
+    subject = grouping.about(finding, summary.conditions(results))
+    if subject is None:
+        return f"{title}."
+    return f"{title} ({plain_names(summary.conditions(results), language)[subject.id]})."
 
 
 def all_alike(rows: list[Stratum]) -> bool:
@@ -169,6 +174,27 @@ def _facts(results: Results) -> list[Fact]:
     titles = {condition.title for condition in results.conditions}
     told = titles | {f"{title}: strength" for title in titles}
     return [fact for fact in results.method if fact.name not in told]
+
+
+def _plain_title(title: str, results: Results, language: Language) -> str:
+    """The name of the condition of that title, as the page has it."""
+    known = summary.conditions(results)
+    names = plain_names(known, language)
+    return next((names[c.id] for c in known if c.title == title), clean(title))
+
+
+def _frames(results: Results, language: Language) -> str:
+    """Where the positions of faces came from, by number."""
+    told = [
+        telling.tell(
+            Message(key=f"method.sources.{name}", values={"count": count}),
+            f"{count} {name}",
+            results,
+            language,
+        )
+        for name, count in results.data.frame_sources.items()
+    ]
+    return ", ".join(text for parts in told for text, _ in parts)
 
 
 def _by_reason(figures: list[Absent]) -> list[tuple[str, list[str]]]:

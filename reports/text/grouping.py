@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
-from reid_audit.audit.results.schema import Condition, Finding, Results
+from reid_audit.audit.results.schema import Condition, Finding, Message, Results
 from reid_audit.reports.text.language import Language
-from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.plain import plain_names
-from reid_audit.reports.text.summary import (
-    advised,
-    attacks_on,
-    conditions,
-    rate,
-    standing,
-    strongest,
-    worst_first,
-)
+from reid_audit.reports.text.summary import conditions, worst_first
+from reid_audit.reports.text.telling import Told, finding_title, tell
 
 
 def kind(finding: Finding, known: list[Condition]) -> str:
@@ -38,17 +31,15 @@ def about(finding: Finding, known: list[Condition]) -> Condition | None:
 
 @dataclass(frozen=True)
 class Group:
-    """Findings of one kind, status and waiver: a title, a line for each, recommendations once."""
+    """Findings of one kind, title, status and waiver: a line for each, recommendations once."""
 
     kind: str
-    title: str
-    told: bool
-    """Whether the title is in the page's language, else in the run's words, which are English."""
+    title: tuple[str, bool]
+    """With whether it is in the page's language."""
     first: Finding
-    lines: list[tuple[str, str]]
-    """What each is about, empty where it is alone, and its evidence in the run's words."""
-    recommendations: list[tuple[str, bool]]
-    """Each with whether it is in the page's language."""
+    lines: list[tuple[str, Told]]
+    """What each is about, empty where it is alone, and its evidence."""
+    advice: Told
 
 
 def grouped(results: Results, language: Language, *, passed: bool) -> list[Group]:
@@ -59,74 +50,49 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
     for finding in worst_first(results.findings):
         if (finding.status == "pass") == passed:
             waiver = finding.waiver and (finding.waiver.reason, finding.waiver.expires)
-            cause = (kind(finding, known), finding.status, waiver)
+            said = finding.told and finding.told.title.key
+            cause = (kind(finding, known), finding.status, waiver, said)
             by_cause.setdefault(cause, []).append(finding)
     leaking = [c for c in known if c.verdict and c.verdict.outcome == "LEAK_DEMONSTRATED"]
     groups = []
-    for (name, *_), findings_of_cause in by_cause.items():
-        subjects = [about(finding, known) for finding in findings_of_cause]
-        several = len(findings_of_cause) > 1
+    for (name, *_), findings in by_cause.items():
+        subjects = [about(finding, known) for finding in findings]
+        several = len(findings) > 1
         lines = [
-            (names[subject.id] if subject and several else "", clean(finding.evidence, 1000))
-            for finding, subject in zip(findings_of_cause, subjects, strict=True)
+            (
+                names[subject.id] if subject and several else "",
+                tell(_messages(finding, "evidence"), finding.evidence, results, language),
+            )
+            for finding, subject in zip(findings, subjects, strict=True)
         ]
-        status = _stands(findings_of_cause, subjects, results)
-        # In English the run's own words say more where no condition is named beside them.
-        own = title(str(name), status, language) if subjects[0] or language.code != "en" else None
-        if own and not several and subjects[0]:
-            own = f"{own}: {names[subjects[0].id]}"
+        title, own = finding_title(findings[0], results, language)
+        if subjects[0] and not several:
+            title = language("findings.of_condition", title=title, condition=names[subjects[0].id])
         # What is left of a picture that must not be released asks for nothing more.
-        told = [
+        asking = [
             f
-            for f, s in zip(findings_of_cause, subjects, strict=True)
+            for f, s in zip(findings, subjects, strict=True)
             if name != "resolution" or s not in leaking
         ]
-        groups.append(
-            Group(
-                str(name),
-                own or clean(findings_of_cause[0].title),
-                own is not None or language.code == "en",
-                findings_of_cause[0],
-                lines,
-                _recommendations(told, results, language),
-            )
-        )
+        advice = _advice(asking, results, language)
+        groups.append(Group(str(name), (title, own), findings[0], lines, advice))
     return groups
 
 
-def title(name: str, status: str, language: Language) -> str | None:
-    """What findings of a kind say, in the language; None where the catalogue does not know it."""
-    titles = language.raw("findings.titles")
-    wider = name.partition(".")[0]
-    known = [f"{name}-{status}", f"{wider}-{status}"]
-    if status != "pass":  # what is said of a kind without a status is what fails
-        known += [name, wider]
-    return next((str(titles[key]) for key in known if key in titles), None)
+def _messages(finding: Finding, part: Literal["evidence", "recommendation"]) -> list[Message]:
+    return getattr(finding.told, part) if finding.told else []
 
 
-def _recommendations(
-    findings: list[Finding], results: Results, language: Language
-) -> list[tuple[str, bool]]:
-    own = advised(findings, results, language) if language.code != "en" and findings else None
-    if own is not None:
-        return [(own, True)]
-    told = dict.fromkeys(clean(finding.recommendation, 1000) for finding in findings)
-    return [(text, language.code == "en") for text in told]
-
-
-def _stands(alike: list[Finding], subjects: list[Condition | None], results: Results) -> str:
-    """Status for the words of a title: warnings where every condition shows signs are `signs`."""
-    status = alike[0].status
-    signs = [
-        subject is not None
-        and subject.verdict is not None
-        and (attack := strongest(attacks_on(results, subject))) is not None
-        and standing(subject.verdict, rate(attack)) == "SIGNS"
-        for subject in subjects
-    ]
-    return (
-        "signs" if status == "warn" and all(signs) and "reidentification" in alike[0].id else status
-    )
+def _advice(findings: list[Finding], results: Results, language: Language) -> Told:
+    """What findings of one kind recommend, each sentence once."""
+    told: Told = []
+    for finding in findings:
+        messages = _messages(finding, "recommendation")
+        for message in messages:
+            told += tell(message, finding.recommendation, results, language)
+        if not messages:
+            told += tell(None, finding.recommendation, results, language)
+    return list(dict.fromkeys(told))
 
 
 def severities(results: Results) -> list[tuple[str, int]]:

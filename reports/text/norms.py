@@ -15,11 +15,10 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from reid_audit.audit.results.schema import Finding, Results
-from reid_audit.reports.text.grouping import kind
-from reid_audit.reports.text.grouping import title as finding_title
 from reid_audit.reports.text.language import Language, catalogue
 from reid_audit.reports.text.names import clean
-from reid_audit.reports.text.summary import conditions, named_worst, worst_first
+from reid_audit.reports.text.summary import named_worst, worst_first
+from reid_audit.reports.text.telling import finding_title
 
 State = Literal["against", "within", "open", "noted", "person", "untested"]
 _OF_OUTCOME: dict[str, State] = {
@@ -109,10 +108,7 @@ def _from_findings(
     if not matching:
         return Control(name, title, False, "untested", language("norms.untested"))
     gravest = matching[0]
-    own = finding_title(kind(gravest, conditions(results)), gravest.status, language)
-    english = language.code == "en"
-    says = clean(gravest.title) if english or own is None else own
-    told = english or own is not None
+    says, told = finding_title(gravest, results, language)
     return Control(name, title, False, _OF_FINDING[gravest.status], f"{says}.", told)
 
 

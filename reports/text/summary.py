@@ -8,7 +8,6 @@ from pathlib import PurePath
 
 from reid_audit.audit.results.schema import (
     AttackResult,
-    Check,
     Condition,
     Controls,
     Estimate,
@@ -121,16 +120,6 @@ def listed(conditions_named: list[Condition], language: Language) -> str:
     return "; ".join(dict.fromkeys(plain_names(conditions_named, language).values()))
 
 
-def untested(results: Results, language: Language) -> list[tuple[str, bool]]:
-    """What the suite leaves out, and whether it is told in the language."""
-    known = {text: key for key, text in load("en").raw("untested").items()}
-    own = language.raw("untested")
-    return [
-        (own[known[item]], True) if item in known else (clean(item), language.code == "en")
-        for item in results.untested
-    ]
-
-
 def recognizer(name: str | None) -> str:
     """A recogniser's short name: `timm:ARCHITECTURE:FILE` is `FILE (timm)`, without any folder.
 
@@ -202,11 +191,6 @@ def actions(results: Results, language: Language) -> list[tuple[str, bool]]:
     return items
 
 
-def advised(findings: list[Finding], results: Results, language: Language) -> str | None:
-    """What findings of one kind ask for, in the language; None where the catalogue does not say."""
-    return _advice(_action(findings[0]), findings, results, language)
-
-
 def _in_english(group: list[Finding]) -> list[str]:
     """The findings' own recommendations, each once under all the titles that share it."""
     titles: dict[str, list[str]] = {}
@@ -272,18 +256,15 @@ def outcome(verdict: Verdict, rate: Estimate, language: Language) -> str:
     return language(f"decision.{standing(verdict, rate)}", threshold=limit)
 
 
-def grounds(results: Results, language: Language) -> list[tuple[str, bool]]:
-    """Why there is no conclusion, built from values; and whether it is told in the language. Where
-    nothing was scored the run's own sentences say what is missing."""
+def grounds(results: Results, language: Language) -> list[str]:
+    """Why there is no conclusion on attacks that were scored."""
     verdict, worst = results.verdict, named_worst(results, results.verdict)
+    if worst is None or rate(worst).value is None:
+        return []
     told = []
     if results.data.faces.missed or results.data.faces.partial:
         missed, partial = (language.count(n) for n in _uncovered(results))
         told.append(language("decision.grounds_coverage", missed=missed, partial=partial))
-    if worst is None or rate(worst).value is None:
-        if not results.data.gallery.images:
-            return [(text, True) for text in [*told, language("decision.grounds_no_gallery")]]
-        return [(clean(reason), language.code == "en") for reason in verdict.reasons]
     if not verdict.leak:
         told.append(_not_shown(verdict, rate(worst), language))
     if verdict.left_out:
@@ -291,7 +272,7 @@ def grounds(results: Results, language: Language) -> list[tuple[str, bool]]:
     if verdict.upper_bound is not None and verdict.upper_bound >= verdict.threshold:
         upper, limit = language.percent(verdict.upper_bound), language.declared(verdict.threshold)
         told.append(language("decision.grounds_upper", upper=upper, threshold=limit))
-    return [(sentence, True) for sentence in told]
+    return told
 
 
 def _uncovered(results: Results) -> tuple[int, int]:
@@ -368,13 +349,6 @@ def among(attack: AttackResult, people: int) -> Estimate:
 def sizes(results: Results) -> list[int]:
     """Numbers of people beyond the gallery's that a rate was told for."""
     return sorted({entry.people for a in results.attacks for entry in a.larger_galleries})
-
-
-def check_name(check: Check, language: Language) -> str:
-    """A check's question in the language, where its kind is known."""
-    known: Mapping[str, str] = language.raw("checks")
-    question = known.get(check.kind or "")
-    return f"{recognizer(check.recognizer)}: {question}" if question else clean(check.name)
 
 
 def _told_setting(values: Mapping[str, str], language: Language) -> str:

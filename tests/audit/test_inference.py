@@ -131,7 +131,7 @@ def test_faces_that_nobody_labelled_are_not_asked_about(
 @pytest.mark.parametrize(
     ("face", "context", "status", "severity", "said"),
     [
-        (3.0, 0.0, "warn", "high", "anonymised faces (glasses)"),
+        (3.0, 0.0, "warn", "high", "from anonymised faces"),
         (3.0, 3.0, "warn", "medium", "what stands around"),
         (0.0, 0.0, "pass", "info", "No tested attack"),
     ],
@@ -171,6 +171,7 @@ def test_findings_say_from_what_it_was_told(
     assert finding.id == "inference.c1"
     assert (finding.status, finding.severity) == (status, severity)
     assert said in finding.title and "glasses: ridge" in finding.evidence
+    assert finding.values.get("attributes", "glasses") == "glasses"
 
 
 def test_a_manifest_states_attributes_and_an_empty_cell_states_nothing(tmp_path: Path) -> None:

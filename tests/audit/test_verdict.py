@@ -77,7 +77,7 @@ def test_signs_come_with_their_control_p_value_and_the_people_who_would_settle_i
     needed = verdict.people_needed
     assert needed is not None and 48 < needed <= 60
     assert mcnemar_p(hits(60, 10), hits(60, 5)) <= 0.05 < mcnemar_p(hits(48, 8), hits(48, 4))
-    assert "16.7%" in verdict.reasons[0] and "8.3%" in verdict.reasons[0]
+    assert "16.7\u00a0%" in verdict.reasons[0] and "8.3\u00a0%" in verdict.reasons[0]
     assert decide([evidence(100, 60)], [], 0.05, 0.05).people_needed is None
     assert decide([evidence(12, 1, 1)], [], 0.05, 0.05).people_needed is None
 

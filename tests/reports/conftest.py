@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import beta
 
+from reid_audit.audit.results.messages import english, say
 from reid_audit.audit.results.schema import (
     Anonymizer,
     AttackResult,
@@ -21,17 +22,17 @@ from reid_audit.audit.results.schema import (
     Data,
     Estimate,
     Excluded,
-    Fact,
     Finding,
+    Message,
     ProbeCount,
     Results,
     Run,
-    Stage,
     Stratum,
     Unaided,
     Verdict,
     Waiver,
 )
+from reid_audit.audit.results.telling import fact, finding, rate, stage
 
 PEOPLE, GALLERY = 97, 6084
 HOSTILE = [
@@ -231,68 +232,113 @@ CONDITIONS = [
     ),
 ]
 
-FINDINGS = [
-    Finding(
-        id="reidentification.light",
-        severity="critical",
-        status="fail",
-        title="People are identifiable after Gaussian blur, kernel 37",
-        evidence="The distilled student identified 96 of 97 people; the naive attack 92 of 97.",
-        recommendation="Replace gaussian:k=37 (effective resolution 38 pixels per side) with a "
-        "solid fill of the face; no blur kernel tested here stayed below the declared limit.",
-        values={
-            "condition": "Gaussian blur, kernel 37",
-            "target": "6",
-            "setting": "gaussian:k=205",
-        },
-    ),
-    Finding(
-        id="reidentification.mosaic",
-        severity="high",
-        status="fail",
-        title="People are identifiable after pixelation to 12 blocks",
-        evidence="The distilled student identified 52 of 97 people.",
-        recommendation="Use solid fill, or at most 4 blocks per face and audit again.",
-        values={"condition": "Pixelation, 12 blocks", "target": "6", "setting": "pixelate:b=27"},
-    ),
-    Finding(
-        id="residue.metadata",
-        severity="medium",
-        status="warn",
-        title="7 anonymised files carry an EXIF thumbnail",
-        evidence="The thumbnail was made before the blur in 7 of 97 files.",
-        recommendation="Strip all metadata after anonymising, for example with exiftool -all=.",
-        values={"kind": "exif thumbnail", "count": "7", "files": "97"},
-    ),
-    Finding(
-        id="sample.size",
-        severity="low",
-        status="warn",
-        title="Few people for the threshold",
-        evidence="97 people could be identified.",
-        recommendation="Audit at least 299 people.",
-        values={"people": "299"},
-        waiver=Waiver(
-            reason="The archive holds no more people.",
-            expires="2027-03-31",
-            approved_by="Data protection officer",
+
+def leak(which: str, hits: int, severity: str, share: float, setting: str) -> Finding:
+    about = next(c for c in CONDITIONS if c.id == which)
+    advice = say("resolution.setting", share=share, setting=setting, width=96, target=3)
+    return finding(
+        f"reidentification.{which}",
+        "fail",
+        severity,
+        say("reidentification.leak"),
+        say(
+            "reidentification.leak-told",
+            attack="student",
+            recognizer="edgeface-xs",
+            rate=rate(estimate(hits)),
+            people=PEOPLE,
         ),
+        [say("reidentification.leak-advice"), say("resolution.fill"), advice],
+        {"target": "3", "setting": setting, "share": f"{share}", "face_width": "96"},
+        about,
+    )
+
+
+FINDINGS = [
+    leak("light", 96, "critical", 2.1, "gaussian:k=205"),
+    leak("mosaic", 52, "high", 0.28, "pixelate:b=27"),
+    finding(
+        "residue.embedded-clear",
+        "warn",
+        "medium",
+        say("residue.more", kind=say("residue.kinds.embedded-clear")),
+        [
+            say("residue.told", count=7, files=97),
+            say("quoted", text="The thumbnail was made before the anonymisation."),
+        ],
+        say("residue.advice"),
+        {"kind": "embedded clear", "count": "7", "files": "97"},
     ),
-    Finding(
-        id="authorization.missing",
-        severity="info",
-        status="manual",
-        title="The basis of this audit is not recorded",
-        evidence="No authorization text was given.",
-        recommendation="Record it with --authorization before the report is used.",
+    finding(
+        "sample.size",
+        "warn",
+        "low",
+        say("sample.few"),
+        say("sample.told", people=97, needed=299),
+        say("sample.advice", needed=299),
+        {"people": "299"},
+    ).model_copy(
+        update={
+            "waiver": Waiver(
+                reason="The archive holds no more people.",
+                expires="2027-03-31",
+                approved_by="Data protection officer",
+            )
+        }
     ),
-    Finding(
-        id="reidentification.solid",
-        severity="info",
-        status="pass",
-        title="Solid fill stayed at chance level",
-        evidence="No attack identified more than 1 of 97 people.",
-        recommendation="Keep it, and audit again when the tool or its setting changes.",
+    finding(
+        "authorization.missing",
+        "manual",
+        "info",
+        say("authorization.missing"),
+        say("authorization.missing-told"),
+        say("authorization.missing-advice"),
+    ),
+    finding(
+        "reidentification.solid",
+        "pass",
+        "info",
+        say("reidentification.bounded"),
+        say("reidentification.bounded-told", upper=0.0481, threshold=0.05),
+        say("keep"),
+        about=CONDITIONS[-1],
+    ),
+]
+
+REASONS = [
+    say("verdict.leak", leaking=4, count=9, attack="student", rate=96 / 97),
+    say("verdict.above", upper=0.9995, people=PEOPLE, threshold=0.05),
+]
+LIMITS = [say("limits.tested"), say("limits.sidecar")]
+UNTESTED = [say("untested.gait"), say("untested.frames")]
+
+
+def asked(kind: str, passed: bool, told: Message) -> Check:
+    name = english(say(f"check.{kind}", recognizer="edgeface-xs"))
+    return Check(
+        name=name,
+        passed=passed,
+        evidence=english(told),
+        kind=kind,
+        recognizer="edgeface-xs",
+        told=told,
+    )
+
+
+CHECKS = [
+    asked("knows-clear", True, say("check.clear", value=96 / 97, wanted=0.8)),
+    asked("breaks-weak", True, say("check.weak", value=94 / 97, wanted=0.5)),
+    asked("solid-at-chance", True, say("check.solid", value=0.0, chance=1 / GALLERY)),
+]
+METHOD = [
+    fact(say("method.purpose"), say("method.authorisation"), say("method.not-recorded")),
+    *(
+        fact(say("method.recogniser"), say("stated", text=name), say("stated", text=digest))
+        for name, digest in (("edgeface-xs", "SHA-256 5f0c..."), ("dlib", "SHA-256 9a4d..."))
+    ),
+    *(
+        fact(say("method.statistics"), say(f"method.{name}"), say(f"method.{name}-told"))
+        for name in ("endpoint", "interval", "ties")
     ),
 ]
 
@@ -325,7 +371,8 @@ def build(*, hostile: bool = False) -> Results:
             worst_condition="light",
             leak=True,
             detectable_risk=0.0304,
-            reasons=["The excess risk of 4 attacks is above zero after Holm adjustment."],
+            reasons=[english(reason) for reason in REASONS],
+            told=REASONS,
         ),
         data=Data(
             gallery=Count(identities=GALLERY, images=GALLERY),
@@ -340,40 +387,29 @@ def build(*, hostile: bool = False) -> Results:
             ),
             background=Count(identities=2100, images=5089),
             stages=[
-                Stage(name="Files found", count=204),
-                Stage(name="Decoded", count=202, note="2 truncated files"),
-                Stage(name="Face located", count=200, note="3 without a face, 1 with two"),
-                Stage(name="After near-duplicates", count=197, note="3 stood in the gallery too"),
-                Stage(name="Mated probes", count=147),
-                Stage(name="Scored people", count=PEOPLE, note="one random probe a person"),
+                stage(204, say("stages.files")),
+                stage(202, say("stages.readable"), say("stages.left-out", count=2)),
+                stage(200, say("stages.references"), say("stages.without-face", count=4)),
+                stage(147, say("stages.mated")),
+                stage(PEOPLE, say("stages.people"), say("stages.random")),
             ],
             excluded=[
                 Excluded(image="img-04c1", role="gallery", reason="near-duplicate of a probe"),
                 Excluded(image="img-7e90", role="probe", reason="truncated file"),
             ],
-            frame_sources={"sidecar": 190, "anonymised": 7},
+            frame_sources={"manifest": 190, "anonymised": 7},
         ),
         anonymizer=CONDITIONS[0].anonymizer,
         controls=CONDITIONS[0].controls["edgeface-xs"],
         attacks=attacks,
         findings=FINDINGS,
         conditions=CONDITIONS,
-        checks=[
-            Check(name="Recognises clear pictures", passed=True, evidence="96 of 97; at least .8"),
-            Check(name="Breaks a known-weak blur", passed=True, evidence="94 of 97"),
-            Check(name="Stays at chance on solid fill", passed=True, evidence="0 of 97"),
-            Check(name="Disjoint identities", evidence="no attacker saw the probes' people"),
-        ],
-        method=[
-            Fact(topic="Purpose", name="Authorisation", value="not recorded"),
-            Fact(topic="Recogniser", name="edgeface-xs", value="sha256 5f0c..., cosine, 112 px"),
-            Fact(topic="Recogniser", name="dlib", value="sha256 9a4d..., Euclidean, 150 px"),
-            Fact(topic="Statistics", name="Endpoint", value="one random probe per identity"),
-            Fact(topic="Statistics", name="Interval", value="Clopper-Pearson by identity, 95 %"),
-            Fact(topic="Statistics", name="Ties", value="count 1/(ties+1)"),
-        ],
-        limitations=["The probes are all frontal portraits."],
-        untested=["Gait, clothing and voice", "Several frames of one scene", "Metadata linkage"],
+        checks=CHECKS,
+        method=METHOD,
+        limitations=[english(message) for message in LIMITS],
+        limitations_told=LIMITS,
+        untested=[english(message) for message in UNTESTED],
+        untested_told=UNTESTED,
         reassess_by="2027-11-20",
         seed=7,
         run=Run(
@@ -391,7 +427,8 @@ def poison(run: Results) -> Results:
     """Every free text replaced by an injection attempt; ids stay consistent."""
     texts = iter(HOSTILE * 400)
     free = {"title", "reason", "evidence", "recommendation", "knowledge", "paper", "value", "note"}
-    free |= {"recognizer", "worst_recognizer", "topic", "spec", "image", "role", "family", "region"}
+    free |= {"recognizer", "worst_recognizer", "topic", "spec", "text", "image", "role", "family"}
+    free |= {"region"}
 
     def walk(node: object, key: str = "") -> object:
         if isinstance(node, dict):
@@ -401,6 +438,21 @@ def poison(run: Results) -> Results:
         if isinstance(node, str) and key in free | {"untested", "limitations", "reasons"}:
             return HOSTILE[0] if "recognizer" in key else next(texts)
         return node
+
+    # Sentences as they were recorded are shown where no message stands beside them.
+    content = run.model_dump()
+    for record in (content["verdict"], *content["findings"]):
+        record.pop("told")
+    return Results.model_validate(walk(content))
+
+
+def without_messages(run: Results) -> Results:
+    """The run as earlier versions recorded it: sentences alone."""
+
+    def walk(node: object) -> object:
+        if isinstance(node, dict):
+            return {k: walk(v) for k, v in node.items() if k != "told" and "_told" not in k}
+        return [walk(item) for item in node] if isinstance(node, list) else node
 
     return Results.model_validate(walk(run.model_dump()))
 
@@ -491,6 +543,11 @@ def page(html: str) -> Element:
 @pytest.fixture(scope="session")
 def results() -> Results:
     return build()
+
+
+@pytest.fixture(scope="session")
+def old(results: Results) -> Results:
+    return without_messages(results)
 
 
 @pytest.fixture(scope="session")

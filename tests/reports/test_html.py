@@ -6,6 +6,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from reid_audit.audit.results.messages import english, say
 from reid_audit.audit.results.schema import (
     Commission,
     Count,
@@ -225,21 +226,21 @@ def test_the_decision_page_is_written_in_the_language(results, code, read_page):
     assert root.attrs["lang"] == code
     (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
     foreign = [node.text() for node in decision.walk() if node.attrs.get("lang") == "en"]
-    assert not foreign or code != "en"
-    assert foreign == ([] if code == "en" else ["Gait, clothing and voice", *foreign[1:]])
+    assert not foreign
     heading = {"en": "What was found", "de": "Was gefunden wurde", "fr": "Ce qui a été trouvé"}
     assert heading[code] in [h.text() for h in page.all("h3")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [c for c in available() if c != "en"])
-def test_what_the_run_recorded_in_english_is_marked_so(results, code, read_page):
-    """Beside a page in another language: no heading, no column and no measure is English."""
+def test_a_page_in_another_language_quotes_names_alone(results, code, read_page):
+    """No sentence, heading, column or measure is English but for what the run took over from
+    elsewhere."""
     page = read_page(render_html(results, code))
     own, english = load(code), load("en")
-    marked = [node.text() for node in page.walk() if node.attrs.get("lang") == "en"]
-    finding = next(f for f in results.findings if f.status == "fail")
-    assert any(finding.evidence in text for text in marked)
+    marked = {node.text() for node in page.walk() if node.attrs.get("lang") == "en"}
+    quoted = {"The thumbnail was made before the anonymisation."}
+    assert marked == quoted | {excluded.reason for excluded in results.data.excluded}
     heads = {node.text().strip() for name in ("h2", "h3", "th") for node in page.all(name)}
     for key in ("findings.heading", "annex.heading", "method.strong", "norms.control"):
         assert own(key) in heads
@@ -247,6 +248,28 @@ def test_what_the_run_recorded_in_english_is_marked_so(results, code, read_page)
     words = page.text(skip=("style",))
     assert own("limits.heading") in words and english("limits.heading") not in words
     assert own("metrics.ira.meaning") in words and english("metrics.ira.meaning") not in words
+    recorded = [results.verdict.reasons, results.limitations, results.untested]
+    recorded += [
+        [f.evidence, f.recommendation, f.title.partition(": ")[0]] for f in results.findings
+    ]
+    recorded += [[check.evidence, check.name] for check in results.checks]
+    for sentence in (text for texts in recorded for text in texts if " " in text):
+        assert sentence not in words
+
+
+@pytest.mark.slow
+def test_a_run_that_recorded_sentences_alone_is_told_in_them(old, read_page):
+    page = read_page(render_html(old, "de"))
+    marked = {node.text() for node in page.walk() if node.attrs.get("lang") == "en"}
+    recorded = [*old.limitations, *old.untested, " ".join(old.verdict.reasons)]
+    for finding in old.findings:
+        title = finding.title.removesuffix(f": {finding.values.get('condition')}")
+        assert any(text.startswith(title) for text in marked)
+        recorded += [finding.evidence]
+        recorded += [finding.recommendation] if finding.status != "pass" else []
+    assert {" ".join(text.split()) for text in recorded} <= marked
+    english = read_page(render_html(old)).text()
+    assert " ".join(old.findings[0].evidence.split()) in english
 
 
 def test_an_unknown_format_or_language_is_one_sentence(results):
@@ -408,7 +431,14 @@ def test_faces_left_clear_and_linkage_stand_on_the_first_page(results, read_page
         chance=Estimate(value=1 / 12, n=12),
     )
     data = results.data.model_copy(update={"faces": faces, "gallery": Count()})
-    verdict = results.verdict.model_copy(update={"outcome": "INCONCLUSIVE", "leak": False})
+    told = [
+        say("missing.gallery"),
+        say("verdict.missed", count=2, faces=12),
+        say("verdict.partial", count=1, faces=12),
+    ]
+    reasons = [english(message) for message in told]
+    undecided = {"outcome": "INCONCLUSIVE", "leak": False, "told": told, "reasons": reasons}
+    verdict = results.verdict.model_copy(update=undecided)
     bare = {"attacks": [], "data": data, "verdict": verdict, "linkage": [link]}
     page = read_page(render_html(results.model_copy(update=bare)))
     (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
@@ -417,6 +447,7 @@ def test_faces_left_clear_and_linkage_stand_on_the_first_page(results, read_page
     assert rows["Missed (left clear)"].all("td")[0].text() == "2"
     assert rows["Missed (left clear)"].attrs["class"] == "bad"
     assert "class" not in rows["Found"].attrs
-    assert "Faces left clear: 2; covered in part only: 1" in text
+    assert "2 faces are clear of the 12" in text
+    assert "1 face is covered in part only of the 12" in text
     assert "Of 9 covered faces, 75.0 % (43.0–95.0 %)" in text and "not identification" in text
     assert "nobody could be looked up" in text
