@@ -21,19 +21,21 @@ from reid_audit.audit.results.schema import Estimate, Results
 from reid_audit.audit.run_directory import open_run
 from reid_audit.audit.scan.scan import scan
 
-FACE = (70, 60, 182, 196)
-"""The face in the frame of LFW's funneled pictures."""
+FACE, HEAD = (70, 60, 182, 196), (40, 10, 210, 230)
+"""The face, and the head with hair and chin, in the frame of LFW's funneled pictures."""
 METHODS = {
-    "blur .083": ("gaussian:sigma=7.8", False),
-    "12 blocks": ("pixelate:b=8", False),
-    "deface's default": ("deface-blur", True),
-    "solid": ("solid", True),
+    "blur": ("gaussian:sigma=7.8", None),
+    "blocks": ("pixelate:b=8", None),
+    "deface": ("deface-blur", FACE),
+    "solid": ("solid", FACE),
+    "solid-head": ("solid", HEAD),
 }
-"""Method, and whether it is put on the face's box alone."""
+"""Method, and the box on which it is put; None: the whole picture. A scan takes equal methods for
+one tool, so that both fills want a run each."""
 
 
-def lay(table: Path, root: Path, people: int, background: int) -> Path:
-    """Anonymise two pictures of each person and write the manifest of all methods."""
+def lay(table: Path, root: Path, people: int, background: int, methods: Sequence[str]) -> Path:
+    """Anonymise two pictures of each person and write the manifest of these methods."""
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = sorted({row["identity"] for row in rows if row["role"] == "probe"})
@@ -55,15 +57,16 @@ def lay(table: Path, root: Path, people: int, background: int) -> Path:
         for row in kept:
             path = str((table.parent / row["path"]).resolve())
             writer.writerow({**row, "path": path, "original": ""})
-        for number, (spec, face) in enumerate(METHODS.values()):
-            out = root / f"anonymized-{number}"
+        for method in methods:
+            spec, box = METHODS[method]
+            out = root / f"anonymized-{method}"
             if not (out / "anonymized.json").exists():
-                region = f"box:{','.join(map(str, FACE))}" if face else "image"
+                region = f"box:{','.join(map(str, box))}" if box else "image"
                 anonymize(clear, out, parse(spec), region)
             for row in probes:
-                made = f"anonymized-{number}/{row['image_id']}.png"
+                made = f"{out.name}/{row['image_id']}.png"
                 original = f"clear/{row['image_id']}{Path(row['path']).suffix}"
-                name = f"{number}/{row['image_id']}"
+                name = f"{method}/{row['image_id']}"
                 writer.writerow({**row, "image_id": name, "path": made, "original": original})
     return root / "manifest.csv"
 
@@ -107,10 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--people", type=int, default=150)
     parser.add_argument("--background", type=int, default=600)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS][:-1])
     parser.add_argument("--attacks", default="naive,wiener,ridge")
     parser.add_argument("--recognizer", default="auto")
     given = parser.parse_args(arguments)
-    manifest = lay(given.table, given.folder, given.people, given.background)
+    manifest = lay(given.table, given.folder, given.people, given.background, given.methods)
     config = resolve(
         {
             "attacks": given.attacks,

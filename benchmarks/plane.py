@@ -1,4 +1,5 @@
-"""The plane of identification against utility, of the rows of one or several benches.
+"""The plane of identification against utility, of the rows of one or several benches, and what is
+left of the faces' geometry where dense landmarks were measured.
 
 Usage: python -m benchmarks.plane BENCH... --figure benchmarks/results/plane.svg
 
@@ -19,6 +20,11 @@ from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.run import ROWS
 from reid_audit.reports.figures.canvas import style
 
+GEOMETRY = (
+    *("defence", "468 points moved", "head turned (degrees)", "expression changed"),
+    *("irises moved", "faces still found"),
+)
+
 
 def rows(folders: Sequence[Path]) -> list[Row]:
     """Every row by setting and attacker."""
@@ -30,17 +36,31 @@ def rows(folders: Sequence[Path]) -> list[Row]:
     return list(known.values())
 
 
+def geometry(known: Sequence[Row]) -> list[list[str]]:
+    """Cells under `GEOMETRY`, one line a defence with faces that are still found."""
+    by_defence = {row.method: row for row in known if row.landmark_distance is not None}
+    ordered = sorted(by_defence.values(), key=lambda row: row.landmark_distance or 0.0)
+    fields = ("landmark_distance", "head_turn", "expression_change", "gaze_change", "faces_found")
+    return [[row.method, *(f"{getattr(row, name):.3f}" for name in fields)] for row in ordered]
+
+
+def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    every = (heads, ["---"] * len(heads), *lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in every)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benches", type=Path, nargs="+")
     parser.add_argument("--figure", type=Path, help="SVG to write.")
     given = parser.parse_args(arguments)
-    marks = plane.marks(rows(given.benches))
-    heads = [head for head in plane.HEADINGS if head != "recogniser"]
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    for cells in plane.table(marks):
-        told = [c for h, c in zip(plane.HEADINGS, cells, strict=True) if h != "recogniser"]
-        print(f"| {' | '.join(told)} |")
+    known = rows(given.benches)
+    marks = plane.marks(known)
+    shown = [place for place, head in enumerate(plane.HEADINGS) if head != "recogniser"]
+    lines = [[cells[place] for place in shown] for cells in plane.table(marks)]
+    print(markdown([plane.HEADINGS[place] for place in shown], lines))
+    if faces := geometry(known):
+        print(f"\n{markdown(GEOMETRY, faces)}")
     if given.figure is not None:
         head = f'<svg xmlns="http://www.w3.org/2000/svg" style="{_colours()}" '
         with style():

