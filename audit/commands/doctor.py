@@ -57,12 +57,14 @@ def _detector() -> str:
 
 def _mesh() -> str:
     from reid_audit.attacks.recognition.detect import Detector
-    from reid_audit.attacks.recognition.face_mesh import NOT_INSTALLED, installed_finder
+    from reid_audit.attacks.recognition.face_mesh import WHEEL, installed_finder
     from reid_audit.audit.people import identity, nuisance, render
+    from reid_audit.audit.results.messages import english, say
 
     finder = installed_finder()
     if finder is None:
-        return f"{NOT_INSTALLED} to measure expression, gaze and head pose"
+        why = english(say("unknown.extra", wheel=WHEEL))
+        return f"{why} to measure expression, gaze and head pose"
     picture = render(identity(1), nuisance(1, 0), 160)
     faces = Detector().detect([picture])[0]
     mesh = finder.find(picture, faces[0].landmarks) if faces else None

@@ -558,6 +558,8 @@ class Utility(Record):
     geometry: Geometry | None = None
     geometry_reason: str | None = None
     """Why dense landmarks were not measured; null where they were."""
+    geometry_told: Message | None = Field(default=None, exclude_if=_absent)
+    """What `geometry_reason` was made from."""
 
 
 class Waiver(Record):

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attacks.recognition.detect import Detection
-from reid_audit.attacks.recognition.face_mesh import NOT_INSTALLED, FaceMesh, MeshFinder
+from reid_audit.attacks.recognition.face_mesh import WHEEL, FaceMesh, MeshFinder
 from reid_audit.audit.evaluation.estimates import record
 from reid_audit.audit.probes.faces import Face
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import say
 from reid_audit.audit.scan.condition import Audit
 from reid_audit.metrics import stats
 from reid_audit.metrics.geometry import MEASURES, expression, gaze, head_turn, mesh_distance
@@ -37,13 +38,13 @@ def pair(
 
 def geometry(
     pairs: Sequence[Pair | None], people: NDArray[np.str_], audit: Audit
-) -> tuple[schema.Geometry | None, str | None]:
+) -> schema.Geometry | schema.Message:
     """Mean absolute changes of the faces that show `people (N,)`, or why there are none."""
     if audit.perception.mesh is None:
-        return None, NOT_INSTALLED
+        return say("unknown.extra", wheel=WHEEL)
     rows = [row for row, both in enumerate(pairs) if both is not None]
     if not rows:
-        return None, "no face is found any more"
+        return say("unknown.no-face")
     before, after = zip(*(both for both in pairs if both is not None), strict=True)
     changes = _changes(_stacked(before), _stacked(after))
     alpha, seed = audit.config.alpha, audit.config.seed
@@ -51,7 +52,7 @@ def geometry(
         name: record(stats.mean_estimate(np.abs(change), people[rows], alpha=alpha, seed=seed))
         for name, change in changes.items()
     }
-    return schema.Geometry(pictures=len(rows), **figures), None
+    return schema.Geometry(pictures=len(rows), **figures)
 
 
 def _stacked(meshes: Sequence[FaceMesh]) -> FaceMesh:

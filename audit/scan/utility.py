@@ -17,10 +17,11 @@ from reid_audit.audit.probes.faces import Face, FaceFinder, Found
 from reid_audit.audit.probes.material import cache_folder
 from reid_audit.audit.probes.pairs import UPRIGHT
 from reid_audit.audit.results import schema
+from reid_audit.audit.results.messages import english, say
 from reid_audit.audit.results.telling import unknown
 from reid_audit.audit.scan.condition import Audit
 from reid_audit.audit.scan.geometry import Pair, geometry, pair
-from reid_audit.audit.trials.perception import Perception
+from reid_audit.audit.trials.perception import LPIPS, Perception
 from reid_audit.metrics import stats
 from reid_audit.metrics.sampling import evenly
 from reid_audit.metrics.utility import landmark_shift, pose_change, ssim_outside, usefulness
@@ -59,15 +60,16 @@ def utility(group: Group, audit: Audit) -> schema.Utility | None:
     kept = measure(group, [rows[int(pick)] for pick in evenly(len(rows), AT_MOST)], audit)
     alpha, seed = audit.config.alpha, audit.config.seed
 
-    def mean(values: NDArray[np.float64], lacking: str) -> schema.Estimate:
+    def mean(values: NDArray[np.float64], lacking: schema.Message) -> schema.Estimate:
         known = np.isfinite(values)
         if not known.any():
             return unknown(lacking)
         people = kept.people[known]
         return record(stats.mean_estimate(values[known], people, alpha=alpha, seed=seed))
 
-    lost = "no face is found any more"
-    measured, why_not = geometry(kept.surfaces, kept.people, audit)
+    lost, nothing_outside = say("unknown.no-face"), say("unknown.no-outside")
+    shape = geometry(kept.surfaces, kept.people, audit)
+    why_not = shape if isinstance(shape, schema.Message) else None
     return schema.Utility(
         condition=group.id,
         pictures=len(kept.people),
@@ -75,18 +77,20 @@ def utility(group: Group, audit: Audit) -> schema.Utility | None:
         detected=record(stats.by_image(kept.detected, kept.people, alpha=alpha)),
         landmark_shift=mean(kept.shift, lost),
         pose_change=mean(kept.pose, lost),
-        ssim_outside=mean(kept.outside, "nothing of the picture lies outside the face"),
+        ssim_outside=mean(kept.outside, nothing_outside),
         lpips_outside=mean(
             kept.perceived,
-            "weights not installed: run `reid-audit weights fetch lpips-alexnet`"
+            say("unknown.weights", weights=LPIPS)
             if audit.perception.lpips is None
-            else "nothing of the picture lies outside the face",
+            else nothing_outside,
         ),
         usefulness=mean(
-            usefulness(kept.detected, kept.shift, kept.pose, kept.outside), "nothing was measured"
+            usefulness(kept.detected, kept.shift, kept.pose, kept.outside),
+            say("unknown.not-measured"),
         ),
-        geometry=measured,
-        geometry_reason=why_not,
+        geometry=None if isinstance(shape, schema.Message) else shape,
+        geometry_reason=None if why_not is None else english(why_not),
+        geometry_told=why_not,
     )
 
 

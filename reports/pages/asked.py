@@ -260,9 +260,9 @@ def _kept(name: str, utility: Utility, results: Results, language: Language) -> 
         for field in fields
     ]
     notes = [
-        f"{language(f'asked.kept.{field}')}: {clean(reason)}"
+        f"{language(f'asked.kept.{field}')}: {language.missing(figure)}"
         for field in fields
-        if (reason := getattr(utility, field).reason) and getattr(utility, field).value is None
+        if (figure := getattr(utility, field)).reason and figure.value is None
     ]
     if utility.geometry is not None:
         rows += [
@@ -273,7 +273,8 @@ def _kept(name: str, utility: Utility, results: Results, language: Language) -> 
             for field in _LENGTHS
         ]
     if utility.geometry_reason is not None:
-        notes.append(f"{language('asked.kept.geometry')}: {clean(utility.geometry_reason, 200)}")
+        why = Estimate(reason=utility.geometry_reason, told=utility.geometry_told)
+        notes.append(f"{language('asked.kept.geometry')}: {language.missing(why)}")
     rows += _attributes_kept(utility.condition, results, language)
     return Part(name, sentence, rows, [], notes)
 

@@ -21,6 +21,6 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
 
 def test_with_the_extra_it_finds_the_surface_of_a_face() -> None:
     if face_mesh.installed_finder() is None:
-        pytest.skip(face_mesh.NOT_INSTALLED)
+        pytest.skip(f"no dense landmarks: ai-edge-litert and {face_mesh.WHEEL} are not installed")
     condition = checks()["dense landmarks"]
     assert condition.ok and condition.detail.startswith("468 points")

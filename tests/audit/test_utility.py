@@ -140,7 +140,7 @@ def test_without_the_extra_the_axis_says_so_and_is_else_the_same(
     assert without.geometry is None
     assert "pip install 'reid-audit[utility]'" in (without.geometry_reason or "")
     assert withit.geometry is not None and withit.geometry_reason is None
-    own = {"geometry", "geometry_reason"}
+    own = {"geometry", "geometry_reason", "geometry_told"}
     assert without.model_dump(exclude=own) == withit.model_dump(exclude=own)
 
 

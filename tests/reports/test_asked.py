@@ -2,6 +2,7 @@
 
 import pytest
 
+from reid_audit.audit.results.messages import say
 from reid_audit.audit.results.schema import (
     Estimate,
     Finding,
@@ -127,6 +128,7 @@ def asked(results):
                     lpips_outside=Estimate(reason="weights not installed"),
                     usefulness=rate(0.866),
                     geometry_reason="the extra is not installed",
+                    geometry_told=say("unknown.extra", wheel="wheel==1"),
                 )
             ],
             "linkability": [link("naive", 0.3), link("wiener", 0.8), parrot],
@@ -152,7 +154,7 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
         assert language.percent(figure).replace("\u00a0", " ") in text
     question, attributes, replacement, kept = questions(asked, language)
     assert language.percent(0.891) in kept.parts[0].sentence
-    assert "weights" in kept.parts[0].notes[0] and "extra" in kept.parts[0].notes[1]
+    assert "weights" in kept.parts[0].notes[0] and "wheel==1" in kept.parts[0].notes[1]
     assert [row.cells[0][:4] for row in kept.parts[0].rows[-2:]] == [
         language.percent(0.829)[:4],
         language.percent(0.913)[:4],

@@ -38,7 +38,7 @@ DLIB = {36: 33, 39: 133, 42: 362, 45: 263, 48: 61, 54: 291, 30: 4, 33: 2}
 def finder() -> MeshFinder:
     found = installed_finder()
     if found is None:
-        pytest.skip(face_mesh.NOT_INSTALLED)
+        pytest.skip(f"no dense landmarks: ai-edge-litert and {face_mesh.WHEEL} are not installed")
     return found
 
 
