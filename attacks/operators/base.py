@@ -241,6 +241,28 @@ class Untouched(Operator):
 
 
 @dataclass(frozen=True)
+class Wrapper(Operator):
+    """An operator that does what stands before it in the grammar, `inner`, in a way of its own."""
+
+    inner: Operator
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        """That of the operator inside."""
+        return self.inner.family
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]
+        """Whether the operator inside is."""
+        return self.inner.random
+
+    @property
+    def far_sighted(self) -> bool:  # type: ignore[override]
+        """Whether the operator inside is."""
+        return self.inner.far_sighted
+
+
+@dataclass(frozen=True)
 class Chain(Operator):
     """Operators applied one after the other, each through uint8."""
 

@@ -11,32 +11,15 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from reid_audit.attacks.operators.base import Cover, Nature, Operator, require, rounded
+from reid_audit.attacks.operators.base import Cover, Nature, Operator, Wrapper, require, rounded
 from reid_audit.attacks.operators.fill import inscribed_ellipse
 from reid_audit.attacks.operators.pillow import PillowGaussian, gaussian_response
 from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
-class Masked(Operator):
-    """What stands before it in the grammar, `inner`, seen through a mask."""
-
-    inner: Operator
-
-    @property
-    def family(self) -> str:  # type: ignore[override]
-        """That of the layer."""
-        return self.inner.family
-
-    @property
-    def random(self) -> bool:  # type: ignore[override]
-        """Whether the layer is."""
-        return self.inner.random
-
-    @property
-    def far_sighted(self) -> bool:  # type: ignore[override]
-        """Whether the layer is."""
-        return self.inner.far_sighted
+class Masked(Wrapper):
+    """What stands before it in the grammar, seen through a mask."""
 
     @property
     def nature(self) -> Nature:  # type: ignore[override]

@@ -9,12 +9,19 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from reid_audit.attacks.operators.base import Cover, Nature, Operator, require, setting_text
+from reid_audit.attacks.operators.base import (
+    Cover,
+    Nature,
+    Operator,
+    Wrapper,
+    require,
+    setting_text,
+)
 from reid_audit.attacks.pictures import Picture
 
 
 @dataclass(frozen=True)
-class Relative(Operator):
+class Relative(Wrapper):
     """What stands before it, with lengths in proportion to its region.
 
     They are meant for a region of `side` pixels, the geometric mean of its sides. In the grammar:
@@ -23,7 +30,6 @@ class Relative(Operator):
 
     name: ClassVar[str] = "relative"
 
-    inner: Operator
     side: float
 
     def __post_init__(self) -> None:
@@ -40,24 +46,9 @@ class Relative(Operator):
         return self.on(height, width).pinned(height, width)
 
     @property
-    def family(self) -> str:  # type: ignore[override]
-        """That of the operator inside."""
-        return self.inner.family
-
-    @property
     def nature(self) -> Nature:  # type: ignore[override]
         """That of the operator inside."""
         return self.inner.nature
-
-    @property
-    def random(self) -> bool:  # type: ignore[override]
-        """Whether the operator inside is."""
-        return self.inner.random
-
-    @property
-    def far_sighted(self) -> bool:  # type: ignore[override]
-        """Whether the operator inside is."""
-        return self.inner.far_sighted
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """By the setting that a region of this size gets."""
