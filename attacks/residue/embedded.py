@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from reid_audit.attacks.residue.base import Residue, Severity
-from reid_audit.attacks.residue.clearer import Comparison, Plane, compare
+from reid_audit.attacks.residue.clearer import Comparison, compare
 from reid_audit.attacks.residue.container import Parts
 from reid_audit.attacks.residue.contents import FORMATS, encoded_in, parts_of
 from reid_audit.attacks.residue.film import frames as film_frames
+from reid_audit.attacks.residue.registration import Plane
 
 _MOST_FRAMES = 48
 """Frames of an animation or pages of a document that are looked at, spread evenly."""

@@ -9,18 +9,17 @@ import click
 from rich.table import Table
 
 from reid_audit.audit.cli.console import escape, out, people, progress
+from reid_audit.audit.cli.inputs import LOCAL
 
 if TYPE_CHECKING:
     from reid_audit.audit.bench.row import Row
 
-EXISTING = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option("-c", "--config", "file", type=EXISTING, help="The grid as YAML.")
+@click.option("-c", "--config", "file", type=LOCAL, help="The grid as YAML.")
 @click.option("--preset", help="A grid that comes along; `list` names them all.")
 @click.option("--data", help="Folder or manifest with clear probes; default: procedural people.")
-@click.option("-o", "--output", type=EXISTING, default=Path("bench-run"), show_default=True)
+@click.option("-o", "--output", type=LOCAL, default=Path("bench-run"), show_default=True)
 @click.option("--people", type=int, help="People who are attacked, at most.")
 @click.option("--background", type=int, help="Background pictures to learn from.")
 @click.option("--attacks", help="Comma-separated names; see `reid-audit list`.")
@@ -33,7 +32,7 @@ EXISTING = click.Path(path_type=Path)
 @click.option(
     "--rows",
     "others",
-    type=EXISTING,
+    type=LOCAL,
     multiple=True,
     help="Take over the rows of this bench's folder, e.g. another shard's; may be repeated.",
 )

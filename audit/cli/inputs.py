@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
+
 from reid_audit.audit.cli.console import escape, people, progress
 
+LOCAL = click.Path(path_type=Path)
+"""A path on this machine; whether it exists is for the command to say."""
 Input = Path | str | None
 """A path, a URL, or nothing."""
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from reid_audit.audit.cli.auditing import EXISTING, GATE_BREACHED, data_options
+from reid_audit.audit.cli.auditing import GATE_BREACHED, data_options
 from reid_audit.audit.cli.console import escape, out, people, progress
-from reid_audit.audit.cli.inputs import Input, fetched_for_now
+from reid_audit.audit.cli.inputs import LOCAL, Input, fetched_for_now
 
 SHOWN = 40
 """Faces listed on the console; all of them stand in the files."""
@@ -29,7 +29,7 @@ SHOWN = 40
 @click.option("--workers", type=int, help="Processes for reading and detection.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--fail-on", help="Exit 1 when this holds, e.g. 'missed_faces > 0'.")
-@click.option("-o", "--output", type=EXISTING, help="Folder for table and contact sheet (0700).")
+@click.option("-o", "--output", type=LOCAL, help="Folder for table and contact sheet (0700).")
 @click.option("--json", "as_json", is_flag=True, help="Print the inventory as JSON.")
 @click.option("--csv", "table", is_flag=True, help="Print one line a face.")
 def inspect(

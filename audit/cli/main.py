@@ -17,6 +17,7 @@ from reid_audit.audit.cli import (
     anonymizing,
     auditing,
     benching,
+    estimating,
     inspecting,
     installing,
     reporting,
@@ -35,7 +36,17 @@ def cli() -> None:
     """
 
 
-for module in (auditing, inspecting, anonymizing, training, benching, reporting, installing):
+MODULES = (
+    auditing,
+    estimating,
+    inspecting,
+    anonymizing,
+    training,
+    benching,
+    reporting,
+    installing,
+)
+for module in MODULES:
     for command in module.COMMANDS:
         cli.add_command(command)
 

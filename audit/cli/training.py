@@ -9,16 +9,16 @@ import click
 from rich.markup import escape
 
 from reid_audit.audit.cli.console import out, people, progress
+from reid_audit.audit.cli.inputs import LOCAL
 from reid_audit.metrics.errors import InputError
 
-EXISTING = click.Path(path_type=Path)
 KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel", "identity-shift")
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS))
-@click.argument("data", type=EXISTING)
-@click.option("-o", "--output", type=EXISTING, required=True, help="Folder of the checkpoint.")
+@click.argument("data", type=LOCAL)
+@click.option("-o", "--output", type=LOCAL, required=True, help="Folder of the checkpoint.")
 @click.option("--steps", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--accumulate", type=click.IntRange(1), default=1, help="Parts of a batch.")
@@ -45,9 +45,9 @@ KINDS = ("student", "parrot", "fantomas", "mmse", "flow", "revelio", "kernel", "
     "further teachers of a student.",
 )
 @click.option("--role", "roles", multiple=True, default=("background",), help="Of a manifest.")
-@click.option("--anonymized", type=EXISTING, help="The same pictures through a black box.")
+@click.option("--anonymized", type=LOCAL, help="The same pictures through a black box.")
 @click.option("--command", help='Black box to start, e.g. "tool {in} {out}" on a folder.')
-@click.option("--start", type=EXISTING, help="flow: the mmse checkpoint it goes on from.")
+@click.option("--start", type=LOCAL, help="flow: the mmse checkpoint it goes on from.")
 @click.option("--source", default="", help="What the faces are, for the model card.")
 @click.option("--licence", help="Of the weights, for the model card.")
 @click.option("--precision", type=click.Choice(["no", "bf16"]), default="no", show_default=True)
