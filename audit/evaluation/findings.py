@@ -128,6 +128,7 @@ def _linkage(results: Results) -> Finding | None:
     best = max(scored, key=lambda link: link.rank_1.value or 0.0)
     filled, blind = best.filled.value or 0.0, best.chance.value or 0.0
     linked = (best.rank_1.low or 0.0) > max(filled, blind)
+    asking = linked and not results.data.gallery.images
     return finding(
         "linkage.originals",
         "warn" if linked else "pass",
@@ -143,8 +144,8 @@ def _linkage(results: Results) -> Finding | None:
             filled=filled,
             chance=blind,
         ),
-        say("linkage.advice" if linked else "none"),
-        {"count": str(best.rank_1.n)},
+        say("linkage.ask" if asking else "linkage.advice" if linked else "none"),
+        {"count": str(best.rank_1.n), **({"cause": "gallery"} if asking else {})},
     )
 
 
@@ -212,6 +213,7 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
     if signs and verdict.people_needed:
         people = verdict.people_needed
     unasked = worst.value is None and not results.data.gallery.images
+    cause = "signs" if signs else "gallery" if unasked else None
     advice = (
         say("reidentification.signs-advice", people=people)
         if signs
@@ -228,7 +230,7 @@ def _reidentification(condition: Condition, results: Results) -> Finding:
         say("reidentification.signs" if signs else "reidentification.inconclusive"),
         verdict.told,
         advice,
-        {"people": str(people), **({"cause": "gallery"} if unasked else {})},
+        {"people": str(people), **({"cause": cause} if cause else {})},
         condition,
     )
 

@@ -92,6 +92,7 @@ class _Writer(Formatter):
             "whole": lambda fraction: own.declared(round(fraction, 2)),
             "side": lambda pixels: own.decimal(pixels, 2) if pixels % 1 else own.count(pixels),
             "p": own.p_value,
+            "fixed": own.fixed,
         }
 
     def format_field(self, value: Any, form: str) -> str:

@@ -29,6 +29,10 @@ class Numbers:
             return self.count(number)
         return self._marked(f"{number:#.{digits}g}".rstrip("."))
 
+    def fixed(self, number: float) -> str:
+        """To two decimals, of measures whose size near zero says nothing."""
+        return self._marked(f"{number:.2f}").replace("-", "−")
+
     def percent(self, fraction: float, unit: bool = True) -> str:
         """A fraction as percent: one decimal, more where rounding would feign 0 or 100.
 

@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
 from reid_audit.audit.evaluation.estimates import probe_count
@@ -94,7 +96,7 @@ def assemble(
         ),
         attacks=[result for group in attacked for result in group.results],
         findings=[],
-        mend_first=mend_first(data.faces, [t for attack in attacked for t in attack.trials]),
+        mend_first=mend_first(data.faces, _naming(conditions, attacked, config.threshold)),
         linkage=list(links),
         linkability=[link for group in attacked for link in group.links],
         replacement=list(pairs),
@@ -121,6 +123,21 @@ def assemble(
             "untested_told": left,
         }
     )
+
+
+def _naming(
+    conditions: Sequence[schema.Condition], attacked: Sequence[Attacked], threshold: float
+) -> list[pd.DataFrame]:
+    """The trials of conditions in which people are named, or seem to be: elsewhere a hit is as
+    good as a guess, and no picture is worse than another."""
+    concerned = {c.id for c in conditions if c.verdict is not None and c.verdict.leak}
+    for group in attacked:
+        for result in group.results:
+            rate = result.metrics.get("ira", schema.Estimate()).value
+            if rate is not None and rate > threshold:
+                concerned.add(result.condition or "")
+    every = [trials for group in attacked for trials in group.trials]
+    return [trials[trials.condition.isin(concerned)] for trials in every]
 
 
 def _told_by(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reid_audit.audit.results.schema import (
     Estimate,
@@ -44,6 +44,8 @@ class Part:
     rows: list[Row]
     controls: list[Row]
     notes: list[str]
+    best: list[Row] = field(default_factory=list)
+    """Under the question's `heads`, where its answer is a table."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Question:
     key: str
     columns: list[str]
     parts: list[Part]
+    heads: list[str] = field(default_factory=list)
 
 
 def questions(results: Results, language: Language) -> list[Question]:
@@ -135,23 +138,10 @@ def _inference(results: Results, language: Language) -> Question:
         if not scored:
             continue
         best = _best(scored)
-        sentences = [
-            language(
-                "asked.inference.sentence",
-                attribute=clean(inference.attribute, 60),
-                attack=_attack(inference.attack, results, language),
-                rate=_rate(inference.balanced_accuracy, language),
-                people=language.count(inference.people),
-                base=language.percent(inference.base_rate),
-                context=language.percent(inference.context_only.value),
-                clear=language.percent(inference.clear.value),
-            )
-            for inference in best.values()
-        ]
         parts.append(
             Part(
                 name,
-                " ".join(sentences),
+                _attributes(condition, results, language),
                 [
                     Row(
                         f"{clean(inference.attribute, 60)}: {_who(inference, results, language)}",
@@ -168,10 +158,36 @@ def _inference(results: Results, language: Language) -> Question:
                     for kind in _BESIDE_INFERENCE
                 ],
                 _unmeasured(own, results, language),
+                [
+                    Row(
+                        clean(inference.attribute, 60),
+                        [
+                            _attack(inference.attack, results, language),
+                            language.count(inference.people),
+                            _rate(inference.balanced_accuracy, language),
+                            language.percent(inference.base_rate),
+                            language.percent(inference.context_only.value),
+                            language.percent(inference.clear.value),
+                        ],
+                    )
+                    for inference in best.values()
+                ],
             )
         )
     heads = [str(language(f"asked.measures.{measure}")) for measure in INFERENCE_MEASURES]
-    return Question("inference", heads, parts)
+    return Question("inference", heads, parts, list(language.raw("asked.attributes").values()))
+
+
+def _attributes(condition: str, results: Results, language: Language) -> str:
+    """Which attributes are told, by the finding on them; empty in results that do not say it."""
+    found = next((f for f in results.findings if f.id == f"inference.{condition}"), None)
+    if found is None or found.told is None:
+        return ""
+    if "attributes" not in found.values:
+        return language("asked.inference.nothing")
+    where = "around" if found.told.title.key == "inference.around" else "told"
+    attributes = clean(found.values["attributes"])
+    return language(f"asked.inference.{where}", attributes=attributes)
 
 
 def _scored(inferences: Iterable[Inference]) -> list[Inference]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -27,6 +27,7 @@ from reid_audit.reports.figures import curves, decision, planes, rows
 from reid_audit.reports.figures.canvas import Absent, Drawing, style
 from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.text import grouping, summary, telling
+from reid_audit.reports.text.actions import actions
 from reid_audit.reports.text.language import Language, load
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.norms import mapped
@@ -102,6 +103,8 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             digest=results_digest or sha256(dump_results(results).encode()).hexdigest(),
             version=_version(results),
             worst=summary.named_worst(results, results.verdict),
+            todo=actions(results, own),
+            unscored=_unscored(results, own),
             conditions=summary.conditions(results),
             findings=summary.worst_first(results.findings),
             open_groups=grouping.grouped(results, own, passed=False),
@@ -153,13 +156,50 @@ def all_alike(rows: list[Stratum]) -> bool:
     return len(rows) > 1 and len({row.ira.value for row in rows}) == 1
 
 
+@dataclass(frozen=True)
+class Unscored:
+    """What page one says of a run in which nobody was looked up: what was found, how much detail
+    is left, and why there is no conclusion."""
+
+    lead: telling.Told
+    detail: telling.Told
+    reasons: list[telling.Told]
+
+
+_UNCOVERED = ("verdict.missed", "verdict.partial")
+
+
+def _unscored(results: Results, language: Language) -> Unscored:
+    verdict = results.verdict
+    told: Sequence[Message | None] = verdict.told or [None] * len(verdict.reasons)
+    lead: telling.Told = []
+    reasons = []
+    for message, recorded in zip(told, verdict.reasons, strict=True):
+        said = telling.tell(message, recorded, results, language)
+        if message is not None and message.key in _UNCOVERED:
+            lead += said
+        else:
+            reasons.append(said)
+    detail = next((f for f in results.findings if f.id.startswith("resolution.")), None)
+    return Unscored(
+        lead or [(language("decision.sentence.no_attack"), True)],
+        telling.tell(
+            detail.told.evidence if detail.told else None, detail.evidence, results, language
+        )
+        if detail is not None
+        else [],
+        reasons,
+    )
+
+
 def _coverage(results: Results) -> list[tuple[str, int]]:
     """What became of the faces: from the inventory, else from what was probed and left out."""
     faces = results.data.faces
     if faces.found:
-        names = ("found", "covered", "partial", "missed", "without_original")
+        always = ("found", "covered", "partial", "missed")
+        names = (*always, "without_original", "different_original")
         told = [(name, getattr(faces, name)) for name in names]
-        return [(name, count) for name, count in told if count or name != "without_original"]
+        return [(name, count) for name, count in told if count or name in always]
     lost = sum(not item.duplicate for item in results.data.excluded)
     probes = results.data.probes
     return [

@@ -142,103 +142,6 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
     )
 
 
-_ACTIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("reidentification.", ("fail",), "release"),
-    ("reidentification.", ("warn",), "conclude"),
-    ("resolution.", ("fail", "warn"), "detail"),
-    ("residue.", ("fail", "warn"), "strip"),
-    ("coverage.missed-faces", ("fail", "warn"), "missed"),
-    ("coverage.partial-faces", ("fail", "warn"), "partial"),
-    ("data.left-out", ("fail", "warn"), "left_out"),
-    ("data.duplicates", ("fail", "warn"), "duplicates"),
-    ("originals.unmatched", ("fail", "warn"), "unmatched"),
-    ("originals.different", ("fail", "warn"), "different"),
-    ("controls.recognizer", ("fail", "warn"), "recognizer"),
-    ("controls.adequacy", ("fail", "warn"), "checks"),
-    ("attacks.left-out", ("fail", "warn"), "time"),
-    ("sample.size", ("fail", "warn"), "people"),
-    ("authorization.missing", ("manual",), "authorisation"),
-    ("linkage.context", ("manual",), "surroundings"),
-    ("linkage.among", ("warn",), "among"),
-    ("inference.", ("warn",), "inference"),
-    ("replacement.traced", ("warn",), "traced"),
-    ("replacement.donors", ("warn",), "donors"),
-    ("waivers.stale", ("warn",), "waivers"),
-    ("run.personal-data", ("manual",), "kept"),
-    ("linkage.originals", ("warn",), "gallery"),
-)
-"""Beginning of a finding's id, its statuses, and the sentence under `decision.actions`."""
-
-
-def actions(results: Results, language: Language) -> list[tuple[str, bool]]:
-    """What to do, gravest first, one item for all findings that ask for the same; and whether it
-    is told in the language. Waived findings ask for nothing."""
-    open_ones = [f for f in worst_first(results.findings) if f.status != "pass" and not f.waiver]
-    grouped: dict[str, list[Finding]] = {}
-    for finding in open_ones:
-        grouped.setdefault(_action(finding), []).append(finding)
-    released = {f.values.get("condition") for f in grouped.get("release", [])}
-    if "conclude" in grouped:  # it names the number of people already
-        grouped.pop("people", None)
-    items = []
-    for key, group in grouped.items():
-        if key == "detail":
-            group = [f for f in group if f.values.get("condition") not in released]
-        if group:
-            text = _advice(key, group, results, language)
-            told = _in_english(group) if text is None else [text]
-            items += [(item, text is not None or language.code == "en") for item in told]
-    return items
-
-
-def _in_english(group: list[Finding]) -> list[str]:
-    """The findings' own recommendations, each once under all the titles that share it."""
-    titles: dict[str, list[str]] = {}
-    for finding in group:
-        titles.setdefault(clean(finding.recommendation, 400), []).append(clean(finding.title, 160))
-    return [f"{'; '.join(named)}. {advice}" for advice, named in titles.items()]
-
-
-def _action(finding: Finding) -> str:
-    for start, statuses, key in _ACTIONS:
-        if finding.id.startswith(start) and finding.status in statuses:
-            around = key == "release" and finding.values.get("cause") == "surroundings"
-            return "around" if around else key
-    return finding.id
-
-
-def _advice(key: str, group: list[Finding], results: Results, language: Language) -> str | None:
-    """The catalogue's sentence about a group; None where a finding lacks what it speaks of."""
-    sentences = language.raw("decision.actions")
-    values = [finding.values for finding in group]
-    needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
-    needed |= {"around": "condition", "among": "condition", "inference": "condition"}
-    needed |= {"traced": "condition", "donors": "condition"}
-    if key not in sentences or any(needed.get(key, "") not in ({""} | v.keys()) for v in values):
-        return None
-    known = conditions(results)
-    plain = plain_names(known, language)
-    names = {condition.title: plain[condition.id] for condition in known}
-
-    def named(title: str) -> str:
-        return names.get(title) or clean(title, 80)
-
-    text = language(
-        f"decision.actions.{key}",
-        conditions="; ".join(named(v["condition"]) for v in values if "condition" in v),
-        people=language.count(max(int(v.get("people", "0")) for v in values)),
-        kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
-        target=values[0].get("target", ""),
-        attacks=", ".join(left_out(results)),
-    )
-    settings = dict.fromkeys(_told_setting(v, language) for v in values if "setting" in v)
-    if settings:
-        listed = "; ".join(settings)
-        target = next(v["target"] for v in values if "setting" in v)
-        text += " " + language("decision.actions.weakest", settings=listed, target=target)
-    return text
-
-
 def signs(verdict: Verdict, rate: Estimate) -> bool:
     """Whether an attack named more people than the limit allows without its test being won."""
     over = rate.value is not None and rate.value > verdict.threshold
@@ -351,16 +254,6 @@ def sizes(results: Results) -> list[int]:
     return sorted({entry.people for a in results.attacks for entry in a.larger_galleries})
 
 
-def _told_setting(values: Mapping[str, str], language: Language) -> str:
-    """A tool's own setting, with its length as a share of the face where that is known."""
-    setting = clean(values["setting"], 60)
-    if "share" not in values:
-        return setting
-    share = language.declared(float(values["share"]))
-    width = clean(values.get("face_width", "–"), 10)
-    return language("decision.actions.setting", setting=setting, share=share, width=width)
-
-
 def level(results: Results, language: Language) -> str:
     """The confidence level of the run's intervals."""
     return language.declared(1 - results.verdict.alpha)
@@ -389,6 +282,35 @@ def sentence(results: Results, attack: AttackResult | None, language: Language) 
         chance=language.percent(controls_of(results, attack).chance.value),
         gallery=language.count(results.data.gallery.identities),
         level=level(results, language),
+    )
+
+
+def lead(results: Results, worst: AttackResult, language: Language) -> str:
+    """What was found first of all: of a bounded run the bound, else the strongest attack, with the
+    condition it was made on in a run of several."""
+    verdict = results.verdict
+    if verdict.outcome == "BOUNDED" and verdict.upper_bound is not None:
+        return language(
+            "decision.sentence.bounded",
+            upper=language.percent(verdict.upper_bound),
+            level=language.declared(1 - verdict.alpha),
+            threshold=language.declared(verdict.threshold),
+        )
+    known = conditions(results)
+    told = sentence(results, worst, language)
+    if len(known) == 1:
+        return told
+    named = plain_names(known, language)[condition_of(results, worst).id]
+    return language("decision.sentence.of_condition", condition=named, sentence=told)
+
+
+def able(results: Results, language: Language) -> str:
+    """What the recogniser of the worst attack names where it can; empty where that is unknown."""
+    ceiling, weak = results.controls.clear_ceiling.value, results.controls.known_weak.value
+    if ceiling is None or weak is None:
+        return ""
+    return language(
+        "decision.sure_able", ceiling=language.percent(ceiling), weak=language.percent(weak)
     )
 
 

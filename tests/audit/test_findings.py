@@ -81,15 +81,15 @@ def resolution(spec: str, width: float = WIDTH) -> Finding:
 
 
 def test_who_leaks_through_a_fill_is_told_to_cover_more_and_not_to_fill() -> None:
+    from reid_audit.reports.text.actions import actions
     from reid_audit.reports.text.language import load
-    from reid_audit.reports.text.summary import actions
 
     run = audited("solid", verdict=LEAK)
     finding = next(f for f in run.findings if f.id == "reidentification.c1")
     assert "Cover the whole head" in finding.recommendation
     assert "Fill the faces" not in finding.recommendation
     for code, words in (("en", "whole head"), ("de", "ganzen Kopf"), ("fr", "toute la tête")):
-        assert any(words in item for item, _ in actions(run, load(code)))
+        assert any(words in text for item in actions(run, load(code)) for text, _ in item)
     blurred = audited("gaussian:sigma=7.8", verdict=LEAK)
     finding = next(f for f in blurred.findings if f.id == "reidentification.c1")
     assert "Fill the faces" in finding.recommendation

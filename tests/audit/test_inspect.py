@@ -59,7 +59,7 @@ def test_clear_faces_are_never_bounded() -> None:
     for faces in (schema.Faces(found=3, missed=1), schema.Faces(found=3, partial=2)):
         verdict = with_coverage(bounded, faces)
         assert verdict.outcome == "INCONCLUSIVE" and not verdict.bounded
-        assert "3 in these pictures" in verdict.reasons[0]
+        assert "the 3 faces in these pictures" in verdict.reasons[0]
 
 
 def test_faces_are_counted_by_size_and_open_ones_named_by_pseudonym() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pandas as pd
 
 from reid_audit.audit.evaluation.mending import AT_MOST, mend_first
+from reid_audit.audit.results import schema
 from reid_audit.audit.results.schema import Faces, OpenFace
+from reid_audit.audit.scan.assembly import _naming
 
 
 def frame(better: list[int], margin: list[float], kind: str = "attack") -> pd.DataFrame:
@@ -56,3 +61,25 @@ def test_ties_and_failures_name_nobody_and_lists_end() -> None:
     assert mend_first(Faces(), [tied, failed]) == []
     assert mend_first(Faces(), []) == []
     assert len(mend_first(Faces(), [frame([0] * 99, [1.0] * 99)])) == AT_MOST
+
+
+def test_pictures_are_named_where_people_are_and_not_where_a_hit_is_as_good_as_a_guess() -> None:
+    def condition(name: str, leak: bool = False) -> schema.Condition:
+        verdict = schema.Verdict(outcome="INCONCLUSIVE", threshold=0.05, leak=leak)
+        return schema.Condition(
+            id=name,
+            title=name,
+            anonymizer=schema.Anonymizer(family="solid"),
+            probes=schema.ProbeCount(),
+            verdict=verdict,
+        )
+
+    def attacked(name: str, rate: float) -> SimpleNamespace:
+        ira = schema.Estimate(value=rate)
+        result = schema.AttackResult(name="naive", condition=name, metrics={"ira": ira})
+        return SimpleNamespace(results=[result], trials=[pd.DataFrame({"condition": [name]})])
+
+    conditions = [condition("leak", leak=True), condition("signs"), condition("bounded")]
+    groups: Any = [attacked("leak", 0.04), attacked("signs", 0.2), attacked("bounded", 0.04)]
+    kept = pd.concat(_naming(conditions, groups, 0.05))
+    assert kept.condition.tolist() == ["leak", "signs"]

@@ -13,6 +13,7 @@ from reid_audit.audit.results.schema import (
     ReplacementMap,
     Utility,
 )
+from reid_audit.audit.results.telling import finding
 from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.pages.html import render_html
 from reid_audit.reports.text import norms
@@ -162,7 +163,13 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     assert len(kept.parts[0].rows) == 8
     assert replacement.parts[0].rows[0].head == language("asked.maps.negation")
     (inferred,) = attributes.parts
-    assert "naive" not in inferred.sentence and len(inferred.rows) == 2
+    (best,) = inferred.best
+    assert best.head == "glasses" and best.cells[0].startswith("Wiener")
+    assert [best.cells[1], *best.cells[3:]] == [
+        "97",
+        *(language.percent(figure) for figure in (0.5, 0.547, 0.913)),
+    ]
+    assert len(best.cells) + 1 == len(attributes.heads) and len(inferred.rows) == 2
     assert len(inferred.controls) == 3
     (part,) = question.parts
     assert part.rows[0].head.startswith("Wiener") and len(part.rows) == 2
@@ -171,6 +178,23 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     ]
     assert part.notes and "it yields no embedding" in part.notes[0]
     assert part.rows[0].cells[1] == "–"
+
+
+@pytest.mark.parametrize("where", ["faces", "around", "not-told"])
+def test_it_is_said_which_attributes_are_told_and_from_where(asked, where):
+    known = {"attributes": "glasses"} if where != "not-told" else {}
+    about = next(c for c in asked.conditions if c.id == "heavy")
+    told = finding(
+        "inference.heavy", "warn", "high", say(f"inference.{where}"), [], [], known, about
+    )
+    run = asked.model_copy(update={"findings": [*asked.findings, told]})
+    attributes = next(q for q in questions(run, load("en")) if q.key == "inference")
+    said = {
+        "faces": "Told from these faces: glasses.",
+        "around": "Told as well with the faces painted over: glasses.",
+        "not-told": "Nothing is shown to be told from these faces.",
+    }
+    assert attributes.parts[0].sentence == said[where]
 
 
 @pytest.mark.parametrize("code", available())

@@ -19,6 +19,7 @@ from reid_audit.audit.results.schema import (
     LargerGallery,
     Linkage,
     MendFirst,
+    Verdict,
     dump_results,
 )
 from reid_audit.reports import render
@@ -199,8 +200,38 @@ def test_a_run_without_figures_says_why(results, outcome, read_page):
         }
     )
     text = read_page(render_html(bare)).text(skip=("svg", "style"))
-    assert "No attack was completed" in text
+    assert "Nobody was looked up, so nobody was named" in text
     assert "Figures left out, and why" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", available())
+def test_a_bounded_run_states_its_bound_and_that_its_attackers_could_name_people(
+    results, code, read_page
+):
+    """And neither what would be named in a larger gallery, which is a guess here, nor a leak."""
+    solid = next(c for c in results.conditions if c.id == "solid")
+    attacks = [
+        a.model_copy(
+            update={"larger_galleries": [LargerGallery(people=10_000, ira=a.metrics["ira"])]}
+        )
+        for a in results.attacks
+        if a.condition == "solid" and a.status == "ok"
+    ]
+    bounded = Verdict(outcome="BOUNDED", threshold=0.05, bounded=True, upper_bound=0.0314)
+    update = {"verdict": bounded, "attacks": attacks, "conditions": [solid]}
+    update["controls"] = next(iter(solid.controls.values()))
+    page = read_page(render_html(results.model_copy(update=update), code))
+    (decision,) = [s for s in page.all("section") if s.attrs.get("id") == "decision"]
+    own = load(code)
+    text = decision.text(skip=("svg",)).replace("\u00a0", " ")
+    (lead,) = [p.text() for p in decision.all("p") if p.attrs.get("class") == "lead"]
+    assert own.percent(0.0314).replace("\u00a0", " ") in lead
+    assert own("decision.todo_bounded") in text
+    ceiling, weak = update["controls"].clear_ceiling.value, update["controls"].known_weak.value
+    able = own("decision.sure_able", ceiling=own.percent(ceiling), weak=own.percent(weak))
+    assert able.replace("\u00a0", " ") in text
+    assert own("decision.larger", list="").partition(":")[0] not in text
 
 
 @pytest.mark.slow
@@ -447,7 +478,7 @@ def test_faces_left_clear_and_linkage_stand_on_the_first_page(results, read_page
     assert rows["Missed (left clear)"].all("td")[0].text() == "2"
     assert rows["Missed (left clear)"].attrs["class"] == "bad"
     assert "class" not in rows["Found"].attrs
-    assert "2 faces are clear of the 12" in text
-    assert "1 face is covered in part only of the 12" in text
-    assert "Of 9 covered faces, 75.0 % (43.0–95.0 %)" in text and "not identification" in text
+    assert "2 of the 12 faces in these pictures are left clear" in text
+    assert "1 of the 12 faces in these pictures is covered in part only" in text
+    assert "Of 9 processed faces, 75.0 % (43.0–95.0 %)" in text and "not identification" in text
     assert "nobody could be looked up" in text

@@ -125,7 +125,7 @@ def test_messages_make_no_forbidden_claim(code):
 
 def test_a_message_writes_its_values_as_the_language_does():
     counted = messages.say("verdict.missed", count=1, faces=1234)
-    assert messages.english(counted) == "1 face is clear of the 1,234 in these pictures."
+    assert messages.english(counted) == "1 of the 1,234 faces in these pictures is left clear."
     several = counted.model_copy(update={"values": {"count": 2, "faces": 1234}})
     assert messages.write(several, load("de")).startswith("2 von 1.234 Gesichtern")
     rated = messages.say("rate", value=0.5678, low=0.4, high=1.0)
