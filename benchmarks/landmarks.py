@@ -84,12 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{len(apart)} of {given.pictures} faces; points apart by {np.median(apart):.3f} ", end=""
     )
     print(f"({middle.low:.3f}-{middle.high:.3f}) distances of the eyes' outer corners (median)\n")
-    print("| length | correlation (95 % CI) | mean here | mean of dlib's |\n|---|---|---|---|")
+    heads = ("length", "correlation (95 % CI)", "mean here", "mean of dlib's", "two faces differ by")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, here, there in zip(MEASURES, np.array(ours).T, np.array(theirs).T, strict=True):
         told = pearsonr(here, there)
         low, high = told.confidence_interval()
         print(f"| {name} | {told.statistic:.2f} ({low:.2f}-{high:.2f}) ", end="")
-        print(f"| {here.mean():.3f} | {there.mean():.3f} |")
+        between = np.abs(here[:, None] - here)[~np.eye(len(here), dtype=bool)].mean()
+        print(f"| {here.mean():.3f} | {there.mean():.3f} | {between:.3f} |")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.run import ROWS
 from reid_audit.reports.figures.canvas import style
 
+ENOUGH = 0.1
+"""Share of faces still found below which a mean over them is of too few."""
 GEOMETRY = (
     *("defence", "468 points moved", "head turned (degrees)", "expression changed"),
     *("irises moved", "faces still found"),
@@ -37,8 +39,12 @@ def rows(folders: Sequence[Path]) -> list[Row]:
 
 
 def geometry(known: Sequence[Row]) -> list[list[str]]:
-    """Cells under `GEOMETRY`, one line a defence with faces that are still found."""
-    by_defence = {row.method: row for row in known if row.landmark_distance is not None}
+    """Cells under `GEOMETRY`, one line a defence of whose faces enough are still found."""
+    by_defence = {
+        row.method: row
+        for row in known
+        if row.landmark_distance is not None and (row.faces_found or 0.0) >= ENOUGH
+    }
     ordered = sorted(by_defence.values(), key=lambda row: row.landmark_distance or 0.0)
     fields = ("landmark_distance", "head_turn", "expression_change", "gaze_change", "faces_found")
     return [[row.method, *(f"{getattr(row, name):.3f}" for name in fields)] for row in ordered]
