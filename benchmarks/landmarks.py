@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{len(apart)} of {given.pictures} faces; points apart by {np.median(apart):.3f} ", end=""
     )
     print(f"({middle.low:.3f}-{middle.high:.3f}) distances of the eyes' outer corners (median)\n")
-    heads = ("length", "correlation (95 % CI)", "mean here", "mean of dlib's", "two faces differ by")
+    heads = ("length", "correlation (95 % CI)", "mean here", "mean of dlib's", "two faces differ")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, here, there in zip(MEASURES, np.array(ours).T, np.array(theirs).T, strict=True):
         told = pearsonr(here, there)
