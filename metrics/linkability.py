@@ -8,7 +8,7 @@ and leaves every score where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from reid_audit.metrics.stats.resampling import PermutationTest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+Counts = NDArray[np.int32]
 
 FARS: Mapping[str, float] = {"tar_far_01": 0.01, "tar_far_001": 0.001}
 """False-accept rates at which true-accept rates are stated, by the measure's name."""
@@ -28,7 +29,7 @@ MEASURES = ("auroc", *FARS, "eer", "d_sys")
 RESOLVED = 10
 """Non-mated pairs that must lie beyond a false-accept rate for it to be stated."""
 REPLICATES, SHUFFLES = 400, 199
-_CHUNK = 4_000_000  # weights held at once: 32 MB
+_CHUNK = 1_000_000  # weights held at once: 4 MB, about what a processor has at hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,7 @@ def linkability(pairs: Pairs, *, alpha: float = 0.05, seed: int = 0) -> dict[str
         reason = "everybody is one person"
     if reason:
         return dict.fromkeys(MEASURES, Estimate.unknown(reason, n=count, n_identities=people))
-    ones = mated[None].astype(float)
+    ones = mated[None].astype(np.int32)
     observed = {name: float(value[0]) for name, value in _measure(pairs, ones, 1 - ones).items()}
     parts = [_measure(pairs, *weights) for weights in _resampled(pairs, seed)]
     estimates = {}
@@ -160,7 +161,7 @@ def _shuffles(pairs: Pairs, seed: int, names: tuple[str, ...] = MEASURES) -> dic
     for start in range(0, SHUFFLES, step):
         size = min(step, SHUFFLES - start)
         owners = np.stack([rng.permutation(pairs.owner) for _ in range(size)])
-        same = (owners[:, pairs.first] == owners[:, pairs.second]).astype(float)
+        same = (owners[:, pairs.first] == owners[:, pairs.second]).astype(np.int32)
         parts.append(_measure(pairs, same, 1 - same, names))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
     return {name: draws[np.isfinite(draws)] for name, draws in joined.items()}
@@ -234,15 +235,16 @@ def rank_1_chance(people: ArrayLike, pictures: ArrayLike) -> float:
     return float(np.nanmean(hits)) if np.isfinite(hits).any() else float("nan")
 
 
-def _both_sides(pairs: Pairs) -> Floats:
+def _both_sides(pairs: Pairs) -> Counts:
     """Weights `(1, P)`: 1 for mated pairs, of which there must be some, as of others."""
     if not pairs.mated.any() or pairs.mated.all():
         raise ValueError("mated and non-mated pairs are both needed")
-    return pairs.mated[None].astype(float)
+    return pairs.mated[None].astype(np.int32)
 
 
-def _resampled(pairs: Pairs, seed: int) -> Iterator[tuple[Floats, Floats]]:
-    """Weights `(R, P)` of mated and of other pairs, people drawn with replacement."""
+def _resampled(pairs: Pairs, seed: int) -> Iterator[tuple[Counts, Counts]]:
+    """Weights `(R, P)` of mated and of other pairs: how often each is made of people who are drawn
+    with replacement."""
     count = int(pairs.owner.max()) + 1
     first, second = pairs.owner[pairs.first], pairs.owner[pairs.second]
     mated = first == second
@@ -250,57 +252,117 @@ def _resampled(pairs: Pairs, seed: int) -> Iterator[tuple[Floats, Floats]]:
     step = max(1, _CHUNK // len(pairs.scores))
     for start in range(0, REPLICATES, step):
         size = min(step, REPLICATES - start)
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=size).astype(float)
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=size).astype(np.int32)
         weights = drawn[:, first]
-        yield np.where(mated, weights, 0.0), np.where(mated, 0.0, weights * drawn[:, second])
+        yield weights * mated, weights * drawn[:, second] * ~mated
 
 
 def _measure(
-    pairs: Pairs, mated: Floats, other: Floats, names: tuple[str, ...] = MEASURES
+    pairs: Pairs, mated: Counts, other: Counts, names: tuple[str, ...] = MEASURES
 ) -> dict[str, Floats]:
     """Each measure `(R,)` under weights `(R, P)` of pairs by rising score; NaN without a side."""
-    ends = np.flatnonzero(np.diff(pairs.scores, append=np.inf) > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Shares of each side at or below every distinct score.
-        below = [np.cumsum(side, axis=1)[:, ends] for side in (mated, other)]
-        below = [side / side[:, -1:] for side in below]
-    # Accepted at the threshold of every distinct score, from the strictest, which accepts nobody.
-    tar, far = (
-        np.pad(np.pad(1 - side[:, :-1], ((0, 0), (1, 0)), constant_values=1.0), ((0, 0), (0, 1)))[
-            :, ::-1
-        ]
-        for side in below
-    )
+    curve = _Curve.of(pairs, mated, other)
     measures = {}
     if "auroc" in names:
-        measures["auroc"] = np.sum(np.diff(far) * (tar[:, 1:] + tar[:, :-1]) / 2, axis=1)
-    for name, target in FARS.items():
-        if name in names:
-            last = (far <= target + 1e-12).sum(axis=1) - 1
-            measures[name] = np.take_along_axis(tar, np.maximum(last, 0)[:, None], axis=1)[:, 0]
-            measures[name][~np.isfinite(far[:, -1] + tar[:, -1])] = np.nan
+        measures["auroc"] = curve.auroc()
+    for name in FARS.keys() & set(names):
+        measures[name] = curve.tar_at(FARS[name])
     if "eer" in names:
-        measures["eer"] = _eer(far, tar)
+        measures["eer"] = curve.eer()
     if "d_sys" in names:
         bins = int(np.clip(pairs.mated.sum() // 10, 10, 100))  # as the authors' evaluation has it
-        edges = np.histogram_bin_edges(pairs.scores[ends], bins)
-        places = np.searchsorted(pairs.scores[ends], edges[1:-1], side="left")
+        measures["d_sys"] = curve.d_sys(bins)
+    return {name: np.where(curve.defined, measures[name], np.nan) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """What is rejected at each of E thresholds just above a distinct score, by rising score.
+
+    distinct: `(E,)`. mated, other: `(R, E)` weights of pairs at or below each. Only sums over all
+    pairs take the time of all pairs: rates are looked up where they are asked for.
+    """
+
+    distinct: Floats
+    mated: Counts
+    other: Counts
+
+    @classmethod
+    def of(cls, pairs: Pairs, mated: Counts, other: Counts) -> _Curve:
+        ends = np.flatnonzero(np.diff(pairs.scores, append=np.inf) > 0)
+        below = [np.cumsum(side, axis=1, dtype=np.int32) for side in (mated, other)]
+        if len(ends) < len(pairs.scores):
+            below = [side[:, ends] for side in below]
+        return cls(pairs.scores[ends], *below)
+
+    @property
+    def defined(self) -> NDArray[np.bool_]:
+        """`(R,)` whether there are pairs of both sides."""
+        return np.asarray((self.mated[:, -1] > 0) & (self.other[:, -1] > 0))
+
+    def rejected(self, thresholds: Ints) -> tuple[Floats, Floats]:
+        """Shares `(R, K)` of mated and of other pairs that are rejected at `thresholds` `(R, K)`:
+        0 rejects nobody, E everybody."""
+        rows = np.arange(len(self.mated))[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mated, other = (
+                np.where(thresholds > 0, side[rows, thresholds - 1], 0.0) / side[:, -1:]
+                for side in (self.mated, self.other)
+            )
+        return mated, other
+
+    def first(self, reached: Callable[[Ints], NDArray[np.bool_]]) -> Ints:
+        """`(R, 1)` lowest threshold at which something holds `(R, 1)` that holds from there on."""
+        low = np.zeros((len(self.mated), 1), dtype=np.intp)
+        high = np.full_like(low, len(self.distinct))
+        while (low < high).any():
+            middle = (low + high) // 2
+            holds = reached(middle) | (low == high)
+            low, high = np.where(holds, low, middle + 1), np.where(holds, middle, high)
+        return low
+
+    def auroc(self) -> Floats:
+        """Share of mated pairs above others, ties counted by half."""
+        moves = (self.mated[:, 1:] != self.mated[:, :-1]).any(axis=0)
+        shown = np.r_[0, 1 + np.flatnonzero(moves)]  # the scores of mated pairs, and the first
+        own, under = (side[:, shown].astype(float) for side in (self.mated, self.other))
+        own = np.diff(own, axis=1, prepend=0)
+        under[:, 1:] += self.other[:, shown[1:] - 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = 2.0 * self.mated[:, -1] * self.other[:, -1].astype(float)
+            return np.asarray(np.einsum("rs,rs->r", own, under) / whole)
+
+    def tar_at(self, far: float) -> Floats:
+        """Share of mated pairs accepted at the most lax threshold of at most this false-accept
+        rate."""
+        place = self.first(lambda at: 1 - self.rejected(at)[1] <= far + 1e-12)
+        return np.asarray(1 - self.rejected(place)[0][:, 0])
+
+    def eer(self) -> Floats:
+        """Rate at which as many mated pairs are rejected as others accepted, between the two
+        thresholds where it lies."""
+
+        def rates(at: Ints) -> tuple[Floats, Floats]:
+            mated, other = self.rejected(at)
+            return 1 - other, 1 - other - mated
+
+        # From lax to strict: the gap falls from 1 to -1.
+        after = np.maximum(self.first(lambda at: rates(at)[1] < 0) - 1, 0)
+        far, gap = rates(after)
+        stricter_far, stricter_gap = rates(np.minimum(after + 1, len(self.distinct)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = -stricter_gap / (gap - stricter_gap)
+        return np.asarray((stricter_far + share * (far - stricter_far))[:, 0])
+
+    def d_sys(self, bins: int) -> Floats:
+        """ISO/IEC 24745's measure, over a histogram of so many bins."""
+        edges = np.histogram_bin_edges(self.distinct, bins)
+        places = np.searchsorted(self.distinct, edges[1:-1], side="left")
+        at = np.r_[0, places, len(self.distinct)]
         p, q = (
-            np.diff(np.pad(side, ((0, 0), (1, 0)))[:, np.r_[0, places, len(ends)]], axis=1)
-            for side in below
+            np.diff(side, axis=1)
+            for side in self.rejected(np.broadcast_to(at, (len(self.mated), len(at))))
         )
         with np.errstate(divide="ignore", invalid="ignore"):
             local = np.maximum(np.where(p > 0, (p - q) / (p + q), 0.0), 0.0)
-        measures["d_sys"] = np.sum(local * p, axis=1)
-    return {name: measures[name] for name in names}
-
-
-def _eer(far: Floats, tar: Floats) -> Floats:
-    gap = far - (1 - tar)
-    after = np.argmax(gap >= 0, axis=1)  # gap starts at -1 and ends at 1
-    rows = np.arange(len(gap))
-    before = np.maximum(after - 1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = -gap[rows, before] / (gap[rows, after] - gap[rows, before])
-    rate = far[rows, before] + share * (far[rows, after] - far[rows, before])
-    return np.where(np.isfinite(gap[:, -1]), rate, np.nan)
+        return np.asarray(np.sum(local * p, axis=1))
