@@ -14,7 +14,7 @@ from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
 from reid_audit.attacks.anonymisation.fills import find_fills
-from reid_audit.attacks.anonymisation.learned import classify, family_odds
+from reid_audit.attacks.anonymisation.learned import classify, family_odds, smooth_odds
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
 from reid_audit.attacks.anonymisation.region import (
@@ -275,6 +275,8 @@ def _identify_region(
     enlarged = enlargement(region)
     # The samples' places tell an enlargement even under JPEG, where the network guesses.
     odds = family_odds(evidence.features, "downscale", *excluded)
+    if quality is not None:
+        odds = smooth_odds(odds, evidence.features)
     likeliest, confidence = classify(odds)
     if family in odds:
         likeliest, confidence = family, max(odds[family], COMMON)
@@ -405,7 +407,7 @@ def _box(evidence: Evidence, region: np.ndarray) -> Description:
     limit = min(region.shape[:2])
     rough = min(round(2 * evidence.box_half + 1), limit)
     span = max(2, round(0.15 * rough))
-    widths = np.arange(max(1, rough - span), min(limit, rough + span) + 1)
+    widths = np.arange(max(2, rough - span), min(limit, rough + span) + 1)
     bank = responses.box.bank((widths - 1) / 2, evidence.fine)
     size = int(widths[np.argmin(scan(evidence.fine, face_prior(), bank))])
     return {"box_x": size, "box_y": size}, f"box:k={size | 1}"

@@ -11,6 +11,7 @@ from reid_audit.audit.evaluation.estimates import Assessed, Settings, chance, ra
 from reid_audit.audit.results import schema
 from reid_audit.audit.results.messages import say
 from reid_audit.audit.results.telling import unknown
+from reid_audit.audit.run_directory import Store
 from reid_audit.audit.trials.controls import (
     Control,
     clear_ceiling,
@@ -26,11 +27,13 @@ def controls(
     assessed: Mapping[tuple[str, World], Assessed],
     names: Pseudonyms,
     settings: Settings,
+    store: Store,
 ) -> schema.Controls:
     """Reference lines of one condition and recogniser.
 
     Args:
         assessed: every attack by name and by the world in which it learnt.
+        store: keeps the trials of the positive control.
     """
 
     def figure(name: str, metric: str) -> schema.Estimate:
@@ -46,7 +49,7 @@ def controls(
         key=lambda a: a.result.metrics["ira"].value or 0.0,
         default=None,
     )
-    weak = known_weak(setup.reference, setup.context, setup.scorer)
+    weak = known_weak(setup.reference, setup.context, setup.scorer, store)
     none = unknown(say("unknown.not-scored"))
     return schema.Controls(
         chance=chance(len(setup.scorer.people)),

@@ -123,7 +123,7 @@ def attack_group(jobs: Sequence[Job], unscored: Unscored) -> Attacked:
             trials.append(outcome.trials.assign(**columns))
     return Attacked(
         recognizer.name,
-        controls(setup, assessed, names, settings),
+        controls(setup, assessed, names, settings, audit.store),
         tuple(assessment.result for assessment in assessed.values()),
         tuple(link for link in links if link is not None),
         tuple(inferred),

@@ -20,6 +20,7 @@ from reid_audit.attacks.linear.wiener import Restorer
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.similarity import identity_templates
 from reid_audit.attacks.scoring import DIGITS, Floats, Scorer
+from reid_audit.audit.run_directory import Store, unit_key
 from reid_audit.audit.trials.scoring import identification_rows
 from reid_audit.metrics.sampling import evenly
 
@@ -29,6 +30,8 @@ AT_MOST = 200
 """Faces of the positive control."""
 TOGETHER = 32
 """Faces of it that are held and embedded together."""
+VERSION = 1
+"""Of how it is made, in the keys of kept trials."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +111,15 @@ def clear_ceiling(
     return identification_rows(scores, scorer.mates(identities))
 
 
-def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Control | None:
+def known_weak(
+    reference: Reference, context: Context, scorer: Scorer, store: Store
+) -> Control | None:
     """Positive control: gallery pictures under a blur known to be weak, restored in closed form
-    and identified among a gallery that lacks them. A suite that misses these is out of order."""
+    and identified among a gallery that lacks them. A suite that misses these is out of order.
+
+    Its trials are kept in the run folder: faces of one width have one control, whatever was done
+    to them.
+    """
     gallery = reference.faces.select(reference.gallery)
     embeddings = embed_clear(reference.faces, context)[list(reference.gallery)]
     rows, templates = leave_one_out_rows(embeddings, gallery, scorer)
@@ -123,6 +132,30 @@ def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Contro
         parse(f"gaussian:sigma={sigma:.4g}"), context.forward.face_widths, context.forward.box
     )
     chosen = gallery.select(rows)
+    key = unit_key(
+        control="known-weak",
+        version=VERSION,
+        recognizer=context.recognizer.digest,
+        forward=forward.key,
+        gallery=[(gallery.ids[row], gallery.identities[row]) for row in range(len(gallery))],
+        faces=gallery.key,
+        chosen=rows.tolist(),
+        seed=context.seed,
+    )
+    kept = store.load(key)
+    if kept is None:
+        weakly = _restored(forward, chosen, context, scorer)
+        trials = left_out_trials(weakly, rows, templates, gallery, scorer)
+        store.save(key, trials)
+    else:
+        trials = kept.trials
+    return Control(trials, chosen.identities, f"gallery pictures, sigma {WEAK_BLUR} of face width")
+
+
+def _restored(
+    forward: ForwardModel, chosen: ClearFaces, context: Context, scorer: Scorer
+) -> Floats:
+    """Embeddings `(N, d)` of faces that were blurred by `forward` and restored in closed form."""
     restorer = Restorer.fit(forward, chosen, context)
     vectors = []
     for start in range(0, len(chosen), TOGETHER):
@@ -134,5 +167,4 @@ def known_weak(reference: Reference, context: Context, scorer: Scorer) -> Contro
             restored.append(restorer.restore(picture, region))
             places.append(points)
         vectors.append(scorer.embed(restored, np.array(places)))
-    trials = left_out_trials(np.concatenate(vectors), rows, templates, gallery, scorer)
-    return Control(trials, chosen.identities, f"gallery pictures, sigma {WEAK_BLUR} of face width")
+    return np.concatenate(vectors)

@@ -4,10 +4,13 @@
     python -m reid_audit.attacks.anonymisation.fitting.families \\
         learned FACES.csv LONDON.csv PEOPLE --samples 9000
     python -m reid_audit.attacks.anonymisation.fitting.families \\
+        smooth FACES.csv LONDON.csv PEOPLE --samples 5000
+    python -m reid_audit.attacks.anonymisation.fitting.families \\
         widths FACES.csv LONDON.csv PEOPLE --samples 12000
 
 `learned` simulates pictures as estimation meets them: whole ones and parts of them, exact in their
 files and stored by a codec, on photographs as cameras store them and scaled down from such.
+`smooth` simulates the two families that JPEG makes alike, half of them with narrow kernels.
 
 `widths` and what the three sources are stand in `fitting.widths`. FACES.csv has the columns
 `identity, role, path` (paths relative to it); only rows whose role is `background` are read, so
@@ -64,6 +67,8 @@ SHARES = {
 }
 TAILS = {"": 0.40, "jpeg": 0.45, "noise": 0.06, "noise|jpeg": 0.04, "webp": 0.05}
 """What comes after the operator."""
+NARROW, NARROWEST = 0.5, 31
+"""Share of smooth samples whose kernel is narrow, and the pixels up to which it is."""
 NOISY = ("gaussian", "box", "motion")
 """Families that noise may follow, from kernels of `SHOWS` pixels on: less would not show."""
 SHOWS = 9
@@ -194,6 +199,20 @@ def oddity(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What is simulated: shares of families, shares of what comes after the operator, and the share
+    of operators whose kernel is narrow."""
+
+    shares: dict[str, float]
+    tails: dict[str, float]
+    narrow: float = 0.0
+
+
+ALL = Recipe(SHARES, TAILS)
+SMOOTH = Recipe({"gaussian": 0.55, "box": 0.45}, {"jpeg": 1.0}, NARROW)
+
+
+@dataclass(frozen=True)
 class Sample:
     """family: `unknown` for an oddity; region `(H, W, 3)`, maybe `cut` out of what was processed;
     quality: of the JPEG that the pixels or the header show."""
@@ -205,21 +224,25 @@ class Sample:
 
 
 def simulate(
-    files: tuple[list[Path], list[Path], list[Path]], samples: int, seed: int
+    files: tuple[list[Path], list[Path], list[Path]], samples: int, seed: int, recipe: Recipe = ALL
 ) -> Iterator[Sample]:
     """Anonymised pictures of the people in `training_widths.sources`."""
     for sequence in np.random.SeedSequence(seed).spawn(samples):
-        yield _sample(files, np.random.default_rng(sequence))
+        yield _sample(files, np.random.default_rng(sequence), recipe)
 
 
-def _sample(files: tuple[list[Path], list[Path], list[Path]], rng: np.random.Generator) -> Sample:
+def _sample(
+    files: tuple[list[Path], list[Path], list[Path]], rng: np.random.Generator, recipe: Recipe
+) -> Sample:
     picture = _clear(files, rng)
-    family = _choose(SHARES, rng)
+    family = _choose(recipe.shares, rng)
+    narrow = recipe.narrow > 0 and rng.random() < recipe.narrow
     if rng.random() < PARTS:
-        return _sample_of_part(family, picture, rng)
-    operator = None if family == "unknown" else parse(draw_spec(family, rng))
+        return _sample_of_part(family, picture, rng, recipe, narrow)
+    draw = draw_narrow if narrow else draw_spec
+    operator = None if family == "unknown" else parse(draw(family, rng))
     out = oddity(picture, rng) if operator is None else operator.apply(picture, rng)
-    out, quality = _stored(family, operator, out, rng)
+    out, quality = _stored(family, operator, out, rng, recipe)
     cut = rng.random() < CUT
     return Sample(family, inner_part(out, rng) if cut else out, cut, quality)
 
@@ -241,16 +264,20 @@ def _clear(
     return picture
 
 
-def _sample_of_part(family: str, picture: np.ndarray, rng: np.random.Generator) -> Sample:
+def _sample_of_part(
+    family: str, picture: np.ndarray, rng: np.random.Generator, recipe: Recipe, narrow: bool
+) -> Sample:
     """A part of a picture `(H, W, 3)` that was processed alone and stored with the picture."""
     box = x0, y0, x1, y1 = draw_box(picture.shape, rng)
     if family == "unknown":
         operator, out = None, picture.copy()
         out[y0:y1, x0:x1] = oddity(np.ascontiguousarray(picture[y0:y1, x0:x1]), rng)
     else:
-        operator = parse(draw_share(family, min(x1 - x0, y1 - y0), rng))
+        side = min(x1 - x0, y1 - y0)
+        spec = draw_narrow(family, rng) if narrow else draw_share(family, side, rng)
+        operator = parse(spec)
         out = apply_to_box(operator, picture, box, rng)
-    out, quality = _stored(family, operator, out, rng)
+    out, quality = _stored(family, operator, out, rng, recipe)
     cut = False
     if family == "none" and rng.random() < TAKEN:
         taken = find_region(out, quality is None)
@@ -262,6 +289,16 @@ def _sample_of_part(family: str, picture: np.ndarray, rng: np.random.Generator) 
     if not cut and rng.random() < CUT:
         region, cut = inner_part(region, rng), True
     return Sample(family, region, cut, quality)
+
+
+def draw_narrow(family: str, rng: np.random.Generator) -> str:
+    """A random setting of a smooth family, its kernel's size drawn by its logarithm from 3 to
+    `NARROWEST` pixels, and for means, which smooth as much with fewer, to half of that."""
+    most = NARROWEST if family == "gaussian" else NARROWEST / 2
+    size = 2 * int(np.exp(rng.uniform(0, np.log((most + 1) / 2)))) + 1
+    if family == "gaussian" and rng.random() < 0.3:
+        return f"cv-gaussian:k={size}"
+    return f"{family}:k={size}"
 
 
 def draw_box(shape: tuple[int, ...], rng: np.random.Generator) -> Box:
@@ -300,11 +337,15 @@ def draw_share(family: str, side: int, rng: np.random.Generator) -> str:
 
 
 def _stored(
-    family: str, operator: Operator | None, out: np.ndarray, rng: np.random.Generator
+    family: str,
+    operator: Operator | None,
+    out: np.ndarray,
+    rng: np.random.Generator,
+    recipe: Recipe,
 ) -> tuple[np.ndarray, int | None]:
     """What an operator left `(H, W, 3)` as it is stored after that, and the quality of the JPEG
     that its pixels show."""
-    tail = _tail(family, operator, rng)
+    tail = _tail(family, operator, rng, recipe)
     if tail:
         out = parse(tail).apply(out, rng)
     return out, jpeg_quality_of(out)
@@ -337,8 +378,8 @@ def _choose(shares: dict[str, float], rng: np.random.Generator) -> str:
     return str(rng.choice(list(shares), p=weights / weights.sum()))
 
 
-def _tail(family: str, operator: Operator | None, rng: np.random.Generator) -> str:
-    kind = "jpeg" if family == "pixelate" else _choose(TAILS, rng)
+def _tail(family: str, operator: Operator | None, rng: np.random.Generator, recipe: Recipe) -> str:
+    kind = "jpeg" if family == "pixelate" else _choose(recipe.tails, rng)
     size = 0 if operator is None else operator.parameters.get("k", 0)
     if operator is not None:
         size = operator.parameters.get("kernel_size", size)
@@ -352,8 +393,8 @@ def _tail(family: str, operator: Operator | None, rng: np.random.Generator) -> s
     return "|".join(settings[step] for step in kind.split("|") if step)
 
 
-def train_learned(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
-    """Fit the classifier of families: features `(N, F)`; families `(N,)`. The mean of a few
+def train_classifier(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
+    """Fit a classifier of families: features `(N, F)`; families `(N,)`. The mean of a few
     networks, which is one wide one, with its confidence brought down to what it gets right of
     samples that were held out."""
     features = np.where(np.isfinite(features), features, np.nan)
@@ -373,7 +414,7 @@ def train_learned(features: np.ndarray, families: np.ndarray) -> dict[str, Any]:
         [(sharpness * outer).tolist(), (sharpness * outer_bias).tolist()],
     ]
     scaling = {"mean": mean.tolist(), "scale": scale.tolist()}
-    return {"family": scaling | {"layers": stored, "classes": classes.tolist()}}
+    return scaling | {"layers": stored, "classes": classes.tolist()}
 
 
 def _layers(
@@ -391,11 +432,10 @@ def _layers(
         zip(*(getattr(member, name) for member in members), strict=True)
         for name in ("coefs_", "intercepts_")
     )
-    layers = (
-        (np.hstack(inner), np.hstack(inner_bias)),
-        (np.vstack(outer) / MEMBERS, np.mean(outer_bias, axis=0)),
-    )
-    return layers, members[0].classes_
+    last, last_bias = np.vstack(outer) / MEMBERS, np.mean(outer_bias, axis=0)
+    if last.shape[1] == 1:  # of two classes only the log odds of the second are learnt
+        last, last_bias = last * [-0.5, 0.5], last_bias * [-0.5, 0.5]
+    return ((np.hstack(inner), np.hstack(inner_bias)), (last, last_bias)), members[0].classes_
 
 
 def measure_prior(files: list[Path], samples: int, seed: int) -> dict[str, Any]:
@@ -444,7 +484,7 @@ def write(name: str, numbers: dict[str, Any]) -> None:
 def main() -> None:
     """Fit what the command line names and write its file beside the estimator."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["prior", "learned", "widths"])
+    parser.add_argument("what", choices=["prior", "learned", "smooth", "widths"])
     parser.add_argument("faces", type=Path, nargs="+")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -457,8 +497,11 @@ def main() -> None:
         write("prior.json", measure_prior(files, options.samples, options.seed))
         return
     lfw, london, people = options.faces
-    table = _table(simulate(sources(lfw, london, people), options.samples, options.seed))
-    write("learned.json", train_learned(*table))
+    name, recipe = ("family", ALL) if options.what == "learned" else ("smooth", SMOOTH)
+    samples = simulate(sources(lfw, london, people), options.samples, options.seed, recipe)
+    numbers = train_classifier(*_table(samples))
+    stored = json.loads((Path(__file__).parents[1] / "learned.json").read_text())
+    write("learned.json", stored | {name: numbers})
 
 
 def told_otherwise(region: np.ndarray) -> bool:
