@@ -44,8 +44,8 @@ class Part:
     rows: list[Row]
     controls: list[Row]
     notes: list[str]
-    best: list[Row] = field(default_factory=list)
-    """Under the question's `heads`, where its answer is a table."""
+    best: list[list[str]] = field(default_factory=list)
+    """Lines under the question's `heads` but the first, where its answer is a table."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _linkability(results: Results, language: Language) -> Question:
         if scored:
             parts.append(_linked_part(name, scored, links, results, language))
     heads = [str(language(f"asked.measures.{measure}")) for measure in LINK_MEASURES]
-    return Question("linkability", heads, parts)
+    return Question("linkability", heads, parts, _heads("linkability", language))
 
 
 def _linked_part(
@@ -90,24 +90,18 @@ def _linked_part(
     language: Language,
 ) -> Part:
     best = scored[0]
-    accepted, rank_1 = best.metrics["tar_far_01"], best.metrics["rank_1"]
-    sentence = language(
-        "asked.linkability.sentence",
-        attack=_attack(best.attack, results, language),
-        people=language.count(best.people),
-        rank_1=_rate(rank_1, language),
-        chance=language.percent(best.shuffled["rank_1"].value),
-        context=language.percent(best.context_only["rank_1"].value),
-    )
-    if accepted.value is not None:
-        sentence += " " + language(
-            "asked.linkability.accepted",
-            rate=_rate(accepted, language),
-            context=language.percent(best.context_only["tar_far_01"].value),
-        )
+    answer = [
+        _attack(best.attack, results, language),
+        language.count(best.people),
+        _rate(best.metrics["rank_1"], language),
+        language.percent(best.shuffled["rank_1"].value),
+        language.percent(best.context_only["rank_1"].value),
+        _rate(best.metrics["tar_far_01"], language),
+        language.percent(best.context_only["tar_far_01"].value),
+    ]
     return Part(
         name,
-        sentence,
+        "",
         [
             Row(_who(link, results, language), _cells(link.metrics, LINK_MEASURES, language))
             for link in scored
@@ -121,6 +115,7 @@ def _linked_part(
             if getattr(best, kind)
         ],
         _unmeasured(links, results, language),
+        [answer],
     )
 
 
@@ -141,7 +136,7 @@ def _inference(results: Results, language: Language) -> Question:
         parts.append(
             Part(
                 name,
-                _attributes(condition, results, language),
+                "",
                 [
                     Row(
                         f"{clean(inference.attribute, 60)}: {_who(inference, results, language)}",
@@ -159,35 +154,37 @@ def _inference(results: Results, language: Language) -> Question:
                 ],
                 _unmeasured(own, results, language),
                 [
-                    Row(
+                    [
                         clean(inference.attribute, 60),
-                        [
-                            _attack(inference.attack, results, language),
-                            language.count(inference.people),
-                            _rate(inference.balanced_accuracy, language),
-                            language.percent(inference.base_rate),
-                            language.percent(inference.context_only.value),
-                            language.percent(inference.clear.value),
-                        ],
-                    )
+                        _rate(inference.balanced_accuracy, language),
+                        language.percent(inference.base_rate),
+                        language.percent(inference.context_only.value),
+                        language.percent(inference.clear.value),
+                        _shown(inference, results, language),
+                    ]
                     for inference in best.values()
                 ],
             )
         )
     heads = [str(language(f"asked.measures.{measure}")) for measure in INFERENCE_MEASURES]
-    return Question("inference", heads, parts, list(language.raw("asked.attributes").values()))
+    return Question("inference", heads, parts, _heads("inference", language))
 
 
-def _attributes(condition: str, results: Results, language: Language) -> str:
-    """Which attributes are told, by the finding on them; empty in results that do not say it."""
-    found = next((f for f in results.findings if f.id == f"inference.{condition}"), None)
-    if found is None or found.told is None:
-        return ""
-    if "attributes" not in found.values:
-        return language("asked.inference.nothing")
-    where = "around" if found.told.title.key == "inference.around" else "told"
-    attributes = clean(found.values["attributes"])
-    return language(f"asked.inference.{where}", attributes=attributes)
+def _shown(inference: Inference, results: Results, language: Language) -> str:
+    """Whether an attribute is shown to be told, and from what, by the finding on the condition."""
+    name = f"inference.{inference.condition}"
+    judged = next((f for f in results.findings if f.id == name and f.told), None)
+    if judged is None or judged.told is None:
+        return "–"
+    if inference.attribute not in judged.values.get("attributes", "").split(", "):
+        return language("asked.shown.nothing")
+    around = judged.told.title.key == "inference.around"
+    return language("asked.shown.around" if around else "asked.shown.face")
+
+
+def _heads(question: str, language: Language) -> list[str]:
+    """Columns of the table that answers a question."""
+    return [str(head) for head in language.raw(f"asked.heads.{question}")]
 
 
 def _scored(inferences: Iterable[Inference]) -> list[Inference]:
@@ -244,7 +241,7 @@ def _utility(results: Results, language: Language) -> Question:
     names = plain_names(summary.conditions(results), language)
     parts = [_kept(names[kept.condition], kept, results, language) for kept in results.utility]
     heads = [str(language("asked.measures.kept"))]
-    return Question("utility", heads, parts)
+    return Question("utility", heads, parts, _heads("utility", language))
 
 
 _LENGTHS = (
@@ -255,14 +252,13 @@ _LENGTHS = (
 
 
 def _kept(name: str, utility: Utility, results: Results, language: Language) -> Part:
-    sentence = language(
-        "asked.utility.sentence",
-        pictures=language.count(utility.pictures),
-        people=language.count(utility.people),
-        detected=_rate(utility.detected, language),
-        usefulness=_rate(utility.usefulness, language),
-        outside=_cell(utility.ssim_outside, False, language),
-    )
+    answer = [
+        language.count(utility.pictures),
+        language.count(utility.people),
+        _rate(utility.detected, language),
+        _cell(utility.ssim_outside, False, language),
+        _rate(utility.usefulness, language),
+    ]
     shares = {"detected", "usefulness"}
     fields = (
         *("detected", "landmark_shift", "pose_change", "ssim_outside", "lpips_outside"),
@@ -292,7 +288,7 @@ def _kept(name: str, utility: Utility, results: Results, language: Language) -> 
         why = Estimate(reason=utility.geometry_reason, told=utility.geometry_told)
         notes.append(f"{language('asked.kept.geometry')}: {language.missing(why)}")
     rows += _attributes_kept(utility.condition, results, language)
-    return Part(name, sentence, rows, [], notes)
+    return Part(name, "", rows, [], notes, [answer])
 
 
 def _attributes_kept(condition: str, results: Results, language: Language) -> list[Row]:

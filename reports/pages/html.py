@@ -35,7 +35,7 @@ from reid_audit.reports.text.plain import plain_names
 
 FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
 _LONGEST_LIST = 50
-_FIRST_SHOWN = 5
+_FIRST_SHOWN = 3
 """Pictures to mend that the page lists."""
 
 

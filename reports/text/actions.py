@@ -59,11 +59,12 @@ def actions(results: Results, language: Language) -> list[Told]:
     if grouped.keys() & {"conclude", "settle", "lookup"}:  # they name a number of people
         grouped.pop("people", None)
     items: list[Told] = []
+    listed: dict[str, int] = {}
     for key, group in grouped.items():
         if key == "detail":
             group = [f for f in group if f.values.get("condition") not in released]
         if group:
-            text = _advice(key, group, results, language)
+            text = _advice(key, group, results, language, listed, len(items) + 1)
             items += _recorded(group, results, language) if text is None else [[(text, True)]]
     return items
 
@@ -93,8 +94,20 @@ def _action(finding: Finding) -> str:
     return finding.id
 
 
-def _advice(key: str, group: list[Finding], results: Results, language: Language) -> str | None:
-    """The catalogue's sentence about a group; None where a finding lacks what it speaks of."""
+def _advice(
+    key: str,
+    group: list[Finding],
+    results: Results,
+    language: Language,
+    listed: dict[str, int],
+    number: int,
+) -> str | None:
+    """The catalogue's sentence about a group; None where a finding lacks what it speaks of.
+
+    Args:
+        listed: conditions by the number of the action that names them first; added to.
+        number: of this action.
+    """
     sentences = language.raw("decision.actions")
     values = [finding.values for finding in group]
     needed = {"release": "condition", "detail": "target", "conclude": "people", "strip": "kind"}
@@ -110,9 +123,12 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     def named(title: str) -> str:
         return names.get(title) or clean(title, 80)
 
+    several = "; ".join(named(v["condition"]) for v in values if "condition" in v)
+    before = listed.setdefault(several, number) if ";" in several else number
+    shown = several if before == number else language("decision.actions.as_in", number=before)
     text = language(
         f"decision.actions.{key}",
-        conditions="; ".join(named(v["condition"]) for v in values if "condition" in v),
+        conditions=shown,
         people=language.count(max(int(v.get("people", "0")) for v in values)),
         kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
         target=values[0].get("target", ""),
@@ -120,9 +136,9 @@ def _advice(key: str, group: list[Finding], results: Results, language: Language
     )
     settings = dict.fromkeys(_told_setting(v, language) for v in values if "setting" in v)
     if settings:
-        listed = "; ".join(settings)
+        joined = "; ".join(settings)
         target = next(v["target"] for v in values if "setting" in v)
-        text += " " + language("decision.actions.weakest", settings=listed, target=target)
+        text += " " + language("decision.actions.weakest", settings=joined, target=target)
     return text
 
 

@@ -39,6 +39,8 @@ class Group:
     first: Finding
     lines: list[tuple[str, Told]]
     """What each is about, empty where it is alone, and its evidence."""
+    above: str
+    """Where its figures stand, if not here."""
     advice: Told
 
 
@@ -61,7 +63,7 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
         lines = [
             (
                 names[subject.id] if subject and several else "",
-                tell(_messages(finding, "evidence"), finding.evidence, results, language),
+                _evidence(str(name), finding, results, language),
             )
             for finding, subject in zip(findings, subjects, strict=True)
         ]
@@ -75,8 +77,41 @@ def grouped(results: Results, language: Language, *, passed: bool) -> list[Group
             if name != "resolution" or s not in leaking
         ]
         advice = _advice(asking, results, language)
-        groups.append(Group(str(name), (title, own), findings[0], lines, advice))
+        above = _above(str(name), findings[0], language)
+        groups.append(Group(str(name), (title, own), findings[0], _alike(lines), above, advice))
     return groups
+
+
+_ASKED = {
+    "linkage.among": "linkability",
+    "inference": "inference",
+}
+"""Kinds whose figures the section on what regulators ask has, by the question there."""
+_BEYOND = ("inference.told", "among.around-told", "among.few", "among.weak")
+"""Sentences on them that this section does not say."""
+
+
+def _evidence(name: str, finding: Finding, results: Results, language: Language) -> Told:
+    messages = _messages(finding, "evidence")
+    if name not in _ASKED or not messages:
+        return tell(messages, finding.evidence, results, language)
+    beyond = [message for message in messages if message.key in _BEYOND]
+    return tell(beyond, "", results, language) if beyond else []
+
+
+def _above(name: str, finding: Finding, language: Language) -> str:
+    if name not in _ASKED or finding.told is None:
+        return ""
+    question = language(f"asked.{_ASKED[name]}.heading")
+    return f"{language('findings.above', question=question)}."
+
+
+def _alike(lines: list[tuple[str, Told]]) -> list[tuple[str, Told]]:
+    """Lines that say the same, as one about all of them."""
+    same: dict[tuple[tuple[str, bool], ...], list[str]] = {}
+    for subject, told in lines:
+        same.setdefault(tuple(told), []).append(subject)
+    return [("; ".join(filter(None, subjects)), list(told)) for told, subjects in same.items()]
 
 
 def _messages(finding: Finding, part: Literal["evidence", "recommendation"]) -> list[Message]:

@@ -17,6 +17,7 @@ from reid_audit.audit.results.telling import finding
 from reid_audit.reports.pages.asked import questions
 from reid_audit.reports.pages.html import render_html
 from reid_audit.reports.text import norms
+from reid_audit.reports.text.grouping import grouped
 from reid_audit.reports.text.language import available, load
 from reid_audit.reports.text.wording import violations
 
@@ -154,7 +155,7 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     for figure in (0.777, 0.0234, 0.0123, 0.0456):
         assert language.percent(figure).replace("\u00a0", " ") in text
     question, attributes, replacement, kept = questions(asked, language)
-    assert language.percent(0.891) in kept.parts[0].sentence
+    assert language.percent(0.891) in kept.parts[0].best[0][2]
     assert "weights" in kept.parts[0].notes[0] and "wheel==1" in kept.parts[0].notes[1]
     assert [row.cells[0][:4] for row in kept.parts[0].rows[-2:]] == [
         language.percent(0.829)[:4],
@@ -164,12 +165,11 @@ def test_the_strongest_attack_answers_in_every_language(asked, read_page, code):
     assert replacement.parts[0].rows[0].head == language("asked.maps.negation")
     (inferred,) = attributes.parts
     (best,) = inferred.best
-    assert best.head == "glasses" and best.cells[0].startswith("Wiener")
-    assert [best.cells[1], *best.cells[3:]] == [
-        "97",
-        *(language.percent(figure) for figure in (0.5, 0.547, 0.913)),
-    ]
-    assert len(best.cells) + 1 == len(attributes.heads) and len(inferred.rows) == 2
+    assert best[0] == "glasses" and best[1].startswith(language.percent(0.829))
+    assert best[2:5] == [language.percent(figure) for figure in (0.5, 0.547, 0.913)]
+    for asking in (question, attributes, kept):
+        assert {len(line) + 1 for part in asking.parts for line in part.best} == {len(asking.heads)}
+    assert len(inferred.rows) == 2
     assert len(inferred.controls) == 3
     (part,) = question.parts
     assert part.rows[0].head.startswith("Wiener") and len(part.rows) == 2
@@ -189,12 +189,21 @@ def test_it_is_said_which_attributes_are_told_and_from_where(asked, where):
     )
     run = asked.model_copy(update={"findings": [*asked.findings, told]})
     attributes = next(q for q in questions(run, load("en")) if q.key == "inference")
-    said = {
-        "faces": "Told from these faces: glasses.",
-        "around": "Told as well with the faces painted over: glasses.",
-        "not-told": "Nothing is shown to be told from these faces.",
-    }
-    assert attributes.parts[0].sentence == said[where]
+    said = {"faces": "from the face", "around": "from the surroundings", "not-told": "not"}
+    assert attributes.parts[0].best[0][-1] == said[where]
+
+
+def test_findings_point_to_the_figures_and_say_what_is_alike_once(asked):
+    evidence = [say("inference.told", attributes="glasses"), say("none")]
+    told = [
+        finding(f"inference.{c.id}", "warn", "high", say("inference.faces"), evidence, [], {}, c)
+        for c in asked.conditions[:2]
+    ]
+    groups = grouped(asked.model_copy(update={"findings": told}), load("en"), passed=False)
+    ((subjects, said),) = groups[0].lines
+    assert len(subjects.split("; ")) == 2
+    assert said == [("These can: glasses.", True)]
+    assert groups[0].above.endswith("“Can attributes of people be told from the pictures?”.")
 
 
 @pytest.mark.parametrize("code", available())
