@@ -5,6 +5,7 @@ Results of versions that recorded sentences alone are told as they stand, in Eng
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -17,6 +18,7 @@ from reid_audit.reports.text.plain import plain_names
 
 Told = list[tuple[str, bool]]
 """A text in parts, each with whether it is in the page's language."""
+_INTERVAL = re.compile(r"(?<=\d)–(?=\d)")
 _QUOTED = "quoted"
 """Key of words that the run took over from elsewhere: they are English in every language."""
 
@@ -51,8 +53,10 @@ def tell(
 
 
 def written(message: Message, results: Results, language: Language) -> str:
-    """One message, with attacks, recognisers and conditions by the names of the page."""
-    return write(_named(message, results, language), language)
+    """One message, with attacks, recognisers and conditions by the names of the page, and no
+    interval broken over two lines."""
+    text = write(_named(message, results, language), language)
+    return _INTERVAL.sub("\u2060–\u2060", text)
 
 
 def _named(message: Message, results: Results, language: Language) -> Message:

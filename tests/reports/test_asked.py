@@ -189,7 +189,7 @@ def test_it_is_said_which_attributes_are_told_and_from_where(asked, where):
     )
     run = asked.model_copy(update={"findings": [*asked.findings, told]})
     attributes = next(q for q in questions(run, load("en")) if q.key == "inference")
-    said = {"faces": "from the face", "around": "from the surroundings", "not-told": "not"}
+    said = {"faces": "face", "around": "surroundings", "not-told": "nothing"}
     assert attributes.parts[0].best[0][-1] == said[where]
 
 
