@@ -32,6 +32,9 @@ OWN_DETAIL = 0.5
 """Share of the original's standard deviation from which a tile has detail of its own."""
 MARGIN = 0.15
 """By how much more another orientation must agree before a picture is taken to lie in it."""
+FILL, FILL_SHAKEN = 0.25, 4
+"""Share of a picture from which one colour fills a good part of it, and the grey levels by which a
+codec moves such pixels."""
 PADDING = 16
 """Codecs round sides up to multiples of this many pixels: such a border is no change of scale."""
 
@@ -95,9 +98,15 @@ def compare(picture: Picture, original: Picture) -> Pair:
     turn = _turn(grey, clear)
     lying = turn.apply(grey)
     padded = _padded(lying, clear)
-    agreement, contradiction = _tiles(lying, placed(clear, lying.shape[:2], padded), SIDE, TILE)
-    if contradiction > agreement and not _alike_from_afar(turn.apply(picture), original):
-        return Pair("different", UPRIGHT, False, agreement, contradiction)
+    beneath = placed(clear, lying.shape[:2], padded)
+    agreement, contradiction = _tiles(lying, beneath, SIDE, TILE)
+    if contradiction > agreement:
+        # The rim of a fill is like nothing in the original, and may be most of what is left.
+        filled = _filled(lying)
+        beside, against = _tiles(lying, beneath, SIDE, TILE, filled)
+        by_its_rim = filled.any() and beside >= against
+        if not by_its_rim and not _alike_from_afar(turn.apply(picture), original):
+            return Pair("different", UPRIGHT, False, agreement, contradiction)
     relation: Relation = "same" if turn == UPRIGHT else "turned"
     return Pair(relation, turn, padded, agreement, contradiction)
 
@@ -158,12 +167,27 @@ def _alike_from_afar(picture: Picture, original: Picture) -> bool:
     return float(fingerprint(picture) @ fingerprint(original)) >= SAME_PICTURE
 
 
+def _filled(picture: Picture) -> NDArray[np.bool_]:
+    """Pixels `(H, W)` of a grey picture that one colour fills, through a codec; none where no
+    colour fills a good part of it."""
+    commonest = int(np.bincount(picture.ravel(), minlength=256).argmax())
+    filled = np.abs(picture.astype(np.int16) - commonest) <= FILL_SHAKEN
+    return np.asarray(filled & (filled.mean() >= FILL))
+
+
 def _grey(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _tiles(picture: Picture, original: Picture, side: int, tile: int) -> tuple[float, float]:
-    """Share of the original's tiles with detail that agree, and that contradict."""
+def _tiles(
+    picture: Picture,
+    original: Picture,
+    side: int,
+    tile: int,
+    filled: NDArray[np.bool_] | None = None,
+) -> tuple[float, float]:
+    """Share of the original's tiles with detail that agree, and that contradict; tiles with pixels
+    that are `filled` do neither."""
     a, b = (_cut(p, side, tile) for p in (picture, original))
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     own, wanted = a.std(-1), b.std(-1)
@@ -173,6 +197,9 @@ def _tiles(picture: Picture, original: Picture, side: int, tile: int) -> tuple[f
     alike = (a * b).mean(-1) / np.maximum(own * wanted, 1e-6)
     agrees = telling & (alike > AGREES)
     contradicts = telling & (alike < CONTRADICTS) & (own > OWN_DETAIL * wanted)
+    if filled is not None:
+        beside = _cut(filled.astype(np.uint8) * 255, side, tile).max(-1) == 0
+        agrees, contradicts = agrees & beside, contradicts & beside
     return float(agrees.sum() / telling.sum()), float(contradicts.sum() / telling.sum())
 
 

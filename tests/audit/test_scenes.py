@@ -89,6 +89,19 @@ def test_another_picture_is_told_and_a_scaled_or_wholly_blurred_one_is_not() -> 
         assert compare(same, original).relation == "same"
 
 
+@pytest.mark.parametrize("quality", [None, 85])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fill_that_leaves_narrow_strips_is_made_from_its_original(
+    seed: int, quality: int | None
+) -> None:
+    original = ground(seed, 250, 250)
+    filled = original.copy()
+    filled[:, 20:230] = (0, 90, 40)  # no more than a tile is left on either side
+    filled = filled if quality is None else coded(filled, quality)
+    assert compare(filled, original).relation == "same"
+    assert compare(filled, ground(seed + 50, 250, 250)).relation == "different"
+
+
 def test_a_codecs_border_is_no_change_of_scale() -> None:
     original = ground(1)
     grown = cv2.copyMakeBorder(within(original, FACE), 0, 8, 0, 12, cv2.BORDER_REPLICATE)
