@@ -15,6 +15,8 @@ from reid_audit.metrics.sampling import evenly
 
 LINEAR = cv2.INTER_LINEAR
 INTERPOLATIONS = {"linear": LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+FRAME = 1.0
+"""Standard deviation in grey levels up to which a line is of one colour, through a codec."""
 LINES = 48
 """Lines that are projected."""
 MIRRORED = 24
@@ -59,11 +61,22 @@ class Enlargement:
 
 def enlargement(region: np.ndarray) -> Enlargement:
     """How well interpolation from fewer samples explains a region `(H, W, 3)`."""
-    green = region[..., 1].astype(np.float32)
+    green = _unframed(region[..., 1].astype(np.float32))
     ratio_x, factor_x, kind_x = _along(green)
     ratio_y, factor_y, kind_y = _along(green.T)
     kind = kind_x if ratio_x > ratio_y else kind_y
     return Enlargement(factor_x, factor_y, ratio_x, ratio_y, kind)
+
+
+def _unframed(plane: np.ndarray) -> np.ndarray:
+    """A plane `(H, W)` without the frame of one colour that stands on all its sides, which fewer
+    samples explain however they stand."""
+    rows, columns = (np.flatnonzero(plane.std(axis=axis) > FRAME) for axis in (1, 0))
+    if not rows.size or not columns.size:
+        return plane
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    framed = top > 0 and left > 0 and bottom < plane.shape[0] and right < plane.shape[1]
+    return plane[top:bottom, left:right] if framed else plane
 
 
 def _along(plane: np.ndarray) -> tuple[float, float, str]:

@@ -55,6 +55,18 @@ def test_nothing_was_enlarged(picture: np.ndarray, spec: str) -> None:
     assert not enlargement(parse(spec).apply(picture, np.random.default_rng(0))).certain
 
 
+@pytest.mark.parametrize("margin", [9, 30])
+@pytest.mark.parametrize("spec", ["downscale:f=2", "downscale:f=4", "gaussian:k=5"])
+def test_a_frame_of_one_colour_is_no_part_of_the_region(
+    picture: np.ndarray, spec: str, margin: int
+) -> None:
+    inner = parse(spec).apply(picture, np.random.default_rng(0))
+    frame = (margin, margin + 4, margin, margin + 1)
+    framed = cv2.copyMakeBorder(inner, *frame, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    assert enlargement(framed) == enlargement(inner)
+
+
+
 def test_axes_are_told_apart(picture: np.ndarray) -> None:
     blurred = parse("gaussian:kx=9,ky=31").apply(picture, np.random.default_rng(0))
     found = gaussian_widths(power_of(blurred), quality=None)
