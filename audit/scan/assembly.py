@@ -14,7 +14,8 @@ import pandas as pd
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
 from reid_audit.audit.evaluation.estimates import probe_count
-from reid_audit.audit.evaluation.findings import findings, limitations, untested
+from reid_audit.audit.evaluation.findings import findings
+from reid_audit.audit.evaluation.limits import limitations, untested
 from reid_audit.audit.evaluation.mending import mend_first
 from reid_audit.audit.evaluation.method import method_statement, reassess_by
 from reid_audit.audit.evaluation.verdict import decide, reasoned

@@ -7,10 +7,10 @@ import pytest
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.config import AuditConfig
+from reid_audit.audit.data.leaks import Leaks
 from reid_audit.audit.evaluation.findings import (
     FAILING_RESOLUTION,
     TARGET_RESOLUTION,
-    Leaks,
     findings,
 )
 from reid_audit.audit.results.schema import (

@@ -66,7 +66,6 @@ def test_a_frame_of_one_colour_is_no_part_of_the_region(
     assert enlargement(framed) == enlargement(inner)
 
 
-
 def test_axes_are_told_apart(picture: np.ndarray) -> None:
     blurred = parse("gaussian:kx=9,ky=31").apply(picture, np.random.default_rng(0))
     found = gaussian_widths(power_of(blurred), quality=None)
