@@ -23,7 +23,7 @@ from reid_audit.reports.figures.text import columns, rate_axis
 from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.plain import plain_name
-from reid_audit.reports.text.summary import attacks_on, strongest, title
+from reid_audit.reports.text.summary import attacks_on, strongest, title, variant
 
 _probit = NormalDist().inv_cdf
 _TOLD_RANKS = (1, 5, 20, 100)
@@ -38,8 +38,8 @@ def _with_curve(
 ) -> Iterator[tuple[AttackResult, Curve]]:
     """Each attack's curve, of the recogniser that identified most."""
     holders = [a for a in attacks_on(results, condition) if name in a.curves]
-    for attack_title in dict.fromkeys(title(a) for a in holders):
-        same = [a for a in holders if title(a) == attack_title]
+    for known in dict.fromkeys(map(variant, holders)):
+        same = [a for a in holders if variant(a) == known]
         best = strongest(same) or same[0]
         yield best, thinned(best.curves[name], by_ratio=name == "cmc")
 
@@ -81,8 +81,8 @@ def cmc(results: Results, condition: Condition, language: Language, name: str) -
     figure, axes = panel(2.7, above=0.7)
     table = []
     for index, (attack, curve) in enumerate(with_curve):
-        _line(axes, curve.x, curve.y, index, title(attack))
-        table += _points(title(attack), _at(curve, _TOLD_RANKS), language)
+        _line(axes, curve.x, curve.y, index, title(attack, language))
+        table += _points(title(attack, language), _at(curve, _TOLD_RANKS), language)
     axes.set_xscale("log")
     ranks = sorted({rank for _, curve in with_curve for rank in curve.x})
     axes.xaxis.set_major_locator(
@@ -115,8 +115,10 @@ def det(results: Results, condition: Condition, language: Language, name: str) -
     for index, (attack, curve) in enumerate(with_curve):
         inner = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if 0 < x < 1 and 0 < y < 1]
         x, y = ([_probit(p[axis]) for p in inner] for axis in (0, 1))
-        _line(axes, x, y, index, title(attack))
-        table += _points(title(attack), thinned(curve, _TOLD_POINTS), language, share_x=True)
+        _line(axes, x, y, index, title(attack, language))
+        table += _points(
+            title(attack, language), thinned(curve, _TOLD_POINTS), language, share_x=True
+        )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator([_probit(tick) for tick in _PROBIT_TICKS]))
         axis.set_major_formatter(FixedFormatter([language.declared(t) for t in _PROBIT_TICKS]))
@@ -141,7 +143,7 @@ def idd(results: Results, condition: Condition, language: Language, name: str) -
     heading = language(
         "figures.idd.title",
         condition=plain_name(condition, language),
-        attack=title(attack) if attack else "-",
+        attack=title(attack, language) if attack else "-",
     )
     if attack is None:
         return Absent(heading, language("figures.idd.missing"))

@@ -32,6 +32,7 @@ from reid_audit.reports.text.summary import (
     share,
     strongest,
     title,
+    variant,
 )
 
 
@@ -46,9 +47,9 @@ def strength(results: Results, language: Language, name: str) -> Drawing | Absen
     figure, axes = panel(2.9, above=0.9)
     table = []
     for index, points in enumerate(lines):
-        _line(axes, points, index % len(SERIES))
+        _line(axes, points, index % len(SERIES), language)
         table += [
-            [title(attack), language.decimal(sigma), *rates(rate(attack), language)]
+            [title(attack, language), language.decimal(sigma), *rates(rate(attack), language)]
             for sigma, attack in points
         ]
     table += _paper(axes, language)
@@ -76,12 +77,12 @@ def _lines(
     results: Results, blurred: list[tuple[float, Condition]]
 ) -> list[list[tuple[float, AttackResult]]]:
     """For each attack, its best recogniser's result at each strength."""
-    titles = dict.fromkeys(title(a) for _, c in blurred for a in attacks_on(results, c))
+    variants = dict.fromkeys(variant(a) for _, c in blurred for a in attacks_on(results, c))
     lines = []
-    for name in titles:
+    for known in variants:
         points = []
         for sigma, condition in blurred:
-            same = [a for a in attacks_on(results, condition) if title(a) == name]
+            same = [a for a in attacks_on(results, condition) if variant(a) == known]
             best = strongest(same)
             if best is not None:
                 points.append((sigma, best))
@@ -90,7 +91,9 @@ def _lines(
     return lines
 
 
-def _line(axes: Axes, points: list[tuple[float, AttackResult]], series: int) -> None:
+def _line(
+    axes: Axes, points: list[tuple[float, AttackResult]], series: int, language: Language
+) -> None:
     x = [sigma for sigma, _ in points]
     rates = [rate(attack) for _, attack in points]
     axes.plot(
@@ -99,7 +102,7 @@ def _line(axes: Axes, points: list[tuple[float, AttackResult]], series: int) -> 
         color=SERIES[series],
         marker=MARKS[series],
         linestyle=DASHES[series],
-        label=clean(title(points[0][1]), 24),
+        label=clean(title(points[0][1], language), 24),
         clip_on=False,
     )
     bounded = [
@@ -156,7 +159,7 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
     for index, condition in enumerate(conditions(results)):
         best: dict[str, AttackResult] = {}
         for attack in sorted(scored(attacks_on(results, condition)), key=share):
-            best[title(attack)] = attack
+            best[title(attack, language)] = attack
         timed = [attack for attack in best.values() if attack.cost.seconds > 0]
         axes.plot(
             [attack.cost.seconds for attack in timed],
@@ -169,7 +172,7 @@ def cost(results: Results, language: Language, name: str) -> Drawing | Absent:
         )
         table += [
             [
-                title(attack),
+                title(attack, language),
                 recognizer(attack.recognizer),
                 clean(condition.title, 80),
                 language.decimal(attack.cost.seconds),

@@ -102,7 +102,9 @@ def forest(
         estimate = rate(attack)
         series = known.index(attack.recognizer) % len(MARKS) if attack.recognizer else 0
         mark(axes, y, estimate, series)
-        label = f"{title(attack)} · {recognizer(attack.recognizer)}" if several else title(attack)
+        label = title(attack, language)
+        if several:
+            label = f"{label} · {recognizer(attack.recognizer)}"
         caption(axes, y, label, rate_text(estimate, language))
     row_axes(axes, len(shown))
     rate_axis(axes, language)
@@ -128,7 +130,7 @@ def forest(
         columns(language, "attack", "recognizer", "rate", "low", "high", "n"),
         [
             [
-                title(a),
+                title(a, language),
                 recognizer(a.recognizer),
                 *rates(rate(a), language),
                 f"{language.count(rate(a).n)} / {language.count(rate(a).n_identities)}",
@@ -183,7 +185,7 @@ def control_rows(
         if key != "attack":
             yield language(f"controls.{key}"), getattr(measured, key), False
         elif attack is not None:
-            yield f"{language('controls.attack')}: {title(attack)}", rate(attack), True
+            yield f"{language('controls.attack')}: {title(attack, language)}", rate(attack), True
 
 
 def attrition(results: Results, language: Language, name: str) -> Drawing | Absent:

@@ -123,7 +123,7 @@ def render_html(results: Results, language: str = "en", results_digest: str | No
             first_shown=_FIRST_SHOWN,
             absent=_by_reason(figures.absent),
             shown_people=_strongest_each(results),
-            attackers=list({summary.title(a): a for a in reversed(results.attacks)}.values())[::-1],
+            attackers=summary.attackers(results),
             larger_reasons=reasons(
                 (own("results.among", people=own.count(entry.people)), entry.ira)
                 for attack in _strongest_each(results)

@@ -132,7 +132,7 @@ def _advice(
         people=language.count(max(int(v.get("people", "0")) for v in values)),
         kinds=", ".join(dict.fromkeys(clean(v["kind"], 60) for v in values if "kind" in v)),
         target=values[0].get("target", ""),
-        attacks=", ".join(left_out(results)),
+        attacks=", ".join(left_out(results, language)),
     )
     settings = dict.fromkeys(_told_setting(v, language) for v in values if "setting" in v)
     if settings:

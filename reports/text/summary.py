@@ -15,7 +15,7 @@ from reid_audit.audit.results.schema import (
     Results,
     Verdict,
 )
-from reid_audit.reports.text.language import Language, load
+from reid_audit.reports.text.language import Language
 from reid_audit.reports.text.names import clean
 from reid_audit.reports.text.plain import plain_names
 
@@ -97,16 +97,29 @@ def attack_title(results: Results, name: str | None, language: Language) -> str:
 _APART = "open world"
 
 
-def title(attack: AttackResult, language: Language | None = None) -> str:
-    """The attack's name, marked where it learnt from other people than the usual one did."""
-    named: Mapping[str, str] = (language or load("en")).raw("attacks")
+def variant(attack: AttackResult) -> tuple[str, bool]:
+    """What tells one attack of a run from another: its name, and whether it learnt from other
+    people than the usual one did."""
+    return attack.name, attack.knowledge == _APART
+
+
+def attackers(results: Results) -> list[AttackResult]:
+    """The first result of every attack of the run, in the run's order."""
+    return list({variant(attack): attack for attack in reversed(results.attacks)}.values())[::-1]
+
+
+def title(attack: AttackResult, language: Language) -> str:
+    """The attack's name in the report's language, marked where it learnt from other people than
+    the usual one did."""
+    named: Mapping[str, str] = language.raw("attacks")
     name = named.get(attack.name) or clean(attack.title or attack.name, 80)
-    return f"{name}, {_APART}" if attack.knowledge == _APART else name
+    return language("results.open_world", attack=name) if variant(attack)[1] else name
 
 
-def left_out(results: Results) -> list[str]:
+def left_out(results: Results, language: Language) -> list[str]:
     """Titles of the attacks that some condition was spared for want of time."""
-    return list(dict.fromkeys(title(attack) for attack in results.attacks if attack.left_out))
+    spared = (attack for attack in results.attacks if attack.left_out)
+    return list(dict.fromkeys(title(attack, language) for attack in spared))
 
 
 def knowledge(attack: AttackResult, language: Language) -> str | None:
@@ -171,7 +184,8 @@ def grounds(results: Results, language: Language) -> list[str]:
     if not verdict.leak:
         told.append(_not_shown(verdict, rate(worst), language))
     if verdict.left_out:
-        told.append(language("decision.grounds_left_out", attacks=", ".join(left_out(results))))
+        spared = ", ".join(left_out(results, language))
+        told.append(language("decision.grounds_left_out", attacks=spared))
     if verdict.upper_bound is not None and verdict.upper_bound >= verdict.threshold:
         upper, limit = language.percent(verdict.upper_bound), language.declared(verdict.threshold)
         told.append(language("decision.grounds_upper", upper=upper, threshold=limit))

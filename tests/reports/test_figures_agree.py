@@ -85,7 +85,7 @@ def test_the_data_tables_of_figures_hold_the_results(page, results):
     ]
     expected = [
         (
-            summary.title(a),
+            summary.title(a, load("en")),
             a.recognizer,
             *(percent(getattr(a.metrics["ira"], end)) for end in ENDS),
             f"{a.metrics['ira'].n} / {a.metrics['ira'].n_identities}",
@@ -103,6 +103,8 @@ def test_the_drawn_page_holds_the_strongest_attack_on_every_anonymisation(page, 
     assert [row[3:] for row in rows] == [
         [percent(getattr(found.rate, end)) for end in ENDS] for found in expected
     ]
-    assert [row[2] for row in rows] == [summary.title(found.attack) for found in expected]
+    assert [row[2] for row in rows] == [
+        summary.title(found.attack, load("en")) for found in expected
+    ]
     drawn = figure.all("svg")[0].text()
     assert all(name in drawn for name in ("Light blur, 3.9", "Mosaic of 8 px", "Solid fill"))

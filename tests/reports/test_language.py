@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reid_audit.attacks.registry import attack_class, names
 from reid_audit.audit.results import messages
 from reid_audit.audit.results.schema import Estimate
 from reid_audit.reports.text import norms
@@ -86,6 +87,14 @@ def test_translations_fill_the_same_places(code):
                 assert len(value) == len(english[key]) or key == "terms", f"{path}.{key}"
 
     compare(catalogue("languages", f"{code}.yaml"), catalogue("languages", "en.yaml"), code)
+
+
+@pytest.mark.parametrize("code", available())
+def test_every_attack_has_its_name_in_every_language(code):
+    titles = load(code).raw("attacks")
+    assert sorted(titles) == sorted(names())
+    if code == "en":
+        assert titles == {name: attack_class(name).info.title for name in names()}
 
 
 def leaves(node, path=""):
