@@ -32,7 +32,7 @@ def identify(paths: tuple[Path, ...], original: Path | None, as_json: bool) -> i
         return _incomplete(failed, len(results))
     for record in results:
         if record.get("error"):
-            out(f"{record['path']}: {record['error']}")
+            out(record["error"])
             continue
         settings = ", ".join(f"{k}={_short(v)}" for k, v in record["parameters"].items())
         left = record["effective_resolution"]

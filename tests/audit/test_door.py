@@ -149,6 +149,8 @@ def test_identify_says_that_a_file_could_not_be_read(
     (tmp_path / "bad.png").write_bytes(b"no picture")
     code, out, err = cli("identify", tmp_path)
     assert code == 3 and "1 of 2 files could not be read" in err and "good.png" in out
+    (line,) = [line for line in out.splitlines() if "bad.png" in line]
+    assert line.count("bad.png") == 1
     code, out, _ = cli("identify", tmp_path, "--json")
     assert code == 3 and out.count('"path"') == 2
 
