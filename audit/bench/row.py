@@ -51,6 +51,8 @@ class Row(Record):
     """Rank-1 of one random picture a person, with its exact interval (Clopper-Pearson)."""
     ira_person_low: float | None = None
     ira_person_high: float | None = None
+    ira_together: float | None = None
+    """Rank-1 of people with several pictures, which are looked up as one."""
     chance: float | None = None
     ceiling: float | None = None
     """Rank-1 of the clear probes, by picture."""

@@ -341,7 +341,7 @@ def _row(
         of_ceiling=ira.value / ceiling.value if ira.value is not None and ceiling.value else None,
         **{
             name: result.metrics.get(name, none).value
-            for name in ("psnr", "ssim", "idd", "ood_auroc")
+            for name in ("ira_together", "psnr", "ssim", "idd", "ood_auroc")
         },
         seconds=result.cost.seconds if ok else None,
         device=result.cost.device,

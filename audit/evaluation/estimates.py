@@ -131,6 +131,7 @@ def assess(outcome: Outcome, setup: Setup, settings: Settings) -> Assessed:
     )
     metrics = {
         **_identification(trials, settings),
+        **_together(outcome, settings),
         **_fidelity(attack, setup.perception, settings),
         **_distributions(outcome, setup),
     }
@@ -217,6 +218,21 @@ def _identification(trials: pd.DataFrame, settings: Settings) -> dict[str, schem
         "solid_fill": rank_1(by_kind["solid-fill"], settings),
         "ood_auroc": _ood(attack, settings),
     }
+
+
+def _together(outcome: Outcome, settings: Settings) -> dict[str, schema.Estimate]:
+    """Rank-1 of people whose pictures are looked up together, and the same from what surrounds
+    their faces; nothing where the attack yields no embeddings or nobody has several pictures."""
+    kinds = {"ira_together": "attack", "context_together": "context-only"}
+    rates = {}
+    for name, kind in kinds.items():
+        trials = outcome.together.get(kind, pd.DataFrame())
+        if not trials.empty:
+            found, people = float(hits(trials).sum()), len(trials)
+            rates[name] = record(
+                stats.clopper_pearson(found, people, alpha=settings.alpha, n_identities=people)
+            )
+    return rates
 
 
 def _ood(attack: pd.DataFrame, settings: Settings) -> schema.Estimate:

@@ -34,6 +34,7 @@ from reid_audit.audit.trials.scoring import (
     identification_rows,
     identity_distance,
 )
+from reid_audit.audit.trials.together import together
 from reid_audit.metrics.cache import save_arrays
 from reid_audit.metrics.errors import (
     MissingFile,
@@ -90,6 +91,8 @@ class Outcome:
     them that it has, empty where the attack yields none (`covered`: the processed regions painted
     over, where only regions were processed);
     `strangers`: how every attacked probe scores against other people than its own;
+    `together`: trials by kind of people whose pictures are looked up together, empty where the
+    attack yields no embeddings;
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
     pictures of the probes that the setup wants shown, by row."""
 
@@ -100,6 +103,7 @@ class Outcome:
     embedded: Floats | None = None
     seen: Mapping[str, Floats] = field(default_factory=dict)
     strangers: Strangers | None = None
+    together: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     inception: NDArray[np.float64] | None = None
     seconds: float = 0.0
     network_evaluations: int | None = None
@@ -242,6 +246,11 @@ def _outcome(name: str, setup: Setup, kept: Sequence[tuple[_Shard, Mapping[str, 
             np.concatenate([shard.strangers.top for shard in done]),
             len(setup.scorer.people) - 1,
         ),
+        together={
+            kind: together(rows, setup.identities, setup.scorer)
+            for kind, rows in seen.items()
+            if kind in ("attack", "context-only")
+        },
         inception=inception if inception.shape[1] else None,
         seconds=sum(facts["seconds"] for _, facts in kept),
         network_evaluations=sum(shard.evaluations for shard in done) or None,
