@@ -222,7 +222,7 @@ def _identification(trials: pd.DataFrame, settings: Settings) -> dict[str, schem
 
 def _together(outcome: Outcome, settings: Settings) -> dict[str, schema.Estimate]:
     """Rank-1 of people whose pictures are looked up together, and the same from what surrounds
-    their faces; nothing where the attack yields no embeddings or nobody has several pictures."""
+    their faces; nothing where nobody has several pictures."""
     kinds = {"ira_together": "attack", "context_together": "context-only"}
     rates = {}
     for name, kind in kinds.items():

@@ -46,9 +46,11 @@ from reid_audit.metrics.errors import (
 from reid_audit.metrics.extrapolation import Strangers
 
 KINDS = ("attack", "context-only", "covered", "solid-fill")
+SCORED = ("attack", "context-only")
+"""Kinds whose scores of studied probes are kept, to look up one person's pictures together."""
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 7
+VERSION = 8
 FEATURES_FILE, PICTURES_FILE = "features.npz", "restored.npz"
 
 
@@ -91,8 +93,8 @@ class Outcome:
     them that it has, empty where the attack yields none (`covered`: the processed regions painted
     over, where only regions were processed);
     `strangers`: how every attacked probe scores against other people than its own;
-    `together`: trials by kind of people whose pictures are looked up together, empty where the
-    attack yields no embeddings;
+    `together`: trials by kind of people of the studied probes, whose pictures are looked up
+    together;
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
     pictures of the probes that the setup wants shown, by row."""
 
@@ -201,6 +203,7 @@ def keep(unit: Finished, store: Store) -> None:
     """Write a unit into the store: its arrays first, since its trials say that it is done."""
     shard = unit.shard
     arrays = {"inception": shard.inception, "own": shard.strangers.own, "top": shard.strangers.top}
+    arrays |= {f"scores-{kind}": scores for kind, scores in shard.scores.items()}
     save_arrays(store.artifact(unit.key, FEATURES_FILE), {**shard.embedded, **arrays})
     if shard.restored:
         pictures = {str(row): picture for row, picture in shard.restored.items()}
@@ -221,6 +224,7 @@ def _kept(key: str, setup: Setup, store: Store) -> tuple[_Shard, Mapping[str, An
             unit.facts["evaluations"],
             _kept_pictures(store.artifact(key, PICTURES_FILE)),
             Strangers(kept["own"], kept["top"], len(setup.scorer.people) - 1),
+            {kind: kept[f"scores-{kind}"] for kind in SCORED},
         )
     return shard, unit.facts
 
@@ -230,6 +234,7 @@ def _outcome(name: str, setup: Setup, kept: Sequence[tuple[_Shard, Mapping[str, 
     done = [shard for shard, _ in kept]
     trials = pd.concat([shard.trials for shard in done])
     seen = _joined(done)
+    mates = setup.scorer.mates([setup.identities[row] for row in setup.studied])
     inception = np.concatenate([shard.inception for shard in done], axis=1)
     return Outcome(
         name=name,
@@ -247,9 +252,8 @@ def _outcome(name: str, setup: Setup, kept: Sequence[tuple[_Shard, Mapping[str, 
             len(setup.scorer.people) - 1,
         ),
         together={
-            kind: together(rows, setup.identities, setup.scorer)
-            for kind, rows in seen.items()
-            if kind in ("attack", "context-only")
+            kind: together(np.concatenate([shard.scores[kind] for shard in done]), mates)
+            for kind in SCORED
         },
         inception=inception if inception.shape[1] else None,
         seconds=sum(facts["seconds"] for _, facts in kept),
@@ -301,7 +305,8 @@ def count_parameters(attack: object) -> int:
 @dataclass(frozen=True, eq=False)
 class _Shard:
     """What is kept of one shard: trials, embeddings by kind, Inception features `(2, K, 2048)`,
-    restored pictures that are to be shown, by probe."""
+    restored pictures that are to be shown, by probe; scores `(S, G)` of the studied probes by kind,
+    rounded."""
 
     trials: pd.DataFrame
     embedded: Mapping[str, Floats]
@@ -309,6 +314,7 @@ class _Shard:
     evaluations: int
     restored: Mapping[int, Picture]
     strangers: Strangers
+    scores: Mapping[str, Floats]
 
 
 def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shard:
@@ -330,6 +336,8 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         )
     ]
     embedded = {"attack": embeddings}
+    studied = np.isin(rows, setup.studied)
+    kept = {"attack": scores[studied]}
     few = [row for row in rows if row < SOLID]
     for kind, variant, some in (
         ("context-only", without_faces(probes), rows),
@@ -339,6 +347,8 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
             continue
         part = next(variant.batches(len(some)))
         control, embedded[kind] = setup.scorer.complete(attack.run(part, setup.context), part)
+        if kind in SCORED:
+            kept[kind] = control[studied]
         trials = identification_rows(control, mates[: len(some)])
         parts.append(trials.assign(kind=kind, probe=some))
     if not setup.group.whole_picture and embeddings is not None:
@@ -352,6 +362,7 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         output.network_evaluations or 0,
         {row: picture for row, picture in shown if row in setup.shown},
         strangers,
+        kept,
     )
 
 
@@ -423,7 +434,7 @@ def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
 
 
 def _key(attack: Attack, setup: Setup, shard: Sequence[int]) -> str:
-    group, context = setup.group, setup.context
+    group, context, studied = setup.group, setup.context, frozenset(setup.studied)
     return unit_key(
         version=VERSION,
         attack=[attack.info.name, attack.info.version],
@@ -442,6 +453,7 @@ def _key(attack: Attack, setup: Setup, shard: Sequence[int]) -> str:
         regions=[list(group.regions[i]) for i in shard],
         originals=[original.key if (original := group.originals[i]) else None for i in shard],
         truth=[setup.identities[i] for i in shard],
+        studied=[i in studied for i in shard],
         perception=setup.perception.names,
     )
 

@@ -1,47 +1,43 @@
 """Several pictures of one person looked up together."""
 
-from types import SimpleNamespace
-
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reid_audit.attacks.recognition.similarity import similarity
-from reid_audit.attacks.scoring import Scorer
 from reid_audit.audit.trials.together import together
 
-PEOPLE = tuple(f"p{number:02d}" for number in range(40))
+PEOPLE = 40
 
 
-def scorer(templates, distance):
-    recognizer = SimpleNamespace(
-        distance=distance, similarity=lambda a, b: similarity(a, b, distance)
+def noisy(noise, pictures, seed=3):
+    """Scores of pictures of everybody: the truth and independent noise; and the mates."""
+    rng = np.random.default_rng(seed)
+    scores = np.repeat(np.eye(PEOPLE), pictures, axis=0)
+    mates = np.repeat(np.arange(PEOPLE), pictures)
+    return (scores + noise * rng.normal(size=scores.shape)).astype(np.float32), mates
+
+
+def test_four_pictures_name_as_one_of_half_the_noise():
+    four, two, one = (
+        (together(*noisy(noise, pictures)).better == 0).mean()
+        for noise, pictures in ((0.6, 4), (0.6, 2), (0.3 * np.sqrt(2), 2))
     )
-    return Scorer(recognizer, templates.astype(np.float32), PEOPLE)
+    assert four > two + 0.15
+    assert abs(four - one) < 0.1  # two of noise s / sqrt 2 say as much as four of noise s
 
 
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_two_noisy_pictures_name_as_one_of_half_the_noise(distance):
-    rng = np.random.default_rng(3)
-    templates = rng.normal(size=(len(PEOPLE), 16))
-    noise = rng.normal(size=(2 * len(PEOPLE), 16)) * 1.6
-    probes = (np.repeat(templates, 2, axis=0) + noise).astype(np.float32)
-    names = [person for person in PEOPLE for _ in range(2)]
-    search = scorer(templates, distance)
-    told = together(probes, names, search)
-    assert len(told) == len(PEOPLE) and (told.pictures == 2).all() and told.mated.all()
-    alone = similarity(probes, search.templates, distance).argmax(axis=1)
-    singly = np.mean(alone == np.repeat(np.arange(len(PEOPLE)), 2))
-    assert (told.better == 0).mean() > singly + 0.1
-    if distance == "euclidean":  # the nearest to the mean has the least sum of squared distances
-        squared = -(similarity(probes, search.templates, distance).astype(float) ** 2)
-        summed = squared.reshape(len(PEOPLE), 2, -1).sum(axis=1).argmax(axis=1)
-        assert ((told.better == 0) == (summed == np.arange(len(PEOPLE)))).all()
+@given(st.lists(st.floats(0.01, 100), min_size=8, max_size=8), st.floats(-5, 5))
+def test_no_picture_outweighs_another(gains, offset):
+    scores, mates = noisy(0.5, 2)
+    scaled = scores.copy()
+    scaled[:8] = scores[:8] * np.array(gains, np.float32)[:, None] + np.float32(offset)
+    assert together(scaled, mates).better.tolist() == together(scores, mates).better.tolist()
 
 
 def test_only_people_of_the_gallery_with_several_pictures_count():
-    search = scorer(np.eye(len(PEOPLE)), "cosine")
-    probes = np.eye(len(PEOPLE), dtype=np.float32)[[0, 0, 1, 2, 2, 3, 3, 3]]
-    names = ["p00", "p00", "p01", None, None, "stranger", "stranger", "p03"]
-    told = together(probes, names, search)
+    scores = np.eye(PEOPLE, dtype=np.float32)[[0, 0, 1, 2, 2, 3]]
+    told = together(scores, np.array([0, 0, 1, -1, -1, 3]))
     assert len(told) == 1 and told.better.tolist() == [0] and told.pictures.tolist() == [2]
-    assert together(probes[:1], ["p00"], search).empty
+    assert together(scores[2:], np.array([1, -1, -1, 3])).empty
+    flat = together(np.ones((2, PEOPLE), np.float32), np.array([0, 0]))
+    assert flat.ties.tolist() == [PEOPLE - 1]  # scores that say nothing name nobody
