@@ -18,7 +18,7 @@ from reid_audit.audit.evaluation.findings.conduct import (
 from reid_audit.audit.evaluation.findings.covered import coverage, linkage, originals
 from reid_audit.audit.evaluation.findings.detail import effective_resolution
 from reid_audit.audit.evaluation.findings.files import duplicates, left_out, residues, unmatched
-from reid_audit.audit.evaluation.findings.identified import reidentification
+from reid_audit.audit.evaluation.findings.identified import reidentification, together
 from reid_audit.audit.results.schema import Finding, Results
 
 
@@ -33,6 +33,7 @@ def findings(
         linkage(results),
     ]
     every += [reidentification(condition, results) for condition in results.conditions]
+    every += [together(condition, results) for condition in results.conditions]
     every += [effective_resolution(condition) for condition in results.conditions]
     every += asked(results, config.minimum_ceiling)
     every += residues(leaks)

@@ -83,6 +83,41 @@ def reidentification(condition: Condition, results: Results) -> Finding:
     )
 
 
+def together(condition: Condition, results: Results) -> Finding | None:
+    """A warning where the pictures of one person name more people than the limit allows when they
+    are looked up together, though one picture of each did not prove a leak."""
+    verdict = condition.verdict
+    assert verdict is not None
+    asked = [
+        attack
+        for attack in results.attacks
+        if attack.condition == condition.id and "ira_together" in attack.metrics
+    ]
+    best = max(asked, key=lambda attack: attack.metrics["ira_together"].low or 0.0, default=None)
+    if best is None or verdict.outcome == "LEAK_DEMONSTRATED":
+        return None
+    found, around = best.metrics["ira_together"], best.metrics["context_together"]
+    if (found.low or 0.0) <= max(verdict.threshold, around.value or 0.0):
+        return None
+    return finding(
+        f"together.{condition.id}",
+        "warn",
+        "high",
+        say("together.title"),
+        say(
+            "together.told",
+            attack=best.name,
+            recognizer=best.recognizer or "",
+            rate=rate(found),
+            people=found.n_identities,
+            alone=best.metrics["ira"].value or 0.0,
+            around=around.value or 0.0,
+        ),
+        say("together.advice"),
+        about=condition,
+    )
+
+
 def _worst(condition: Condition, results: Results) -> Estimate:
     """Rate of the attack that the condition's verdict names."""
     verdict = condition.verdict
