@@ -34,6 +34,7 @@ from reid_audit.reports.text.norms import mapped
 from reid_audit.reports.text.plain import plain_names
 
 FIDELITY = ("psnr", "ssim", "lpips", "idd", "fid", "kid", "frechet_features", "kernel_features")
+TOGETHER = ("ira_together", "context_together")
 _LONGEST_LIST = 50
 _FIRST_SHOWN = 3
 """Pictures to mend that the page lists."""
@@ -325,6 +326,7 @@ class _Tables:
     condition: Condition
     attacks: list[AttackResult]
     fidelity: list[str]
+    together: list[str]
     other: list[str]
 
     @classmethod
@@ -335,7 +337,8 @@ class _Tables:
             condition,
             sorted(attacks, key=lambda attack: (attack.status != "ok", -summary.share(attack))),
             [name for name in FIDELITY if name in held],
-            [name for name in held if name not in (*FIDELITY, "ira")],
+            [name for name in ("ira", *TOGETHER) if TOGETHER[0] in held],
+            [name for name in held if name not in (*FIDELITY, *TOGETHER, "ira")],
         )
 
     def unscored(self) -> list[AttackResult]:
