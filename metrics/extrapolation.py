@@ -2,10 +2,11 @@
 
 A probe is named among N people when none of the N - 1 others scores above its mate, which happens
 with probability (1 - p)^(N - 1), p being the chance that one of them does. For large N only the
-uppermost scores of other people matter. They are standardised by each probe's own mean and
-deviation, pooled over probes, and what lies above the highest of them is told by a generalised
-Pareto distribution fitted to their upper hundredth (Pickands 1975; probability-weighted moments,
-Hosking and Wallis 1987). benchmarks/gallery.md shows how near that comes.
+uppermost scores of other people matter. Probes differ in where these begin and how far they spread:
+both are told from each probe's own highest scores, the spread drawn towards that of all probes as
+far as few scores cannot tell it (empirical Bayes). In these units the scores of all probes are
+pooled, and a generalised Pareto distribution is fitted to them (Pickands 1975; probability-weighted
+moments, Hosking and Wallis 1987). benchmarks/gallery.md shows how near that comes.
 
 The people added are taken to be like those of the gallery. Real ones may hold relatives and
 look-alikes that a small gallery lacks, so that the truth may lie lower.
@@ -27,15 +28,13 @@ Floats = NDArray[np.float64]
 Scores = NDArray[np.float32]
 KEPT = 64
 """Highest scores of other people that are kept of each probe."""
-TAIL = 0.01
-"""Share of all scores of other people that the distribution is fitted to, at most."""
+TAIL, LEAST = 0.01, 20
+"""Share of a probe's scores of other people that its tail holds, and how many at least."""
 FEWEST = 50
-"""Scores that it takes at least."""
+"""Scores of all probes that it takes at least."""
 BEYOND = 100
 """How many times as many people as there are scores of others are spoken of at most."""
 REPLICATES = 300
-MARGIN = 4
-"""Times as many scores as the tail holds that are kept for tails under other weights."""
 METHOD = "generalised Pareto tail, extrapolated"
 
 
@@ -82,8 +81,8 @@ class Strangers:
 
 @dataclass(frozen=True)
 class Tail:
-    """Chance that another person's standardised score exceeds z: `share` at `start`, beyond it a
-    generalised Pareto distribution."""
+    """Chance that another person scores above z, in units of a probe's own tail (`Pool.z`):
+    `share` at `start`, beyond it a generalised Pareto distribution."""
 
     start: float
     share: float
@@ -94,9 +93,10 @@ class Tail:
         """The chance for `z (B,)` at or beyond `start`."""
         if self.scale <= 0:
             return np.zeros_like(z)
-        reduced = 1 + self.shape * (z - self.start) / self.scale
+        beyond = (z - self.start) / self.scale
+        reduced = 1 + self.shape * beyond
         if abs(self.shape) < 1e-6:
-            return np.asarray(self.share * np.exp(-(z - self.start) / self.scale))
+            return np.asarray(self.share * np.exp(-beyond))
         inside = reduced > 0
         return np.where(
             inside, self.share * np.where(inside, reduced, 1.0) ** (-1 / self.shape), 0.0
@@ -104,19 +104,25 @@ class Tail:
 
 
 class Pool:
-    """The uppermost scores of others, of all probes together, fitted with weights on probes."""
+    """The uppermost scores of others, of all probes together, fitted with weights on probes.
+
+    z: `(B,)` the mate's score above the start of each probe's own tail, in its spreads; negative
+        below it, NaN of a probe without scores.
+    others: how many others each probe was compared with.
+    """
 
     def __init__(self, strangers: Strangers) -> None:
         seen = np.flatnonzero(np.isfinite(strangers.own))
-        top = strangers.top[seen]
-        self.others, self.probes = strangers.others, len(strangers.own)
-        self.seen = seen
-        # Below the highest of the probes' last kept scores, some that count were not kept.
-        floor = top[:, -1].max() if len(seen) and top.size else np.inf
-        rows, _ = np.nonzero(top > floor) if top.shape[1] < strangers.others else np.nonzero(top)
-        values = top[top > floor] if top.shape[1] < strangers.others else top.ravel()
-        order = np.argsort(-values, kind="stable")[: int(MARGIN * TAIL * strangers.scored) + FEWEST]
-        values = values.astype(np.float64)
+        self.others, self.probes, self.seen = strangers.others, len(strangers.own), seen
+        kept = min(max(round(TAIL * self.others), LEAST), strangers.top.shape[1])
+        top = strangers.top[seen].astype(np.float64)
+        start, unit = _starts_and_spreads(top, kept)
+        self.z = np.full(self.probes, np.nan)
+        self.z[seen] = (strangers.own[seen] - start) / unit
+        pooled = (top - start[:, None]) / unit[:, None]
+        rows, columns = np.nonzero(pooled > 0)
+        values = pooled[rows, columns]
+        order = np.argsort(-values, kind="stable")
         self.values, self.owner = values[order], seen[rows[order]]
 
     def tail(self, weights: Floats | None = None) -> Tail | None:
@@ -142,24 +148,41 @@ class Pool:
         return Tail(start, mass / total, shape, mean * (1 - shape))
 
 
-def hits_among(strangers: Strangers, sizes: Sequence[int], tail: Tail, better: ArrayLike) -> Floats:
+def _starts_and_spreads(top: Floats, kept: int) -> tuple[Floats, Floats]:
+    """Where each probe's tail begins and how far it spreads, `(B,)` each, from its highest scores
+    `(B, K)`: the lowest of the first `kept`, and the mean of the others' excess over it, drawn
+    towards that of all probes by the share of its variance that chance explains. An exponential
+    tail, the same for all, would show a variance of spread^2 / (kept - 1)."""
+    if kept < 2 or not len(top):
+        return np.zeros(len(top)), np.ones(len(top))
+    start = top[:, kept - 1]
+    excess = (top[:, : kept - 1] - start[:, None]).mean(axis=1)
+    mean, variance = float(excess.mean()), float(excess.var())
+    own = max(0.0, 1 - mean**2 / (kept - 1) / variance) if variance > 0 else 0.0
+    spread = own * excess + (1 - own) * mean
+    return start, np.where(spread > 0, spread, 1.0)
+
+
+def hits_among(
+    z: Floats, sizes: Sequence[int], tail: Tail, better: ArrayLike, others: int
+) -> Floats:
     """Probability `(B, S)` that each probe's mate stands first among so many people.
 
     Args:
-        better: `(B,)` others that scored above the mate, which says all of a probe whose mate lies
-            below the tail.
+        z: `(B,)` of the mates, as `Pool.z`.
+        better: `(B,)` of so many `others` that scored above the mate, which says all of a probe
+            whose mate lies below the tail.
     """
-    own = np.nan_to_num(strangers.own.astype(np.float64), nan=-np.inf)
-    counted = np.asarray(better, dtype=float) / max(strangers.others, 1)
-    inside = own >= tail.start
+    counted = np.asarray(better, dtype=float) / max(others, 1)
+    inside = z >= tail.start
     chance = np.where(
         inside,
-        tail.above(np.where(inside, own, tail.start)),
+        tail.above(np.where(inside, z, tail.start)),
         np.maximum(counted, tail.share),
     )
     survive = np.log1p(-np.clip(chance, 0.0, 1 - 1e-15))
     none_above = np.exp(survive[:, None] * (np.asarray(sizes, dtype=float)[None] - 1))
-    return np.where(np.isfinite(own)[:, None], none_above, 0.0)
+    return np.where(np.isfinite(z)[:, None], none_above, 0.0)
 
 
 def larger_galleries(
@@ -195,14 +218,14 @@ def larger_galleries(
     if tail is None:
         return dict.fromkeys(wanted, unknown("too few scores of other people to tell their tail"))
     told = [size for size in wanted if size <= BEYOND * strangers.scored]
-    chosen = strangers.select(rows)
-    value = hits_among(chosen, told, tail, beat[rows]).mean(axis=0)
+    chosen = pool.z[rows], told
+    value = hits_among(*chosen, tail, beat[rows], pool.others).mean(axis=0)
     draws = []
     for chunk in bootstrap_weights(people, replicates=REPLICATES, seed=seed):
         for weights in chunk:
             again, own = pool.tail(weights), weights[rows]
             if again is not None and own.sum() > 0:
-                hits = hits_among(chosen, told, again, beat[rows])
+                hits = hits_among(*chosen, again, beat[rows], pool.others)
                 draws.append(own @ hits / own.sum())
     low, high = np.quantile(np.array(draws), [alpha / 2, 1 - alpha / 2], axis=0)
     estimates = dict.fromkeys(

@@ -207,11 +207,12 @@ def scale_gallery(scores: ArrayLike, mate: ArrayLike, sizes: Iterable[int]) -> G
         hits[seen, column] = _subset_hits(ranks.better[seen], ranks.ties[seen], ranks.gallery, size)
     if extrapolated.any() and seen.any():
         strangers = Strangers.of(values[seen], mates[seen])
-        tail = Pool(strangers).tail()
+        pool = Pool(strangers)
+        tail = pool.tail()
         if tail is None:
             raise ValueError("too few scores of others to tell rank-1 in a larger gallery")
         hits[np.ix_(seen, extrapolated)] = hits_among(
-            strangers, wanted[extrapolated].tolist(), tail, ranks.better[seen]
+            pool.z, wanted[extrapolated].tolist(), tail, ranks.better[seen], pool.others
         )
     return GalleryScaling(wanted, hits[ranks.mated], extrapolated)
 
