@@ -7,6 +7,9 @@ the gallery (the sum rule of score fusion; Kittler et al. 1998).
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,6 +18,27 @@ from reid_audit.audit.trials.scoring import identification_rows
 
 FEWEST = 2
 """Pictures of a person that there must be."""
+MOST = 16_000_000
+"""Scores that are kept of one attack and kind: 64 MB."""
+
+
+def rows_to_keep(
+    studied: Sequence[int], identities: Sequence[str | None], people: Sequence[str]
+) -> tuple[int, ...]:
+    """The studied probes of people of the gallery `people` with several of them; whole people, as
+    many as `MOST` scores hold.
+
+    >>> rows_to_keep([0, 1, 2, 4], ["a", "b", "a", "c", "d"], ["a", "b", "d"])
+    (0, 2)
+    """
+    enrolled, room = frozenset(people), MOST // max(1, len(people))
+    counts = Counter(who for row in studied if (who := identities[row]) in enrolled)
+    chosen = set()
+    for who, count in sorted(counts.items(), key=lambda item: str(item[0])):
+        if FEWEST <= count <= room:
+            chosen.add(who)
+            room -= count
+    return tuple(row for row in studied if identities[row] in chosen)
 
 
 def together(scores: NDArray[np.float32], mates: NDArray[np.intp]) -> pd.DataFrame:

@@ -34,7 +34,7 @@ from reid_audit.audit.trials.scoring import (
     identification_rows,
     identity_distance,
 )
-from reid_audit.audit.trials.together import together
+from reid_audit.audit.trials.together import rows_to_keep, together
 from reid_audit.metrics.cache import save_arrays
 from reid_audit.metrics.errors import (
     MissingFile,
@@ -47,7 +47,7 @@ from reid_audit.metrics.extrapolation import Strangers
 
 KINDS = ("attack", "context-only", "covered", "solid-fill")
 SCORED = ("attack", "context-only")
-"""Kinds whose scores of studied probes are kept, to look up one person's pictures together."""
+"""Kinds whose scores are kept, of the probes that are summed."""
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
 VERSION = 8
@@ -79,6 +79,11 @@ class Setup:
     studied: tuple[int, ...] = ()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
+    @property
+    def summed(self) -> tuple[int, ...]:
+        """Probes whose scores are kept, to look up the pictures of one person together."""
+        return rows_to_keep(self.studied, self.identities, self.scorer.people)
+
     def in_world(self, world: World) -> Setup:
         """The same setup with another choice of faces to train on."""
         return replace(self, reference=replace(self.reference, world=world))
@@ -93,8 +98,7 @@ class Outcome:
     them that it has, empty where the attack yields none (`covered`: the processed regions painted
     over, where only regions were processed);
     `strangers`: how every attacked probe scores against other people than its own;
-    `together`: trials by kind of people of the studied probes, whose pictures are looked up
-    together;
+    `together`: trials by kind of people whose pictures are looked up together;
     `inception` the features `(2, K, 2048)` of restored faces and their originals; `restored` the
     pictures of the probes that the setup wants shown, by row."""
 
@@ -234,7 +238,7 @@ def _outcome(name: str, setup: Setup, kept: Sequence[tuple[_Shard, Mapping[str, 
     done = [shard for shard, _ in kept]
     trials = pd.concat([shard.trials for shard in done])
     seen = _joined(done)
-    mates = setup.scorer.mates([setup.identities[row] for row in setup.studied])
+    mates = setup.scorer.mates([setup.identities[row] for row in setup.summed])
     inception = np.concatenate([shard.inception for shard in done], axis=1)
     return Outcome(
         name=name,
@@ -305,7 +309,7 @@ def count_parameters(attack: object) -> int:
 @dataclass(frozen=True, eq=False)
 class _Shard:
     """What is kept of one shard: trials, embeddings by kind, Inception features `(2, K, 2048)`,
-    restored pictures that are to be shown, by probe; scores `(S, G)` of the studied probes by kind,
+    restored pictures that are to be shown, by probe; scores `(S, G)` of the summed probes by kind,
     rounded."""
 
     trials: pd.DataFrame
@@ -336,8 +340,8 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         )
     ]
     embedded = {"attack": embeddings}
-    studied = np.isin(rows, setup.studied)
-    kept = {"attack": scores[studied]}
+    summed = np.isin(rows, setup.summed)
+    kept = {"attack": scores[summed]}
     few = [row for row in rows if row < SOLID]
     for kind, variant, some in (
         ("context-only", without_faces(probes), rows),
@@ -348,7 +352,7 @@ def _attack_shard(attack: Attack, setup: Setup, indices: Sequence[int]) -> _Shar
         part = next(variant.batches(len(some)))
         control, embedded[kind] = setup.scorer.complete(attack.run(part, setup.context), part)
         if kind in SCORED:
-            kept[kind] = control[studied]
+            kept[kind] = control[summed]
         trials = identification_rows(control, mates[: len(some)])
         parts.append(trials.assign(kind=kind, probe=some))
     if not setup.group.whole_picture and embeddings is not None:
@@ -434,7 +438,7 @@ def _needs(info: AttackInfo, context: Context) -> frozenset[str]:
 
 
 def _key(attack: Attack, setup: Setup, shard: Sequence[int]) -> str:
-    group, context, studied = setup.group, setup.context, frozenset(setup.studied)
+    group, context, summed = setup.group, setup.context, frozenset(setup.summed)
     return unit_key(
         version=VERSION,
         attack=[attack.info.name, attack.info.version],
@@ -453,7 +457,7 @@ def _key(attack: Attack, setup: Setup, shard: Sequence[int]) -> str:
         regions=[list(group.regions[i]) for i in shard],
         originals=[original.key if (original := group.originals[i]) else None for i in shard],
         truth=[setup.identities[i] for i in shard],
-        studied=[i in studied for i in shard],
+        summed=[i in summed for i in shard],
         perception=setup.perception.names,
     )
 

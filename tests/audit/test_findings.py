@@ -138,7 +138,8 @@ def test_a_blur_that_would_outgrow_the_face_is_not_advised(spec: str) -> None:
 @pytest.mark.parametrize(
     ("verdict", "low", "around", "warned"),
     [
-        (UNDECIDED, 0.2, 0.0, True),
+        (UNDECIDED, 0.2, 0.05, True),
+        (UNDECIDED, 0.09, 0.05, False),  # one picture of each names as many
         (UNDECIDED, 0.2, 0.3, False),  # the surroundings name as many
         (UNDECIDED, 0.04, 0.0, False),  # within the limit of 5 %
         (LEAK, 0.2, 0.0, False),  # the leak says more
@@ -150,7 +151,9 @@ def test_an_album_that_names_people_is_warned_of(
     run = audited("gaussian:sigma=20", verdict=verdict)
     (attack,) = run.attacks
     attack.metrics["ira_together"] = Estimate(value=0.3, low=low, high=0.4, n=70, n_identities=70)
-    attack.metrics["context_together"] = Estimate(value=around, n=70, n_identities=70)
+    attack.metrics["context_together"] = Estimate(
+        value=0.0, low=0.0, high=around, n=70, n_identities=70
+    )
     told = [f for f in findings(run, Leaks(0, {}), AuditConfig()) if f.id == "together.c1"]
     assert len(told) == warned
     if told:

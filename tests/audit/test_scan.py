@@ -211,6 +211,9 @@ def test_strangers_are_counted_apart(layout: Layout, plumbing: None, tmp_path: P
     ira = results.attacks[0].metrics["ira"]
     assert ira.n_identities == 7
     assert results.attacks[0].metrics["ood_auroc"].value is not None
+    both, around = (results.attacks[0].metrics[f"{k}_together"] for k in ("ira", "context"))
+    assert both.n_identities == around.n_identities == 7  # two pictures each
+    assert (both.value or 0) > (around.value or 0)
 
 
 def test_a_probes_original_in_the_gallery_is_left_out(

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid_audit.audit.trials.together import together
+import reid_audit.audit.trials.together as module
+from reid_audit.audit.trials.together import rows_to_keep, together
 
 PEOPLE = 40
 
@@ -44,3 +45,14 @@ def test_only_people_of_the_gallery_with_several_pictures_count():
     assert together(scores[2:], np.array([1, -1, -1, 3])).empty
     flat = together(np.ones((2, PEOPLE), np.float32), np.array([0, 0]))
     assert flat.ties.tolist() == [PEOPLE - 1]  # scores that say nothing name nobody
+
+
+def test_no_more_scores_are_kept_than_fit(monkeypatch):
+    people = [f"p{number}" for number in range(10)]
+    identities = [who for who in people for _ in range(3)]
+    rows = range(len(identities))
+    assert rows_to_keep(rows, identities, people) == tuple(rows)
+    monkeypatch.setattr(module, "MOST", 10 * 7)
+    kept = rows_to_keep(rows, identities, people)
+    assert kept == (0, 1, 2, 3, 4, 5)  # two whole people: a third would be half
+    assert rows_to_keep(rows, [None, *identities[1:]], ["p0"]) == (1, 2)

@@ -68,8 +68,8 @@ def test_a_fitted_tail_is_the_tail_that_was_drawn():
 
 
 def test_probes_whose_tails_differ_are_told_each_by_its_own():
-    """Scores that lean to either side, in the same deviations: one tail for all told half the rate
-    that there was."""
+    """Scores that lean to either side, in the same deviations: one tail for all told two thirds of
+    the rate that there was."""
     rng = np.random.default_rng(5)
     probes, people = 400, 8_000
     leaning_up = rng.exponential(size=(probes // 2, people))

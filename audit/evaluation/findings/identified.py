@@ -85,7 +85,8 @@ def reidentification(condition: Condition, results: Results) -> Finding:
 
 def together(condition: Condition, results: Results) -> Finding | None:
     """A warning where the pictures of one person name more people than the limit allows when they
-    are looked up together, though one picture of each did not prove a leak."""
+    are looked up together, more than one picture of each and than what surrounds the faces, though
+    one picture of each did not prove a leak."""
     verdict = condition.verdict
     assert verdict is not None
     asked = [
@@ -97,7 +98,8 @@ def together(condition: Condition, results: Results) -> Finding | None:
     if best is None or verdict.outcome == "LEAK_DEMONSTRATED":
         return None
     found, around = best.metrics["ira_together"], best.metrics["context_together"]
-    if (found.low or 0.0) <= max(verdict.threshold, around.value or 0.0):
+    alone = best.metrics["ira"].value or 0.0
+    if (found.low or 0.0) <= max(verdict.threshold, around.high or 0.0, alone):
         return None
     return finding(
         f"together.{condition.id}",
@@ -110,7 +112,7 @@ def together(condition: Condition, results: Results) -> Finding | None:
             recognizer=best.recognizer or "",
             rate=rate(found),
             people=found.n_identities,
-            alone=best.metrics["ira"].value or 0.0,
+            alone=alone,
             around=around.value or 0.0,
         ),
         say("together.advice"),
