@@ -31,6 +31,7 @@ EDGEFACE_FILES = {
     "edgeface-xs": "edgeface_xs_gamma_06.pt",
 }
 ARCFACE_FILES = {"arcface-r50": "w600k_r50.onnx", "arcface-r100": "glintr100.onnx"}
+CENTERFACE_FILE = "centerface.onnx"
 
 AUTO = "auto"
 """In the place of a recogniser: the strongest installed one that attackers can learn with."""

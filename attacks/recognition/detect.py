@@ -1,4 +1,4 @@
-"""Face detection: one adapter over facenet-pytorch's MTCNN, whose weights come in its wheel.
+"""Face detection: an adapter over facenet-pytorch's MTCNN, whose weights come in its wheel.
 
 Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks",
 IEEE SPL 2016. facenet-pytorch reads its weights with `torch.load`, which from torch 2.6 on
@@ -228,7 +228,7 @@ class Detector:
             certain = CERTAIN_SMALL if face.width < SMALL else CERTAIN
             if face.score >= certain and face.width >= TOLERANCE * smallest:
                 faces.append(face)
-        return sorted(_distinct(faces), key=lambda face: face.score * face.area, reverse=True)
+        return sorted(distinct(faces), key=lambda face: face.score * face.area, reverse=True)
 
     def _propose(
         self, pictures: list[NDArray[np.uint8]], tile: Tile, smallest: float
@@ -360,17 +360,17 @@ def _around(
     return part, ratio, corner.astype(float)
 
 
-def _distinct(faces: Sequence[Detection]) -> list[Detection]:
+def distinct(faces: Sequence[Detection]) -> list[Detection]:
     """The best of those that show one face: boxes that overlap by `SAME` of the smaller."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: face.score, reverse=True):
-        if all(_shared(face, other) < SAME for other in kept):
+        if all(shared(face, other) < SAME for other in kept):
             kept.append(face)
     return kept
 
 
-def _shared(face: Detection, other: Detection) -> float:
-    """Common area over that of the smaller box."""
+def shared(face: Detection, other: Detection) -> float:
+    """Common area of two boxes over that of the smaller one."""
     low = np.maximum(face.box[:2], other.box[:2])
     high = np.minimum(face.box[2:], other.box[2:])
     return float(np.prod(np.maximum(0, high - low))) / max(1e-6, min(face.area, other.area))

@@ -246,10 +246,10 @@ def _detector(device: str, smallest: float) -> Finder:
 
     def find(picture: Picture) -> list[Face]:
         from reid_audit.attacks.recognition.align import face_width
-        from reid_audit.attacks.recognition.detect import Detector
+        from reid_audit.attacks.recognition.scenes import SceneDetector
 
         if not loaded:
-            loaded.append(Detector(device=device))
+            loaded.append(SceneDetector(device))
         faces = []
         for detection in loaded[0].detect([picture], smallest)[0]:
             corners = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as remembered
 from functools import partial
@@ -33,6 +33,7 @@ from reid_audit.attacks.recognition.detect import (
     detector_version,
     most_prominent,
 )
+from reid_audit.attacks.recognition.scenes import SceneDetector, scene_detector_version
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE
 from reid_audit.audit.data import Box, Item, decode
 from reid_audit.audit.engine import Engine, Local
@@ -164,31 +165,44 @@ class FaceFinder:
     ) -> None:
         self.cache, self.device, self.smallest = cache, device, smallest
         self.engine = engine if engine is not None and device == "cpu" else Local(1)
-        # What was found by another detector, setting or version of the code is no answer here.
-        self._setting = f"{detector_version()}-{smallest:g}"
 
     def find(self, pictures: Mapping[str, Path], progress: Progress, what: str) -> dict[str, Found]:
         """Detections by digest, of pictures given as digest -> path; unreadable ones are absent."""
-        known = {digest: faces for digest in pictures if (faces := self._recall(digest))}
+        return self._find(pictures, progress, what, detect_file, detector_version())
+
+    def find_all(
+        self, pictures: Mapping[str, Path], progress: Progress, what: str
+    ) -> dict[str, Found]:
+        """As `find`, of clear pictures of which every face counts."""
+        return self._find(pictures, progress, what, detect_scene, scene_detector_version())
+
+    def _find(
+        self,
+        pictures: Mapping[str, Path],
+        progress: Progress,
+        what: str,
+        look: Callable[[Path, str, float], Found | None],
+        version: str,
+    ) -> dict[str, Found]:
+        # What was found by another detector, setting or version of the code is no answer here.
+        setting = f"{version}-{self.smallest:g}"
+        known = {digest: faces for digest in pictures if (faces := self._recall(digest, setting))}
         missing = [(digest, path) for digest, path in pictures.items() if digest not in known]
-        for done, (digest, faces) in enumerate(self._detect(missing), start=1):
+        work = partial(look, device=self.device, smallest=self.smallest)
+        paths = [path for _, path in missing]
+        results = self.engine.map(work, paths, worth=worth_processes(paths, DECODING))
+        for done, ((digest, _), faces) in enumerate(zip(missing, results, strict=True), start=1):
             if faces is not None:
                 known[digest] = faces
-                self._remember(digest, faces)
+                self._remember(digest, setting, faces)
             progress(what, done, len(missing))
         return known
 
-    def _detect(self, missing: list[tuple[str, Path]]) -> Iterable[tuple[str, Found | None]]:
-        work = partial(detect_file, device=self.device, smallest=self.smallest)
-        paths = [path for _, path in missing]
-        results = self.engine.map(work, paths, worth=worth_processes(paths, DECODING))
-        return zip((digest for digest, _ in missing), results, strict=True)
-
-    def _recall(self, digest: str) -> Found | None:
+    def _recall(self, digest: str, setting: str) -> Found | None:
         if self.cache is None:
             return None
         try:
-            content = json.loads(self._path(self.cache, digest).read_text())
+            content = json.loads(_kept(self.cache, digest, setting).read_text())
         except (OSError, ValueError):
             return None
         detections = (
@@ -199,7 +213,7 @@ class FaceFinder:
         )
         return Found(tuple(content["shape"]), tuple(detections))
 
-    def _remember(self, digest: str, faces: Found) -> None:
+    def _remember(self, digest: str, setting: str, faces: Found) -> None:
         if self.cache is None:
             return
         rows = [
@@ -207,10 +221,11 @@ class FaceFinder:
             for d in faces.detections
         ]
         content = json.dumps({"shape": faces.shape, "detections": rows})
-        write_text(self._path(self.cache, digest), content)
+        write_text(_kept(self.cache, digest, setting), content)
 
-    def _path(self, cache: Path, digest: str) -> Path:
-        return cache / f"{digest}-{self._setting}.json"
+
+def _kept(cache: Path, digest: str, setting: str) -> Path:
+    return cache / f"{digest}-{setting}.json"
 
 
 @remembered
@@ -219,17 +234,34 @@ def _detector(device: str) -> Detector:
     return Detector(device)
 
 
+@remembered
+def _scene_detector(device: str) -> SceneDetector:
+    return SceneDetector(device)
+
+
 def detect_file(path: Path, device: str, smallest: float) -> Found | None:
     """Faces of a picture file; None where it cannot be read."""
+    return _detect_file(path, _detector(device), smallest)
+
+
+def detect_scene(path: Path, device: str, smallest: float) -> Found | None:
+    """Faces of a picture file that two detectors see, where both are installed; None where it
+    cannot be read."""
+    return _detect_file(path, _scene_detector(device), smallest)
+
+
+def _detect_file(path: Path, detector: Detector | SceneDetector, smallest: float) -> Found | None:
     try:
         picture = decode(path)
     except InputError:
         return None
-    return detect_picture(picture, _detector(device), smallest)
+    return detect_picture(picture, detector, smallest)
 
 
 def detect_picture(
-    picture: NDArray[np.uint8], detector: Detector, smallest: float = SMALLEST_FACE
+    picture: NDArray[np.uint8],
+    detector: Detector | SceneDetector,
+    smallest: float = SMALLEST_FACE,
 ) -> Found:
     """Faces of a decoded picture, `(H, W, 3)` uint8, from a width of `smallest` pixels up."""
     height, width = picture.shape[:2]

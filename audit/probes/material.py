@@ -211,7 +211,7 @@ def read_scenes(
         for path, items in shown.items()
     }
     paired = _by_digest((path for path in originals.values() if path is not None), facts)
-    clear = finder.find(paired, progress, "finding faces in originals")
+    clear = finder.find_all(paired, progress, "finding faces in originals")
 
     def tasks(seen: Mapping[str, Found], paths: Iterable[Path]) -> list[Task]:
         made = []
