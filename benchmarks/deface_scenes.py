@@ -22,7 +22,7 @@ from deface.deface import anonymize_frame
 from PIL import Image
 
 from benchmarks.composed import Planted, scenes
-from reid_audit.attacks.recognition.detect import Detector
+from reid_audit.attacks.recognition.scenes import SceneDetector
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.probes.faces import detect_picture
 from reid_audit.audit.probes.scene import Scene, SceneFace, Task
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smallest", type=float, default=WIDTHS[0])
     args = parser.parse_args()
-    detector, tool = Detector(), CenterFace(in_shape=None, backend="auto")
+    detector, tool = SceneDetector(), CenterFace(in_shape=None, backend="auto")
     counts: dict[tuple[str, float], Counter[str]] = {setting: Counter() for setting in SETTINGS}
     folder, start = Path(tempfile.mkdtemp()), time.process_time()
     made = scenes(args.data, "figures", args.scenes, WIDTHS, SIZE, EACH, args.seed)

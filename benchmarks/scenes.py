@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from reid_audit.attacks.recognition.detect import Detector
+from reid_audit.attacks.recognition.scenes import SceneDetector
 from reid_audit.attacks.recognition.sizes import SMALLEST_POSSIBLE
 from reid_audit.audit.data import Item, decode
 from reid_audit.audit.probes.faces import detect_picture, overlap
@@ -142,7 +142,7 @@ def main() -> None:
     people = list({row["identity"]: row["path"] for row in rows}.values())
     np.random.default_rng(args.seed).shuffle(people)
     people = people[args.skip :]
-    detector, said = Detector(), Counter()
+    detector, said = SceneDetector(), Counter()
     folder = Path(tempfile.mkdtemp())
     strange = seconds = 0.0
     for number in range(args.scenes):

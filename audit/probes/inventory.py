@@ -85,50 +85,23 @@ def coverage(difference: Difference, faces: Sequence[Landmarks]) -> list[Coverag
             processed[y0:y1, x0:x1] |= pixels & _within(place, own[0], difference)
         regions.append(own[2] if own is not None else None)
     judged = []
-    for row, (landmarks, region) in enumerate(zip(faces, regions, strict=True)):
-        others = [face for place, face in enumerate(faces) if place != row]
-        inside, (left, top) = _shown(landmarks, others, shape)
+    for landmarks, region in zip(faces, regions, strict=True):
+        inside, (left, top) = face_mask(landmarks, shape)
         height, width = inside.shape
         # A neighbour's place hides what it covers of this face as well as its own does.
         there = hidden[top : top + height, left : left + width] & inside
         share = float(there.sum() / inside.sum()) if inside.any() else 0.0
         # Where nothing large enough for a place was changed, features speak for themselves.
         where = processed if difference.blocks and region is not None else np.ones(shape, bool)
-        changed = [
-            _changed(difference, landmarks, centre, where)
-            for centre in _shown_features(landmarks, others)
-        ]
-        if not any(changed):
+        features = sum(
+            _changed(difference, landmarks, centre, where) for centre in features_of(landmarks)
+        )
+        if features == 0:
             judged.append(Coverage("missed", 1 - share, 0, None))
             continue
-        whole = all(changed) and share >= 1 - UNTOUCHED
-        judged.append(Coverage("covered" if whole else "partial", 1 - share, sum(changed), region))
+        whole = features == 3 and share >= 1 - UNTOUCHED
+        judged.append(Coverage("covered" if whole else "partial", 1 - share, features, region))
     return judged
-
-
-def _shown(
-    landmarks: Landmarks, others: Sequence[Landmarks], shape: tuple[int, ...]
-) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-    """`face_mask` without what lies nearer to another face: where heads overlap, that shows the
-    other head, and covering it covers nothing of this face."""
-    inside, (left, top) = face_mask(landmarks, shape)
-    height, width = inside.shape
-    own = inside & _nearest((left, top, left + width, top + height), landmarks, others)
-    return (own if own.any() else inside), (left, top)
-
-
-def _shown_features(
-    landmarks: Landmarks, others: Sequence[Landmarks]
-) -> tuple[NDArray[np.float32], ...]:
-    """Features that are not nearer to another face; all of them where none is left."""
-    features = features_of(landmarks)
-    own = tuple(f for f in features if all(_away(f, landmarks) <= _away(f, o) for o in others))
-    return own or features
-
-
-def _away(point: NDArray[np.float32], face: Landmarks) -> float:
-    """Distance of a point from a face's middle, in widths of the face."""
-    return float(np.hypot(*(point - face.mean(axis=0))) / face_width(face))
 
 
 def features_of(landmarks: Landmarks) -> tuple[NDArray[np.float32], ...]:

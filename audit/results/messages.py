@@ -57,7 +57,7 @@ def english(said: Message | Sequence[Message]) -> str:
     """What the results record as a sentence; several stand behind one another.
 
     >>> english(say("sample.advice", needed=59))
-    'Audit at least 59 people.'
+    'For a bound, audit at least 59 people.'
     """
     messages = [said] if isinstance(said, Message) else said
     return " ".join(write(message, numbers("en")) for message in messages)

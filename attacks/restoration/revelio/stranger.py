@@ -34,8 +34,8 @@ def choose_threshold(inside: np.ndarray, outside: np.ndarray) -> Threshold:
         inside: `(N,)` highest similarity of each to a gallery with pictures of them.
         outside: `(N,)` the same to one without.
 
-    >>> choose_threshold(np.array([.9, .8, .3]), np.array([.5, .2, .1]))
-    Threshold(similarity=0.8, true_accepts=0.6666666666666666, false_accepts=0.0, n=3)
+    >>> choose_threshold(np.array([.9, .8, .7, .3]), np.array([.5, .2, .1]))
+    Threshold(similarity=0.7, true_accepts=0.75, false_accepts=0.0, n=4)
     """
     curve = roc(inside, outside)
     place = int(np.argmax(curve.tar - curve.far))

@@ -36,7 +36,7 @@ def tally(similarity: np.ndarray) -> Tally:
 
     >>> rounds = [[.9, .1, .2], [.3, .5, .4], [.3, .6, .4]]  # one near miss, two for the second
     >>> found = tally(np.array([rounds]))
-    >>> found.votes.tolist(), found.retrieved.tolist(), found.scores.round(1).tolist()
+    >>> found.votes.tolist(), found.retrieved.tolist(), found.scores.astype(float).round(1).tolist()
     ([[1, 2, 0]], [1], [[0.6, 0.9, 0.4]])
     """
     people = similarity.shape[2]
