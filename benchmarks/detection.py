@@ -2,11 +2,11 @@
 
     python -m benchmarks.detection ../shared/data --scenes 40 --smallest 20
 
-Prints, of MTCNN alone and together with CenterFace, for each band of widths (of the box that
-`composed.FACE` names), the share of planted faces that were found with its Clopper-Pearson interval;
-detections that lie on no pasted head, as a share of the faces found; second detections on one face;
-all of it once more for the detections that score high enough for the inventory; CPU seconds a scene
-and the process's peak memory.
+Prints, of MTCNN alone and together with CenterFace, where that was fetched, for each band of widths
+(of the box that `composed.FACE` names), the share of planted faces that were found with its
+Clopper-Pearson interval; detections that lie on no pasted head, as a share of the faces found;
+second detections on one face; all of it once more for the detections that score high enough for
+the inventory; CPU seconds a scene and the process's peak memory.
 """
 
 import argparse

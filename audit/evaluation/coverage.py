@@ -26,8 +26,10 @@ def count_faces(
     items: Mapping[Path, Sequence[Item]],
     names: Pseudonyms,
     smallest: float,
+    detectors: Sequence[str],
 ) -> schema.Faces:
-    """The inventory of a run; `smallest`: width in pixels from which faces were looked for."""
+    """The inventory of a run; `smallest`: width in pixels from which faces were looked for, by
+    `detectors`."""
     seen = [(path, scene, face) for path, scene in scenes.items() for face in scene.faces]
     bands = []
     for low, high in BANDS:
@@ -43,6 +45,7 @@ def count_faces(
         **tally([(scene, face) for _, scene, face in seen]),
         regions_without_face=sum(len(scene.without_face) for scene in scenes.values()),
         smallest=smallest,
+        detectors=list(detectors),
         by_size=bands,
         open=[
             schema.OpenFace(

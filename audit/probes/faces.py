@@ -53,6 +53,7 @@ DECODING = 0.18e6
 
 Landmarks = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
+Look = Callable[[Path, str, float], "Found | None"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,14 +182,14 @@ class FaceFinder:
         pictures: Mapping[str, Path],
         progress: Progress,
         what: str,
-        look: Callable[[Path, str, float], Found | None],
+        look: Look,
         version: str,
     ) -> dict[str, Found]:
         # What was found by another detector, setting or version of the code is no answer here.
         setting = f"{version}-{self.smallest:g}"
         known = {digest: faces for digest in pictures if (faces := self._recall(digest, setting))}
         missing = [(digest, path) for digest, path in pictures.items() if digest not in known]
-        work = partial(look, device=self.device, smallest=self.smallest)
+        work = partial(_looked, look, self.device, self.smallest)
         paths = [path for _, path in missing]
         results = self.engine.map(work, paths, worth=worth_processes(paths, DECODING))
         for done, ((digest, _), faces) in enumerate(zip(missing, results, strict=True), start=1):
@@ -222,6 +223,10 @@ class FaceFinder:
         ]
         content = json.dumps({"shape": faces.shape, "detections": rows})
         write_text(_kept(self.cache, digest, setting), content)
+
+
+def _looked(look: Look, device: str, smallest: float, path: Path) -> Found | None:
+    return look(path, device, smallest)
 
 
 def _kept(cache: Path, digest: str, setting: str) -> Path:

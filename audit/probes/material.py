@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.scenes import scene_detectors
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
 from reid_audit.audit.data.leaks import Leaks
@@ -59,6 +60,7 @@ class Material:
     scenes: Mapping[Path, Scene]
 
     smallest_face: float
+    detectors: tuple[str, ...]
     original_faces: tuple[Face, ...]
     clustering: schema.Clustering | None = None
     """How people were told, where no label says so."""
@@ -150,6 +152,7 @@ def read_material(
         leaks=leaks,
         scenes=scenes,
         smallest_face=finder.smallest,
+        detectors=scene_detectors(),
         original_faces=tuple(original_faces(dataset, facts, scenes)),
     )
 

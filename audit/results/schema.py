@@ -202,6 +202,8 @@ class Faces(Record):
     """Processed places beside the faces: badges, plates; nothing is attacked there."""
     smallest: float | None = None
     """Width in pixels of the smallest faces that were looked for."""
+    detectors: list[str] = Field(default_factory=list)
+    """What looked for faces in the originals."""
     by_size: list[FaceBand] = Field(default_factory=list)
     open: list[OpenFace] = Field(default_factory=list)
     """Those missed, then those covered in part, the largest first."""

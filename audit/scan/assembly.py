@@ -58,6 +58,7 @@ def assemble(
             pictures(material.dataset.probes),
             material.names,
             material.smallest_face,
+            material.detectors,
         ),
         gallery=_count(material, material.gallery),
         probes=probe_count(_identities(material), material.gallery_people, material.failed),

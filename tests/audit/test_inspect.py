@@ -80,9 +80,9 @@ def test_faces_are_counted_by_size_and_open_ones_named_by_pseudonym() -> None:
     }
     items = {p: (Item(str(p), "ada", "probe", p),) for p in scenes}
     names = Pseudonyms(b"a key of thirty-two bytes length!")
-    counted = count_faces(scenes, items, names, 20)
+    counted = count_faces(scenes, items, names, 20, ["MTCNN"])
     assert (counted.found, counted.covered, counted.missed) == (4, 1, 2)
-    assert counted.without_original == 1
+    assert counted.without_original == 1 and counted.detectors == ["MTCNN"]
     assert [(band.name, band.found) for band in counted.by_size] == [
         ("0 to 20", 1),
         ("80 to 160", 3),

@@ -19,14 +19,20 @@ def coverage(faces: Faces) -> list[Finding | None]:
     if not judged:
         return []
     if not faces.missed and not faces.partial:
+        alone = [say("coverage.second-detector")] if len(faces.detectors) == 1 else []
         return [
             finding(
                 "coverage.missed-faces",
                 "pass",
                 "info",
                 say("coverage.covered"),
-                say("coverage.covered-told", faces=judged, smallest=faces.smallest or 0),
-                say("coverage.covered-advice"),
+                say(
+                    "coverage.covered-told",
+                    faces=judged,
+                    smallest=faces.smallest or 0,
+                    detectors=", ".join(faces.detectors),
+                ),
+                [say("coverage.covered-advice"), *alone],
                 {"count": "0", "faces": str(judged)},
             )
         ]
