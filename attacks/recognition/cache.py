@@ -1,4 +1,4 @@
-"""Where fetched weights lie, and which recognisers are among them.
+"""Where fetched weights lie, and which recognisers and detectors are among them.
 
 `reid-audit weights` fills the folder, networks read from it. Nothing here loads torch.
 """
@@ -49,6 +49,16 @@ def strongest(folder: Path | None = None) -> str:
     files = EDGEFACE_FILES | FACENET_FILES
     there = folder or weights_folder()
     return next((name for name in STRONGEST_FIRST if (there / files[name]).is_file()), "dlib")
+
+
+def scene_detectors(folder: Path | None = None) -> tuple[str, ...]:
+    """Names of the detectors that look for the faces of scenes.
+
+    >>> scene_detectors(Path("nothing here"))
+    ('MTCNN',)
+    """
+    fetched = ((folder or weights_folder()) / CENTERFACE_FILE).is_file()
+    return ("MTCNN", "CenterFace") if fetched else ("MTCNN",)
 
 
 def judge_beside(attacked_with: str, folder: Path | None = None) -> str | None:

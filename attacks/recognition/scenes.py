@@ -91,11 +91,6 @@ def _scored(face: Detection, first: float, second: float) -> Detection:
     return replace(face, score=1 - (1 - first) * (1 - second))
 
 
-def scene_detectors() -> tuple[str, ...]:
-    """Names of the detectors that look for the faces of scenes."""
-    return ("MTCNN",) if installed() is None else ("MTCNN", "CenterFace")
-
-
 def scene_detector_version() -> str:
     """Names the detectors and this code: what was found under another name may differ."""
     if installed() is None:

@@ -19,6 +19,7 @@ from reid_audit.attacks.operators import Chain, Operator
 from reid_audit.attacks.operators.codec import Codec
 from reid_audit.attacks.operators.leakage import blur_sigma
 from reid_audit.attacks.operators.ranged import Ranged
+from reid_audit.attacks.recognition.cache import scene_detectors
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE, SMALLEST_POSSIBLE
 from reid_audit.audit.data.decode import PICTURE_ENDINGS, decode
 from reid_audit.audit.data.folders import NOT_UTF8, Bounds, pictures_in, spelt
@@ -34,6 +35,10 @@ Progress = Callable[[int, int], None]
 Finder = Callable[[Picture], list["Face"]]
 
 NO_FACE = "no face was found: the picture was written as it is; look at it, or give its boxes"
+SECOND = (
+    " So may faces in profile and half hidden ones: `reid-audit weights fetch centerface` adds a "
+    "second detector that finds them."
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Summary:
 
     failed: maps a source, relative to IN, to why it was not written.
     smallest_face: width in pixels from which faces were looked for; None where none were.
+    detectors: what looked for them.
     """
 
     spec: str
@@ -59,6 +65,7 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     smallest_face: float | None = None
+    detectors: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """For a terminal."""
@@ -76,6 +83,7 @@ class Summary:
         return (
             f" Faces were looked for from {self.smallest_face:g} pixels wide up; smaller faces "
             f"may be missed{further if self.smallest_face > SMALLEST_POSSIBLE else ''}."
+            f"{SECOND if len(self.detectors) == 1 else ''}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,6 +197,7 @@ def anonymize(
         + [f"{name}: {reason}" for name, reason in failed.items()],
         failed=failed,
         smallest_face=smallest_face if region == "face" and detected else None,
+        detectors=scene_detectors() if region == "face" and detected else (),
     )
 
 
@@ -323,6 +332,7 @@ def _method(operator: Operator, region: str, seed: int, smallest: float) -> dict
         "parameters": operator.parameters,
         "regions": region,
         "smallest_face": smallest if region == "face" else None,
+        "detectors": list(scene_detectors()) if region == "face" else [],
         "seed": seed,
         "metadata": "stripped",
     }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reid_audit.attacks.recognition.scenes import scene_detectors
+from reid_audit.attacks.recognition.cache import scene_detectors
 from reid_audit.audit.data import Dataset, decode
 from reid_audit.audit.data.screening import clean, scan_files
 from reid_audit.audit.engine import Engine

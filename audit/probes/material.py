@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reid_audit.attacks.operators import parse
-from reid_audit.attacks.recognition.scenes import scene_detectors
+from reid_audit.attacks.recognition.cache import scene_detectors
 from reid_audit.audit.config import AuditConfig
 from reid_audit.audit.data import Dataset, Item, Pseudonyms, run_key, user_secret
 from reid_audit.audit.data.leaks import Leaks
