@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +42,8 @@ class CenterFace:
                 f"{path.name} differs from its SHA-256: delete it and run "
                 "`reid-audit weights fetch centerface`."
             )
-        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
+        self._content = np.frombuffer(content, np.uint8)
+        self._size, self._net = (0, 0), cv2.dnn.readNetFromONNX(self._content)
 
     def detect(self, picture: NDArray[np.uint8], smallest: float) -> list[Detection]:
         """What may be a face in a picture `(H, W, 3)` RGB uint8, each once, from `smallest` pixels
@@ -61,9 +63,8 @@ class CenterFace:
             MULTIPLE * max(1, round(side * tile.scale / MULTIPLE)) for side in (x1 - x0, y1 - y0)
         )
         method = cv2.INTER_CUBIC if tile.scale > 1 else cv2.INTER_AREA
-        part = cv2.resize(picture[y0:y1, x0:x1], (width, height), interpolation=method)
-        self._net.setInput(cv2.dnn.blobFromImage(part))
-        score, size, place, points = (maps[0] for maps in self._net.forward(OUTPUTS))
+        part = np.asarray(cv2.resize(picture[y0:y1, x0:x1], (width, height), interpolation=method))
+        score, size, place, points = (maps[0] for maps in self._forward(part))
         rows, columns = np.nonzero(score[0] >= FAINT)
         score, size, place, points = (m[:, rows, columns] for m in (score, size, place, points))
         # The network gives y before x.
@@ -82,6 +83,14 @@ class CenterFace:
         ]
         least, greatest = tile.widths
         return [face for face in found if least <= face.width < greatest]
+
+    def _forward(self, picture: NDArray[Any]) -> list[NDArray[np.float32]]:
+        size = picture.shape[1], picture.shape[0]
+        if size != self._size:
+            # OpenCV 4 answers wrongly where one network is given pictures of several sizes.
+            self._size, self._net = size, cv2.dnn.readNetFromONNX(self._content)
+        self._net.setInput(cv2.dnn.blobFromImage(picture))
+        return [np.asarray(maps, np.float32) for maps in self._net.forward(OUTPUTS)]
 
 
 def installed() -> Path | None:

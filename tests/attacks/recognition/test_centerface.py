@@ -64,6 +64,16 @@ def test_it_finds_what_the_package_finds(network: Path, crowd: Picture) -> None:
         assert near.score == pytest.approx(box[4], abs=1e-5)
 
 
+def test_what_was_looked_at_before_changes_nothing(network: Path, crowd: Picture) -> None:
+    """OpenCV 4 keeps something of a picture of another size."""
+    looker = CenterFace(network)
+    first = looker.detect(crowd, 24)
+    looker.detect(crowd[:200, :500], 20)
+    for one, other in zip(first, looker.detect(crowd, 24), strict=True):
+        np.testing.assert_array_equal(one.box, other.box)
+        assert one.score == other.score
+
+
 def test_large_pictures_are_searched_in_parts(network: Path, crowd: Picture) -> None:
     wide = np.full((1500, 3000, 3), 120, np.uint8)
     wide[1100:1452, 2300:2940] = crowd
