@@ -51,6 +51,10 @@ JAGGED = ("pixelate", "downscale", "permute")
 """Families that put straight edges into a whole picture, so that a part seems to stand out."""
 RARE = ("median", "motion", "permute", "noise")
 """Families that smooth parts of ordinary pictures are taken for."""
+CLEAR_PART, SURE_PART = 0.8, 0.8
+"""Evidence per border pixel, and confidence in what was done, from which a small part counts."""
+FAIR_PART = 0.5
+"""Evidence from which one of several parts that were smoothed counts."""
 LARGEST_HALF = 60
 """Half width of the largest kernel that is looked for under noise."""
 LARGE = 1024
@@ -125,6 +129,26 @@ def _search(picture: np.ndarray, stored: int | None) -> Identification:
         region = regions[0] if regions else Region(box)
     else:
         region = find_region(picture, was_jpeg=stored is None)
+    answer = _explained(picture, region, stored)
+    if answer.family == "none" and answer.region == box:
+        return _among_several(picture, stored) or answer
+    return answer
+
+
+def _among_several(picture: np.ndarray, stored: int | None) -> Identification | None:
+    """The clearest of the small parts of a picture of which none stands out by itself; None where
+    no part is clear and no two were smoothed alike."""
+    told = [(r, _identify_at(picture, r, stored)) for r in find_regions(picture, stored is None)]
+    parts = [(r, a) for r, a in told if a.family not in ("none", "unknown", *RARE)]
+    clear = [a for r, a in parts if r.evidence >= CLEAR_PART and a.confidence >= SURE_PART]
+    alike = [a for r, a in parts if r.evidence >= FAIR_PART and a.family in ("gaussian", "box")]
+    return clear[0] if clear else alike[0] if len(alike) > 1 else None
+
+
+def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Identification:
+    """The answer for a region, unless paint or the whole picture explains more."""
+    height, width = picture.shape[:2]
+    box = (0, 0, width, height)
     part = _identify_at(picture, region, stored)
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds

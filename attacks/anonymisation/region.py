@@ -81,16 +81,17 @@ class Region:
     evidence: float = 0.0
 
 
-def find_region(picture: np.ndarray, was_jpeg: bool = True) -> Region:
+def find_region(picture: np.ndarray, was_jpeg: bool = True, enough: float = ENOUGH) -> Region:
     """The processed part of a picture `(H, W, 3)` uint8; the whole picture when none stands out.
 
-    `was_jpeg`: the picture may have been a JPEG before it was processed, and not since.
+    `was_jpeg`: the picture may have been a JPEG before it was processed, and not since; `enough`:
+    what a part with sharp borders needs (`ENOUGH`).
     """
     height, width = picture.shape[:2]
     whole = Region((0, 0, width, height))
     if min(height, width) < 2 * SMALLEST:
         return whole
-    sharp, sides, blocky = _sharp_region(picture)
+    sharp, sides, blocky = _sharp_region(picture, enough)
     quality = jpeg_quality_of(picture) if was_jpeg else None
     if quality is None:
         return sharp
@@ -148,7 +149,7 @@ def whole_part(region: Region) -> tuple[int, int, int, int]:
     return x0 + left, y0 + top, x1 - left, y1 - top
 
 
-def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides, bool]:
+def _sharp_region(picture: np.ndarray, enough: float) -> tuple[Region, Sides, bool]:
     """The part with sharp borders, the evidence of sides that it was found by, and whether it is
     pixelated."""
     height, width = picture.shape[:2]
@@ -171,13 +172,13 @@ def _sharp_region(picture: np.ndarray) -> tuple[Region, Sides, bool]:
         contrast = detail_contrast(detail, boxes)
         score = length * evidence * contrast.clip(0, 1) * compactness(boxes)
         best = np.argmax(score)
-        if score[best] >= ENOUGH and contrast[best] >= CONTRAST:
+        if score[best] >= enough and contrast[best] >= CONTRAST:
             return Region(_box(boxes[best]), evidence=float(evidence[best])), sides, False
     box, jump = find_ellipse(detail, sides)
     oval = np.array([box])
     border = 2 * (box[2] - box[0] + box[3] - box[1])
     score = border * jump * detail_contrast(detail, oval).clip(0, 1) * compactness(oval)
-    clear = jump > ACCEPTED and score[0] >= ENOUGH
+    clear = jump > ACCEPTED and score[0] >= enough
     return Region(box, "ellipse", evidence=jump) if clear else whole, sides, False
 
 

@@ -13,7 +13,12 @@ import cv2
 import numpy as np
 
 from reid_audit.attacks.anonymisation.ellipse import Box
-from reid_audit.attacks.anonymisation.region import Region, find_region, with_sharpest_sides
+from reid_audit.attacks.anonymisation.region import (
+    ENOUGH,
+    Region,
+    find_region,
+    with_sharpest_sides,
+)
 
 CELL = 4
 """Pixels along each side of the cells of the map, on pictures up to `FINE`."""
@@ -40,24 +45,24 @@ OVERLAP = 0.3
 
 
 def find_regions(
-    picture: np.ndarray, was_jpeg: bool = True, most: int = MOST
+    picture: np.ndarray, was_jpeg: bool = True, most: int = MOST, enough: float = ENOUGH
 ) -> tuple[Region, ...]:
     """Processed parts of a picture `(H, W, 3)` uint8, the clearest first; none where no part
-    stands out. `was_jpeg` as for `find_region`; `most`: places that are looked at."""
+    stands out. `was_jpeg` and `enough` as for `find_region`; `most`: places that are looked at."""
     regions: list[Region] = []
     for square in _places(picture)[:most]:
-        if any(_covered(square, region.box) > 1 - OVERLAP for region in regions):
+        if any(covered(square, region.box) > 1 - OVERLAP for region in regions):
             continue
-        region = _searched(picture, square, was_jpeg)
+        region = _searched(picture, square, was_jpeg, enough)
         if region is None:
             continue
-        clash = [r for r in regions if _covered(region.box, r.box) > OVERLAP]
+        clash = [r for r in regions if covered(region.box, r.box) > OVERLAP]
         if all(region.evidence > r.evidence for r in clash):
             regions = [r for r in regions if r not in clash] + [region]
     return tuple(sorted(regions, key=lambda region: -region.evidence))
 
 
-def _searched(picture: np.ndarray, square: Box, was_jpeg: bool) -> Region | None:
+def _searched(picture: np.ndarray, square: Box, was_jpeg: bool, enough: float) -> Region | None:
     """The processed part in and around a square, in pixels of the whole picture."""
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = square
@@ -67,7 +72,8 @@ def _searched(picture: np.ndarray, square: Box, was_jpeg: bool) -> Region | None
     crop = picture[top:bottom, left:right]
     # Every few pixels: the sides of a part stay as sharp, and its inside has detail as little.
     thin = -(-max(crop.shape[:2]) // SEARCHED)
-    region = find_region(np.ascontiguousarray(crop[::thin, ::thin]), was_jpeg and thin == 1)
+    thinned = np.ascontiguousarray(crop[::thin, ::thin])
+    region = find_region(thinned, was_jpeg and thin == 1, enough)
     if thin > 1:
         region = _enlarged(region, thin, crop)
     a, b, c, d = region.box
@@ -164,7 +170,7 @@ def _common(a: Box, b: Box) -> int:
     return _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
 
 
-def _covered(a: Box, b: Box) -> float:
+def covered(a: Box, b: Box) -> float:
     """Share of the smaller of two boxes that the other covers."""
     return _common(a, b) / max(1, min(_area(a), _area(b)))
 
