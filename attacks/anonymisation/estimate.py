@@ -142,6 +142,7 @@ def _among_several(picture: np.ndarray, stored: int | None) -> Identification | 
     parts = [(r, a) for r, a in told if a.family not in ("none", "unknown", *RARE)]
     clear = [a for r, a in parts if r.evidence >= CLEAR_PART and a.confidence >= SURE_PART]
     alike = [a for r, a in parts if r.evidence >= FAIR_PART and a.family in ("gaussian", "box")]
+    clear.sort(key=lambda answer: answer.family != "solid")  # through a codec only few are told
     return clear[0] if clear else alike[0] if len(alike) > 1 else None
 
 

@@ -34,6 +34,8 @@ NEAR, RIM = 10, 3
 """Grey levels through a codec up to which colours are equal, and pixels beside the rim in which it
 rings."""
 
+Part = tuple[Region, Identification]
+
 
 def identify_parts(
     picture: np.ndarray, encoded: EncodedInfo | None = None
@@ -49,45 +51,59 @@ def identify_parts(
     if first.region == (0, 0, width, height):
         return (first,)
     shape = "ellipse" if first.region_shape == "ellipse" else "box"
-    places = [Region(first.region, shape, float(first.parameters.get("soft", 0.0)))]
-    parts = [first]
-
-    def look(enough: float) -> None:
-        was_jpeg = encoded is None or encoded.quality is None
-        for region in find_regions(picture, was_jpeg, enough=enough):
-            if all(covered(region.box, part.region) <= OVERLAP for part in parts):
-                part = _also_painted(picture, region, first) or identify(picture, encoded, region)
-                if _alike(part, first):
-                    parts.append(part)
-                    places.append(region)
-
-    look(ENOUGH)
-    if len(parts) > 1:  # a scene: what is fainter may have gone through the same tool
-        look(FAINT)
-    family = common_family(parts)
+    place = Region(first.region, shape, float(first.parameters.get("soft", 0.0)))
+    clear = _told(picture, encoded, ENOUGH)
+    paint = next((part for _, part in clear if part.family == "solid"), None)
+    if paint is not None and first.family in SMOOTHING:
+        first = _painted_as(paint, picture, place) or first
+    parts = [(place, first)]
+    parts += _further(parts, clear, picture)
+    faint = _further(parts, _told(picture, encoded, FAINT), picture)
+    # A single one beside a single face is rather a smooth place than another face.
+    if len(parts) > 1 or len(faint) > 1:
+        parts += faint
+    family = common_family([part for _, part in parts])
     again = [
         part if part.family == family else identify(picture, encoded, place, family)
-        for part, place in zip(parts, places, strict=True)
+        for place, part in parts
     ]
     return tuple(part for part in again if part.family == family)
 
 
-def _also_painted(
-    picture: np.ndarray, region: Region, first: Identification
+def _told(picture: np.ndarray, encoded: EncodedInfo | None, enough: float) -> list[Part]:
+    """Every part that stands out and what was done to it; `enough` as for `find_regions`."""
+    was_jpeg = encoded is None or encoded.quality is None
+    regions = find_regions(picture, was_jpeg, enough=enough)
+    return [(region, identify(picture, encoded, region)) for region in regions]
+
+
+def _further(parts: Sequence[Part], told: Sequence[Part], picture: np.ndarray) -> list[Part]:
+    """Those told of that lie beside the parts and that the tool of the first may have processed."""
+    first, found = parts[0][1], []
+    for region, answer in told:
+        part = _painted_as(first, picture, region) or answer
+        beside = all(covered(region.box, other.region) <= OVERLAP for _, other in parts)
+        if beside and _alike(part, first):
+            found.append((region, part))
+    return found
+
+
+def _painted_as(
+    other: Identification, picture: np.ndarray, region: Region
 ) -> Identification | None:
-    """The answer for a part that has the one colour of the first: through a codec a small part is
-    too shaken to be told alone."""
-    if first.family != "solid":
+    """The answer for a region that has the one colour of another part: through a codec a small one
+    is too shaken to be told alone. None where it has not, or where that was not painted."""
+    if other.family != "solid":
         return None
     x0, y0, x1, y1 = region.box
     rim = min(RIM, (min(x1 - x0, y1 - y0) - 1) // 4)
     inside = picture[y0 + rim : y1 - rim, x0 + rim : x1 - rim].astype(np.int16)
-    off = np.abs(inside - np.array(first.parameters["color"])).max(axis=2)
+    off = np.abs(inside - np.array(other.parameters["color"])).max(axis=2)
     if region.shape == "ellipse":
         off = off[inscribed_ellipse(*off.shape) <= 1]
     if (off <= NEAR).mean() < PAINTED:
         return None
-    return replace(first, region=region.box, region_shape=region.shape)
+    return replace(other, region=region.box, region_shape=region.shape)
 
 
 def common_family(parts: Sequence[Identification]) -> str:

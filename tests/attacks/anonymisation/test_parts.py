@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 
 from reid_audit.attacks.anonymisation import Identification, identify_parts
 from reid_audit.attacks.anonymisation.compression import stored_again
@@ -52,3 +53,44 @@ def test_small_blurred_parts_of_a_jpeg_are_told_one_by_one_and_as_one_tool() -> 
     for p in parts:
         true = 0.15 * (p.region[2] - p.region[0])
         assert abs(np.log(p.parameters["sigma_x"] / true)) < 0.25
+
+
+SMALL = [(60, 80, 86, 112), (300, 60, 328, 96), (560, 300, 586, 332), (720, 90, 750, 128)]
+"""As wide as the faces of a street."""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("kind", "quality"), [("solid", 90), ("solid", 75), ("gaussian", 90)])
+def test_parts_as_small_as_the_faces_of_a_street(seed: int, kind: str, quality: int) -> None:
+    picture = street(np.random.default_rng(seed))
+    for x0, y0, x1, y1 in SMALL:
+        part = picture[y0:y1, x0:x1]
+        part[:] = 30 if kind == "solid" else cv2.GaussianBlur(part.copy(), (0, 0), 5)
+    stored = EncodedInfo("jpeg", 8, quality, (standard_luma(quality),), False)
+    parts = identify_parts(stored_again(picture, quality), stored)
+    assert {p.family for p in parts} == {kind}
+    assert {p.region for p in parts} <= set(SMALL)
+    assert len(parts) >= (4 if kind == "solid" else 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_untouched_street_has_no_parts(seed: int) -> None:
+    stored = EncodedInfo("jpeg", 8, 85, (standard_luma(85),), False)
+    picture = street(np.random.default_rng(seed))
+    (told,) = identify_parts(stored_again(picture, 85), stored)
+    assert (told.family, told.region) == ("none", (0, 0, 900, 600))
+
+
+def test_ellipses_whose_boxes_meet_at_a_corner_are_two_parts() -> None:
+    picture = street(np.random.default_rng(3))
+    boxes = [(100, 100, 220, 260), (205, 235, 325, 395), (560, 120, 690, 290)]
+    blurred = cv2.blur(picture, (21, 21))
+    for x0, y0, x1, y1 in boxes:
+        mask = np.zeros(picture.shape[:2], np.uint8)
+        middle, axes = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
+        cv2.ellipse(mask, middle, axes, 0, 0, 360, 1, -1)
+        picture = np.where(mask[..., None] > 0, blurred, picture)
+    parts = identify_parts(picture)
+    assert len(parts) == 3 and {p.region_shape for p in parts} == {"ellipse"}
+    for told in parts:
+        assert min(np.abs(np.subtract(told.region, box)).max() for box in boxes) <= 6
