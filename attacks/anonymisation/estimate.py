@@ -13,7 +13,7 @@ from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
-from reid_audit.attacks.anonymisation.fills import find_fills
+from reid_audit.attacks.anonymisation.fills import even_blocks, find_fills
 from reid_audit.attacks.anonymisation.learned import classify, family_odds, smooth_odds
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
@@ -53,6 +53,8 @@ RARE = ("median", "motion", "permute", "noise")
 """Families that smooth parts of ordinary pictures are taken for."""
 CLEAR_PART, SURE_PART = 0.8, 0.8
 """Evidence per border pixel, and confidence in what was done, from which a small part counts."""
+PAINTED_PART = 1.2
+"""Evidence from which a small part of one colour was painted: bricks and tiles have up to 1.15."""
 FAIR_PART = 0.5
 """Evidence from which one of several parts that were smoothed counts."""
 LARGEST_HALF = 60
@@ -140,7 +142,13 @@ def _among_several(picture: np.ndarray, stored: int | None) -> Identification | 
     no part is clear and no two were smoothed alike."""
     told = [(r, _identify_at(picture, r, stored)) for r in find_regions(picture, stored is None)]
     parts = [(r, a) for r, a in told if a.family not in ("none", "unknown", *RARE)]
-    clear = [a for r, a in parts if r.evidence >= CLEAR_PART and a.confidence >= SURE_PART]
+    clear = [
+        a
+        for r, a in parts
+        if a.confidence >= SURE_PART
+        and r.evidence >= CLEAR_PART
+        and (a.family != "solid" or (r.evidence >= PAINTED_PART and even_blocks(picture, r.box)))
+    ]
     alike = [a for r, a in parts if r.evidence >= FAIR_PART and a.family in ("gaussian", "box")]
     clear.sort(key=lambda answer: answer.family != "solid")  # through a codec only few are told
     return clear[0] if clear else alike[0] if len(alike) > 1 else None

@@ -47,6 +47,9 @@ POSSIBLE = 0.3
 """Probability from which a crisp patch counts: the decision was fitted to few thin bars."""
 SAME = 0.8
 """Share of the larger of two patches from which they are one seen twice."""
+BLOCK, EVEN, ALL_EVEN = 8, 2, 0.85
+"""Side of a JPEG's blocks, grey levels that one of paint spans at most, and the share of a part's
+blocks that must: those of a wall or a brick span more."""
 MOST = 40
 """Patches that are looked at in each pass, the largest."""
 
@@ -116,6 +119,20 @@ def find_fills(picture: np.ndarray, least: float = 0.5) -> tuple[Fill, ...]:
         one_colour = bool(strict.one_colour(solid, drawn))
         kept.append(Fill(patch.box, patch.shape, patch.colour, one_colour, float(1 - odds[0])))
     return tuple(kept)
+
+
+def even_blocks(picture: np.ndarray, box: Box) -> bool:
+    """Whether the blocks of a JPEG inside a part of a picture `(H, W, 3)` uint8 are each of one
+    brightness, as paint leaves them; not where no block lies inside."""
+    x0, y0, x1, y1 = box
+    left, top = (-(-v // BLOCK) * BLOCK for v in (x0, y0))
+    rows, columns = (y1 - top) // BLOCK, (x1 - left) // BLOCK
+    if min(rows, columns) < 1:
+        return False
+    part = picture[top : top + rows * BLOCK, left : left + columns * BLOCK]
+    luma = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY)
+    blocks = luma.reshape(rows, BLOCK, columns, BLOCK)
+    return bool((np.ptp(blocks, axis=(1, 3)) <= EVEN).mean() >= ALL_EVEN)
 
 
 def find_patches(picture: np.ndarray) -> list[Patch]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from reid_audit.attacks.anonymisation.estimate import identify
+from reid_audit.attacks.anonymisation.fills import even_blocks
 from reid_audit.attacks.anonymisation.region import ENOUGH, Region
 from reid_audit.attacks.anonymisation.result import EncodedInfo, Identification
 from reid_audit.attacks.anonymisation.scene import OVERLAP, covered, find_regions
@@ -93,7 +94,7 @@ def _painted_as(
 ) -> Identification | None:
     """The answer for a region that has the one colour of another part: through a codec a small one
     is too shaken to be told alone. None where it has not, or where that was not painted."""
-    if other.family != "solid":
+    if other.family != "solid" or not even_blocks(picture, region.box):
         return None
     x0, y0, x1, y1 = region.box
     rim = min(RIM, (min(x1 - x0, y1 - y0) - 1) // 4)
