@@ -51,14 +51,19 @@ def strongest(folder: Path | None = None) -> str:
     return next((name for name in STRONGEST_FIRST if (there / files[name]).is_file()), "dlib")
 
 
+def centerface_file(folder: Path | None = None) -> Path | None:
+    """The second face detector's file, where it was fetched."""
+    file = (folder or weights_folder()) / CENTERFACE_FILE
+    return file if file.is_file() else None
+
+
 def scene_detectors(folder: Path | None = None) -> tuple[str, ...]:
     """Names of the detectors that look for the faces of scenes.
 
     >>> scene_detectors(Path("nothing here"))
     ('MTCNN',)
     """
-    fetched = ((folder or weights_folder()) / CENTERFACE_FILE).is_file()
-    return ("MTCNN", "CenterFace") if fetched else ("MTCNN",)
+    return ("MTCNN",) if centerface_file(folder) is None else ("MTCNN", "CenterFace")
 
 
 def judge_beside(attacked_with: str, folder: Path | None = None) -> str | None:

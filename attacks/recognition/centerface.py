@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attacks.recognition.cache import CENTERFACE_FILE, weights_folder
 from reid_audit.attacks.recognition.detect import TOLERANCE, Detection, Tile, distinct, tiles
 from reid_audit.metrics.errors import IntegrityError
 
@@ -91,9 +90,3 @@ class CenterFace:
             self._size, self._net = size, cv2.dnn.readNetFromONNX(self._content)
         self._net.setInput(cv2.dnn.blobFromImage(picture))
         return [np.asarray(maps, np.float32) for maps in self._net.forward(OUTPUTS)]
-
-
-def installed() -> Path | None:
-    """The network's file, where it was fetched."""
-    fetched = weights_folder() / CENTERFACE_FILE
-    return fetched if fetched.is_file() else None

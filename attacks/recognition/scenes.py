@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reid_audit.attacks.recognition.centerface import CenterFace, installed
+from reid_audit.attacks.recognition.cache import centerface_file
+from reid_audit.attacks.recognition.centerface import CenterFace
 from reid_audit.attacks.recognition.detect import (
     CERTAIN,
     CERTAIN_SMALL,
@@ -45,7 +46,7 @@ class SceneDetector:
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self._mtcnn = Detector(device)
-        network = installed()
+        network = centerface_file()
         self._centerface = None if network is None else CenterFace(network)
 
     def detect(
@@ -93,7 +94,7 @@ def _scored(face: Detection, first: float, second: float) -> Detection:
 
 def scene_detector_version() -> str:
     """Names the detectors and this code: what was found under another name may differ."""
-    if installed() is None:
+    if centerface_file() is None:
         return detector_version()
     here = Path(__file__)
     code = b"".join(p.read_bytes() for p in (here, here.with_name("centerface.py")))

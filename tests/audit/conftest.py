@@ -59,7 +59,8 @@ def plumbing(monkeypatch: pytest.MonkeyPatch, stand_in: Recognizer, in_process: 
         face = Detection(box, LANDMARKS * scale, 0.99)
         return Found(picture.shape[:2], (face,))
 
-    monkeypatch.setattr("reid_audit.audit.probes.faces._detector", lambda device: None)
+    for detector in ("_detector", "_scene_detector"):
+        monkeypatch.setattr(f"reid_audit.audit.probes.faces.{detector}", lambda device: None)
     monkeypatch.setattr("reid_audit.audit.probes.faces.detect_picture", found)
     for module in ("reid_audit.audit.scan.scan", "reid_audit.audit.checkpoints"):
         monkeypatch.setattr(f"{module}.load_recognizer", lambda spec, device: stand_in)

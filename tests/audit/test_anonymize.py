@@ -9,12 +9,31 @@ import pytest
 from PIL import Image
 
 from reid_audit.attacks.operators import parse
+from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.commands.anonymize import NO_FACE, anonymize
 from reid_audit.audit.data import load
 from reid_audit.audit.data.sidecar import read_sidecar
 from reid_audit.metrics.errors import InputError, NothingToAudit
 
 BOX = (10, 12, 50, 44)
+
+
+def test_faces_are_looked_for_by_both_detectors(tmp_path, monkeypatch):
+    """What the two find together is what is anonymised."""
+
+    class Both:
+        def __init__(self, device):
+            pass
+
+        def detect(self, pictures, smallest):
+            points = np.array([[20, 20], [35, 20], [27, 28], [22, 36], [33, 36]], np.float32)
+            return [[Detection(np.array(BOX, np.float32), points, 0.8)]]
+
+    monkeypatch.setattr("reid_audit.attacks.recognition.scenes.SceneDetector", Both)
+    Image.fromarray(noise()).save(tmp_path / "a.png")
+    done = anonymize(tmp_path / "a.png", tmp_path / "b.png", parse("solid"))
+    x0, y0, x1, y1 = BOX
+    assert done.regions == 1 and not read(tmp_path / "b.png")[y0:y1, x0:x1].any()
 
 
 def noise(seed=0, size=(64, 80)):

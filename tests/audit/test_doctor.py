@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
 
-from reid_audit.attacks.recognition import centerface, face_mesh
+from reid_audit.attacks.recognition import face_mesh
 from reid_audit.attacks.recognition.cache import VARIABLE
 from reid_audit.audit.commands import doctor
 
@@ -29,8 +30,10 @@ def test_with_the_extra_it_finds_the_surface_of_a_face() -> None:
     assert condition.ok and condition.detail.startswith("468 points")
 
 
-def test_without_a_second_detector_it_says_how_to_fetch_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(centerface, "installed", lambda: None)
+def test_without_a_second_detector_it_says_how_to_fetch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     condition = checks()["second face detector"]
     assert condition.ok and "weights fetch centerface" in condition.detail
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_audit.attacks.recognition.cache import CENTERFACE_FILE, VARIABLE
+from reid_audit.attacks.recognition.detect import Detection
 from reid_audit.audit.evaluation.coverage import count_faces, with_coverage
+from reid_audit.audit.probes import faces
 from reid_audit.audit.results import schema
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -47,6 +51,42 @@ def test_the_inventory_counts_lists_and_gates(
     assert code == 2 and "missed_faces" in error
 
 
+def test_originals_are_searched_by_both_detectors(
+    pictures: Path, in_process: None, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anonymised pictures, here those of which the original is gone, by the first alone."""
+    looked: list[str] = []
+
+    class Looker:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def detect(self, shown: list[np.ndarray], smallest: float) -> list[list[Detection]]:
+            looked.append(self.name)
+            points = np.array([[60, 60], [90, 60], [75, 80], [63, 100], [87, 100]], np.float32)
+            return [[Detection(np.array([45, 35, 105, 115], np.float32), points, 0.9)]]
+
+    monkeypatch.setattr(faces, "_scene_detector", lambda device: Looker("both"))
+    monkeypatch.setattr(faces, "_detector", lambda device: Looker("one"))
+    assert cli("inspect", pictures, "--workers", 1)[0] == 0
+    assert set(looked) == {"both"}
+    looked.clear()
+    shutil.rmtree(pictures / "originals")
+    assert cli("inspect", pictures, "--workers", 1)[0] == 0
+    assert set(looked) == {"one"}
+
+
+def test_the_second_detector_is_told_of(
+    pictures: Path, plumbing: None, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    for fetched in (False, True):
+        if fetched:
+            (tmp_path / CENTERFACE_FILE).write_bytes(b"")
+        _, told, _ = cli("inspect", pictures, "--json", "--workers", 1)
+        assert json.loads(told)["detectors"] == ["MTCNN", "CenterFace"][: 1 + fetched]
+
+
 def test_what_was_left_out_is_named(pictures: Path, plumbing: None, cli: Cli) -> None:
     (pictures / "anonymized" / "notes.docx").write_text("no picture")
     code, told, people = cli("inspect", pictures, "--workers", 1)
@@ -56,8 +96,8 @@ def test_what_was_left_out_is_named(pictures: Path, plumbing: None, cli: Cli) ->
 def test_clear_faces_are_never_bounded() -> None:
     bounded = schema.Verdict(outcome="BOUNDED", threshold=0.05, bounded=True)
     assert with_coverage(bounded, schema.Faces(found=3, covered=3)) == bounded
-    for faces in (schema.Faces(found=3, missed=1), schema.Faces(found=3, partial=2)):
-        verdict = with_coverage(bounded, faces)
+    for counted in (schema.Faces(found=3, missed=1), schema.Faces(found=3, partial=2)):
+        verdict = with_coverage(bounded, counted)
         assert verdict.outcome == "INCONCLUSIVE" and not verdict.bounded
         assert "the 3 faces in these pictures" in verdict.reasons[0]
 

