@@ -1,12 +1,13 @@
 """Do unlike operations that leave equal effective resolution give away as much?
 
 Usage: python -m benchmarks.law RUN/bench.json [--attack ridge] [--leave-out "gaussian + jpeg"]
-    [--figure law.svg] [--rows law.csv]
+    [--measured ../shared/data/lfw.csv] [--figure law.svg] [--rows law.csv]
 
 RUN is a run of `reid-audit bench --preset law`. One logistic curve over the logarithm of the
 effective resolution is fitted to the rates of all settings together, and again without each kind of
 operation, which it then predicts. The figure shows rates, their intervals, and the curve. A kind
-that is left out is predicted and shown, and nothing is fitted to it.
+that is left out is predicted and shown, and nothing is fitted to it. With `--measured` what is left
+is measured over all colours on LFW's background people (`known`), instead of computed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 from scipy.special import expit
 
+from benchmarks.known import frames, known_side
+from reid_audit.attacks.operators import parse
 from reid_audit.audit.bench.row import Row
 from reid_audit.audit.bench.table import read_rows
 
@@ -86,7 +89,9 @@ def report(rows: Sequence[Row], left_out: str | None = None) -> list[str]:
     return lines
 
 
-def draw(rows: Sequence[Row], path: Path, left_out: str | None = None) -> None:
+def draw(
+    rows: Sequence[Row], path: Path, left_out: str | None = None, axis: str = "effective resolution"
+) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
@@ -104,7 +109,7 @@ def draw(rows: Sequence[Row], path: Path, left_out: str | None = None) -> None:
     axes.set_xscale("log")
     axes.set_xticks([4, 6, 8, 10, 15, 20, 30], ["4", "6", "8", "10", "15", "20", "30"])
     axes.minorticks_off()
-    axes.set_xlabel("effective resolution, pixels per side of the face's frame")
+    axes.set_xlabel(f"{axis}, pixels per side of the face's frame")
     axes.set_ylabel("rank-1, of the clear pictures' own")
     axes.legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
@@ -115,6 +120,7 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--attack", default="ridge")
     parser.add_argument("--leave-out", metavar="KIND")
+    parser.add_argument("--measured", type=Path, metavar="LFW_CSV")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--rows", type=Path)
     given = parser.parse_args()
@@ -123,9 +129,17 @@ def main() -> None:
         for row in read_rows(given.table)
         if row.attack == given.attack and row.of_ceiling is not None and row.effective_resolution
     ]
+    if given.measured is not None:
+        clear = frames(given.measured)
+        sides = [known_side(parse(row.method), clear) for row in rows]
+        rows = [
+            row.model_copy(update={"effective_resolution": side})
+            for row, side in zip(rows, sides, strict=True)
+        ]
     print(*report(rows, given.leave_out), sep="\n")
     if given.figure is not None:
-        draw(rows, given.figure, given.leave_out)
+        axis = "effective resolution" if given.measured is None else "known over all colours"
+        draw(rows, given.figure, given.leave_out, axis)
     if given.rows is not None:
         fields = ("method", "effective_resolution", "ira", "low", "high", "ceiling", "n", "seed")
         with given.rows.open("w", newline="", encoding="utf-8") as file:
