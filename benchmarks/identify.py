@@ -20,7 +20,8 @@ down from JPEG files; with how often answers of each confidence are right (`--fi
 `painted`: fills, eye bars and drawings through codecs and resizing. `jpeg`: whether a JPEG over a
 blur is found in whole LFW pictures, one by one and pooled, and handed on to attackers. `edges`: a
 blurred or filled face in a picture with other straight edges, those of `LAYOUTS`. `resampled`: LFW
-pictures scaled by .3 to .9, stored losslessly or as JPEG again, and anonymised by nobody. `paper`:
+pictures scaled by .3 to .9, stored losslessly or as JPEG again, and anonymised by nobody.
+`enlarged`: a face hidden in a picture that was enlarged before, losslessly and as JPEG. `paper`:
 the Revelio paper's estimator, a network trained for `--steps` on London's development half, and
 ours on the same pictures.
 """
@@ -47,6 +48,7 @@ from reid_audit.attacks.anonymisation import (
     identify,
 )
 from reid_audit.attacks.anonymisation.compression import stored_again
+from reid_audit.attacks.anonymisation.encoded import standard_luma
 from reid_audit.attacks.anonymisation.fitting.families import (
     RESAMPLINGS,
     draw_spec,
@@ -54,6 +56,7 @@ from reid_audit.attacks.anonymisation.fitting.families import (
 )
 from reid_audit.attacks.anonymisation.fitting.widths import development, first_byte
 from reid_audit.attacks.anonymisation.network import KernelSizeNetwork
+from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.attacks.operators.fill import inscribed_ellipse
@@ -78,6 +81,9 @@ REGION_TOOLS = (
     "deface-blur:scale=1",
 )
 EDGE_TOOLS = ("gaussian:k=21", "gaussian:k=61", "box:k=31", "solid")
+ENLARGED = (1.0, 1.2, 1.5, 2.0, 3.0)
+ENLARGED_TOOLS = ("gaussian:sigma={0:.3g}", "gaussian:k=41", "box:k={1}", "pixelate:b=14", "solid")
+"""A twelfth of the face wide, as OpenCV's blur of 41 px whatever the face, of a sixth, of 14 px."""
 LAYOUTS = ("caption", "stamp", "beside", "below", "gap", "letterbox", "frame")
 """What stands beside the face: text on a bar or on the picture, another photograph, one after a
 white gap, black bars above and below, a white margin."""
@@ -273,6 +279,46 @@ def lay_out(
     return out, margin, margin
 
 
+def found(answer: Identification, family: str, box: Box, size: tuple[int, int]) -> bool:
+    """Whether the family is right and the part lies about in its place."""
+    soft = float(answer.parameters.get("soft", 0.0))
+    seen = mask(answer.region, answer.region_shape, soft, size)
+    return answer.family == family and overlap(seen, mask(box, "box", 0, size)) >= 0.6
+
+
+def enlarged(data: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    right = total = sure = wrong = 0
+    for factor in ENLARGED:
+        for quality in (None, 90):
+            hits = []
+            for picture in faces(data, "lfw", None)[:count]:
+                large = cv2.resize(
+                    picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC
+                )
+                for tool in ENLARGED_TOOLS:
+                    operator = parse(tool.format(8 * factor, round(16 * factor) | 1))
+                    face = np.array([76, 64, 176, 198]) + rng.integers(-6, 7, 4)
+                    box = tuple(int(v) for v in (factor * face).round())
+                    hidden = apply_to_box(operator, large, box, rng)
+                    if quality is None:
+                        answer = identify(hidden)
+                    else:
+                        answer = identify(stored_again(hidden, quality), jpeg_file(quality))
+                    hits.append(found(answer, operator.family, box, large.shape[:2]))
+                    sure += answer.confidence >= 0.9
+                    wrong += answer.confidence >= 0.9 and not hits[-1]
+            right, total = right + sum(hits), total + len(hits)
+            codec = "lossless" if quality is None else f"JPEG {quality}"
+            share = f"family right and IoU >= 0.6 {np.mean(hits):.1%}, n {len(hits)}"
+            print(f"x {factor:g}, {codec}: {share}", flush=True)
+    print(f"all: {right / total:.1%} of {total}; confident (.9) {sure}, of them wrong {wrong}")
+
+
+def jpeg_file(quality: int) -> EncodedInfo:
+    return EncodedInfo("jpeg", 8, quality, (standard_luma(quality),), False)
+
+
 def edges(data: Path, count: int) -> None:
     rng = np.random.default_rng(0)
     pictures = faces(data, "lfw", None)[: 2 * count]
@@ -286,11 +332,8 @@ def edges(data: Path, count: int) -> None:
                 anonymised = apply_to_box(operator, picture, tuple(box), rng)
                 whole, x, y = lay_out(anonymised, other, layout, rng)
                 answer = identify(np.ascontiguousarray(whole))
-                size = whole.shape[:2]
-                true = mask((box[0] + x, box[1] + y, box[2] + x, box[3] + y), "box", 0, size)
-                soft = float(answer.parameters.get("soft", 0.0))
-                placed = overlap(mask(answer.region, answer.region_shape, soft, size), true)
-                hits.append(answer.family == operator.family and placed >= 0.6)
+                true = (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
+                hits.append(found(answer, operator.family, true, whole.shape[:2]))
                 sure += answer.confidence >= 0.9
                 wrong += answer.confidence >= 0.9 and not hits[-1]
         right, total = right + sum(hits), total + len(hits)
@@ -512,6 +555,7 @@ CHOICES: dict[str, Callable[[Path, int], None]] = {
     "jpeg": jpeg,
     "edges": edges,
     "resampled": resampled_untouched,
+    "enlarged": enlarged,
 }
 
 

@@ -1,4 +1,4 @@
-"""Whether a pixelated box is only the middle of an ellipse that was pixelated."""
+"""How far a pixelated part reaches: to an ellipse around it, or to more blocks beside it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ CHANCE = 0.2
 """Share of equal neighbours that counts as none: smooth parts of a picture have some."""
 CLEARLY = 0.03
 """By how much an ellipse must overlap the blocks better than a box does."""
+REPEATED = 0.5
+"""Of the mean jump of the lines inside a box, what a further line must jump."""
 
 
 def elliptic_blocks(picture: np.ndarray, box: Box) -> Box | None:
@@ -94,3 +96,41 @@ def _cells(size: int, block: float, phase: float) -> np.ndarray:
     """Number of the cell that each of `size` pixels lies in, from 0."""
     cell = np.floor((np.arange(size) + 0.5 - phase) / block).astype(int)
     return np.asarray(cell - cell[0])
+
+
+def more_blocks(picture: np.ndarray, box: Box, block: int) -> Box:
+    """A box inside what was pixelated and stored as JPEG, grown to all of its whole blocks.
+
+    A codec shakes blocks of one colour, so that they are told by their lattice: the lines between
+    them jump, by more than half as much as inside the box, over what changes between the lines.
+    """
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    grown = _tried(luma, box, block)
+    while grown != box:
+        box, grown = grown, _tried(luma, grown, block)
+    return box
+
+
+def _tried(luma: np.ndarray, box: Box, block: int) -> Box:
+    """The box with one more block on each side where there is one."""
+    x0, y0, x1, y1 = box
+    left, right = _more(luma[y0:y1], x0, x1, block)
+    top, bottom = _more(luma[:, left:right].T, y0, y1, block)
+    return left, top, right, bottom
+
+
+def _more(strip: np.ndarray, low: int, high: int, block: int) -> tuple[int, int]:
+    """Ends of a run of blocks along the columns, each a block further if one is there."""
+    jumps = np.log1p(np.abs(np.diff(strip, axis=1))).mean(axis=0)  # gap x lies at jumps[x - 1]
+
+    def lattice(start: int, line: int) -> float:
+        return float(jumps[line - 1] - np.median(jumps[start : start + block - 1]))
+
+    starts = range(low, high - block + 1, block)
+    usual = np.mean([lattice(x, x) for x in starts if x > low] or [np.inf])
+    if low - block > 0 and lattice(low - block, low - block) > REPEATED * usual:
+        low -= block
+    last = low + (high - low) // block * block
+    if last + block < strip.shape[1] and lattice(last, last + block) > REPEATED * usual:
+        return low, last + block
+    return low, high

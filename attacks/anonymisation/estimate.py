@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from reid_audit.attacks.anonymisation import responses
+from reid_audit.attacks.anonymisation.blocks import more_blocks
 from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
@@ -47,8 +49,12 @@ NOISY = 0.6
 FIRM = 0.6
 """Evidence per border pixel under which a part is believed only where what was done to it is
 certain, and where that is not one of `RARE`."""
+WIDER = 0.45
+"""The same where the whole picture is smooth, as enlarged ones are, and the part more so."""
 JAGGED = ("pixelate", "downscale", "permute")
 """Families that put straight edges into a whole picture, so that a part seems to stand out."""
+MARGIN = 12
+"""Range of grey levels in a line of a margin, which a codec may have shaken."""
 RARE = ("median", "motion", "permute", "noise")
 """Families that smooth parts of ordinary pictures are taken for."""
 CLEAR_PART, SURE_PART = 0.8, 0.8
@@ -159,6 +165,8 @@ def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Ident
     height, width = picture.shape[:2]
     box = (0, 0, width, height)
     part = _identify_at(picture, region, stored)
+    if part.family == "pixelate" and part.odds and region.shape == "box" and region.box != box:
+        part = replace(part, region=more_blocks(picture, region.box, part.parameters["block_x"]))
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds
     paint = None if exact else _painted(picture, region)
@@ -167,15 +175,52 @@ def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Ident
     if region.box == box or region.soft or part.family in ("solid", "pixelate"):
         return part
     whole = _identify_region(picture, box, stored)
+    if whole.family in JAGGED and whole.odds and (inner := _without_margins(picture)) != box:
+        whole = _identify_region(picture, inner, stored)
     # Noise on everything would not leave a part without detail.
     nothing = whole.family in ("none", "unknown", "noise")
-    # What smooths everything leaves no box with sharp sides.
-    clear = region.shape == "box" and region.evidence >= STANDS_OUT and whole.family not in JAGGED
+    # What smooths everything leaves no box with sharp sides, and what enlarges it no wider blur.
+    clear = region.shape == "box" and (
+        (region.evidence >= STANDS_OUT and whole.family not in JAGGED)
+        or (region.evidence >= WIDER and _wider(part, whole))
+    )
     explained = not (nothing or clear) and whole.confidence > EXPLAINED
     faint = region.shape == "box" and 0 < region.evidence < FIRM
     doubtful = faint and (part.family in RARE or part.confidence < EXPLAINED)
     doubtful = doubtful or part.family in ("none", "unknown")
     return whole if explained or doubtful else part
+
+
+def _without_margins(picture: np.ndarray) -> Box:
+    """The picture less lines of one colour at its border, whose edges look like those of blocks."""
+    height, width = picture.shape[:2]
+    levels = picture.astype(np.int16)
+    rows = np.ptp(levels, axis=1).max(axis=1) > MARGIN
+    columns = np.ptp(levels, axis=0).max(axis=1) > MARGIN
+    if not rows.any() or not columns.any():
+        return 0, 0, width, height
+    (top, bottom), (left, right) = ((np.flatnonzero(k)[[0, -1]]) for k in (rows, columns))
+    return int(left), int(top), int(right) + 1, int(bottom) + 1
+
+
+def _wider(part: Identification, whole: Identification) -> bool:
+    """Whether a part was surely blurred, and by twice what smooths the whole picture, if only by
+    enlarging it."""
+    blurred = sum(part.odds.get(family, 0.0) for family in ("gaussian", "box"))
+    wide, usual = _spread(part), _spread(whole)
+    return wide is not None and usual is not None and blurred >= SURE_PART and wide > 2 * usual
+
+
+def _spread(answer: Identification) -> float | None:
+    """Standard deviation in pixels of a filter; None of what is none."""
+    told = answer.parameters
+    if answer.family == "gaussian":
+        return float(max(told["sigma_x"], told["sigma_y"]))
+    if answer.family == "box":
+        return float(told["box_x"]) / math.sqrt(12)
+    if answer.family == "downscale":  # samples so far apart, smoothed by half of it
+        return float(max(told["factor_x"], told["factor_y"])) / 2
+    return None
 
 
 def _painted(picture: np.ndarray, region: Region) -> Identification | None:

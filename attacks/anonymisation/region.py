@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -46,6 +47,10 @@ STRETCHED = 1.6
 and masks of faces are not so long."""
 ACCEPTED = 0.3
 """Evidence per border pixel, above `OFFSET`, that each side needs."""
+THREE, UNSEEN = 1.0, 0.67
+"""The same where three sides are enough, and what is left of their evidence."""
+MOVED = 1.1
+"""How much better a box must be for a side to leave the clearest lines."""
 SAME, SAME_ELLIPSE = 0.98, 0.93
 """Share of the likelihood ratio of what was changed from which a box, or an ellipse, with a sharp
 border is it."""
@@ -56,9 +61,11 @@ WHOLE = 2.0
 CORE = 24
 """Sides in pixels of the least part that a filter is read from."""
 STANDS_OUT = 0.9
-"""Evidence per border pixel from which a box is what was processed, whatever else was changed:
-captions, bars and neighbours in a collage lie off the lattice too, or move what follows them off
-it."""
+"""Evidence per border pixel from which a box is what was processed, whatever was done to the whole
+picture."""
+APART = 0.7
+"""The same, whatever else was changed, if all of the box was: captions, bars and neighbours in a
+collage lie off the lattice too, or move what follows them off it."""
 NEAR = 12
 """Pixels within which the side of a changed box is looked for."""
 CONTEXT = 4
@@ -105,7 +112,10 @@ def find_region(picture: np.ndarray, was_jpeg: bool = True, enough: float = ENOU
     # Blocks of equal pixels show the sides of a box better than a lattice of eight pixels.
     if blocky and sharp.shape == changed.shape == "box":
         return sharp
-    if sharp.shape == "box" and sharp.evidence >= STANDS_OUT:
+    if sharp.shape == "box" and (
+        sharp.evidence >= STANDS_OUT
+        or (sharp.evidence >= APART and _changed_throughout(ratio, sharp.box))
+    ):
         return sharp
     score, least = (box_score, SAME) if sharp.shape == "box" else (ellipse_score, SAME_ELLIPSE)
     if score(ratio, sharp.box) > least * changed.score:
@@ -117,6 +127,14 @@ def _crosses(box: Box, whole: Box) -> bool:
     """Whether a box reaches across the whole picture, either way, within a block of a JPEG."""
     across = box[0] <= JPEG and box[2] >= whole[2] - JPEG
     return across != (box[1] <= JPEG and box[3] >= whole[3] - JPEG)
+
+
+def _changed_throughout(ratio: np.ndarray, box: Box) -> bool:
+    """Whether each third of a box, across and down, was changed."""
+    x0, y0, x1, y1 = box
+    x, y = (np.linspace(a, b, 4).astype(int).tolist() for a, b in ((x0, x1), (y0, y1)))
+    strips = [(a, y0, b, y1) for a, b in pairwise(x)] + [(x0, a, x1, b) for a, b in pairwise(y)]
+    return all(box_score(ratio, strip) > 0 for strip in strips)
 
 
 def _apart(a: Box, b: Box) -> bool:
@@ -167,13 +185,11 @@ def _sharp_region(picture: np.ndarray, enough: float) -> tuple[Region, Sides, bo
             blocks = _within(rim, whole)
         return blocks, sides, True
     detail = _detail(picture)
-    boxes, length, evidence = _plausible_boxes(*sides)
-    if len(boxes):
-        contrast = detail_contrast(detail, boxes)
-        score = length * evidence * contrast.clip(0, 1) * compactness(boxes)
-        best = np.argmax(score)
-        if score[best] >= enough and contrast[best] >= CONTRAST:
-            return Region(_box(boxes[best]), evidence=float(evidence[best])), sides, False
+    best = _best(detail, *_plausible_boxes(*sides, unseen=1))
+    if best is not None and best.score >= enough:
+        best = _moved(best, detail, _sums(*sides))
+        if best.contrast >= CONTRAST:
+            return Region(best.box, evidence=best.evidence), sides, False
     box, jump = find_ellipse(detail, sides)
     oval = np.array([box])
     border = 2 * (box[2] - box[0] + box[3] - box[1])
@@ -283,10 +299,54 @@ def compactness(boxes: np.ndarray) -> np.ndarray:
     return np.asarray((STRETCHED * sides[:, 0] / sides[:, 1]).clip(0, 1))
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """rank: the score, less for what the picture's border hides."""
+
+    box: Box
+    evidence: float
+    contrast: float
+    score: float
+    rank: float
+
+
+def _best(
+    detail: np.ndarray, boxes: np.ndarray, length: np.ndarray, evidence: np.ndarray
+) -> _Candidate | None:
+    """The box of highest rank among judged ones; None where there is none."""
+    if not len(boxes):
+        return None
+    contrast = detail_contrast(detail, boxes)
+    score = length * evidence * contrast.clip(0, 1) * compactness(boxes)
+    rank = score * length / _perimeter(boxes)
+    best = np.argmax(rank)
+    values = (float(v[best]) for v in (evidence, contrast, score, rank))
+    return _Candidate(_box(boxes[best]), *values)
+
+
+def _moved(best: _Candidate, detail: np.ndarray, sums: tuple[np.ndarray, ...]) -> _Candidate:
+    """The candidate with each side where its rank is highest, the others as they are: what a side
+    shows of a plain wall is less than what the rest of a picture shows elsewhere."""
+    height, width = detail.shape
+    for side, end in enumerate((width, height, width, height)):
+        boxes = np.tile(np.array(best.box), (end + 1, 1))
+        boxes[:, side] = np.arange(end + 1)
+        other = _best(detail, *_judged(boxes, sums, unseen=1))
+        if other is not None and other.rank > MOVED * best.rank:
+            best = other
+    return best
+
+
+def _perimeter(boxes: np.ndarray) -> np.ndarray:
+    """Lengths `(N,)` of the borders of boxes `(N, 4)`."""
+    return np.asarray(2 * (boxes[:, 2:] - boxes[:, :2]).sum(axis=1))
+
+
 def detail_contrast(detail: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Log ratio `(N,)` of `detail` `(H, W)` in a band just outside each box `(N, 4)` to that just
     inside; 0 where there is no outside. A printed frame has its detail inside, a processed region
-    outside."""
+    outside. Of a box that ends with the picture the middle counts too, if it has more: where no
+    side is seen, something else may lie between."""
     height, width = detail.shape
     sums = cv2.integral(detail)
 
@@ -300,6 +360,9 @@ def detail_contrast(detail: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     (far, far_n), (out, out_n), (edge, edge_n), (core, core_n) = map(total, (BAND, 2, -2, -BAND))
     outside = (far - out) / np.maximum(far_n - out_n, 1)
     inside = (edge - core) / np.maximum(edge_n - core_n, 1)
+    cut = (boxes[:, :2] == 0).any(axis=1) | (boxes[:, 2:] == (width, height)).any(axis=1)
+    middle = np.where(cut, core / np.maximum(core_n, 1), -np.inf)
+    inside = np.maximum(inside, middle)
     return np.where((far_n > out_n) & (edge_n > core_n), outside - inside, 0.0)
 
 
@@ -392,18 +455,62 @@ def _lines(cumulative: np.ndarray, border: int) -> np.ndarray:
 
 
 def _plausible_boxes(
-    left: np.ndarray, right: np.ndarray, top: np.ndarray, bottom: np.ndarray
+    left: np.ndarray, right: np.ndarray, top: np.ndarray, bottom: np.ndarray, unseen: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes `(N, 4)` with evidence on every side, the length of the border that is not on the
-    picture's own, and the evidence per pixel of the weakest such side."""
-    sums = [_cumulative(e) for e in (left, right, top.T, bottom.T)]
+    """Boxes `(N, 4)` between the clearest lines, as `_judged`."""
+    sums = _sums(left, right, top, bottom)
     height, width = left.shape[0], top.shape[1]
     x0, x1 = _lines(sums[0], 0), _lines(sums[1], width)
     y0, y1 = _lines(sums[2], 0), _lines(sums[3], height)
-    a, b, c, d = (m.ravel() for m in np.meshgrid(x0, x1, y0, y1, indexing="ij"))
-    fits = (b - a >= SMALLEST) & (d - c >= SMALLEST)
-    fits &= np.maximum(b - a, d - c) <= SLENDER * np.minimum(b - a, d - c)
-    a, b, c, d = a[fits], b[fits], c[fits], d[fits]
+    edges = np.meshgrid(x0, y0, x1, y1, indexing="ij")
+    return _judged(np.stack([edge.ravel() for edge in edges], axis=1), sums, unseen)
+
+
+def _goes_on(boxes: np.ndarray, density: np.ndarray, sums: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Whether the two sides beside the weakest of each box go on beyond it `(N,)`: then it is no
+    end of the region.
+
+    Args:
+        density: evidence per pixel of the sides `(4, N)`: left, right, top, bottom.
+    """
+    a, c, b, d = boxes.T
+    size = np.array([sums[2].shape[0], sums[2].shape[0], sums[0].shape[0], sums[0].shape[0]]) - 1
+    ends = np.stack([a, b, c, d])
+    outwards = np.array([-1, 1, -1, 1])[:, None] * SMALLEST
+    beyond = (ends + outwards).clip(0, size[:, None])
+    weakest = density.argmin(axis=0)
+    rows = np.arange(len(boxes))
+    start, end = np.sort([ends[weakest, rows], beyond[weakest, rows]], axis=0)
+    across = weakest < 2  # the left or the right side: the lines beside it are above and below
+    lines = [np.where(across, c, a), np.where(across, d, b)]
+    means = []
+    for line, (rising, lying) in zip(lines, ((0, 2), (1, 3)), strict=True):
+        total = np.empty(len(boxes))
+        for chosen, table in ((across, sums[lying]), (~across, sums[rising])):
+            at = line[chosen]
+            total[chosen] = table[end[chosen], at] - table[start[chosen], at]
+        means.append(total / np.maximum(end - start, 1))
+    return np.asarray(np.minimum(*means) > ACCEPTED)
+
+
+def _sums(
+    left: np.ndarray, right: np.ndarray, top: np.ndarray, bottom: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    return tuple(_cumulative(e) for e in (left, right, top.T, bottom.T))
+
+
+def _judged(
+    boxes: np.ndarray, sums: tuple[np.ndarray, ...], unseen: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Those of boxes `(N, 4)` that have evidence on every side, the length of the border that is
+    not on the picture's own, and the evidence per pixel of the weakest such side. `unseen`: sides
+    that need not be seen where the others are clear, 0 or 1."""
+    height, width = sums[0].shape[0] - 1, sums[2].shape[0] - 1
+    across, down = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    fits = (across >= SMALLEST) & (down >= SMALLEST)
+    fits &= np.maximum(across, down) <= SLENDER * np.minimum(across, down)
+    boxes = boxes[fits]
+    a, c, b, d = boxes.T
     sides = np.stack(
         [
             sums[0][d, a] - sums[0][c, a],
@@ -414,9 +521,13 @@ def _plausible_boxes(
     )
     lengths = np.stack([d - c, d - c, b - a, b - a])
     visible = np.stack([a > 0, b < width, c > 0, d < height])
-    weakest = np.where(visible, sides / lengths, np.inf).min(axis=0)
+    density = np.where(visible, sides / lengths, np.inf)
+    weakest, second = np.sort(density, axis=0)[:2]
+    if unseen:  # on a plain wall
+        three = visible.all(axis=0) & (second >= THREE) & ~_goes_on(boxes, density, sums)
+        weakest = np.where(three, np.maximum(weakest, UNSEEN * second), weakest)
     length = (visible * lengths).sum(axis=0)
     # What crosses the picture is a caption, a bar or a neighbour in a collage.
     crosses = ~(visible[0] | visible[1]) | ~(visible[2] | visible[3])
     good = (length > 0) & (weakest > ACCEPTED) & ~crosses
-    return np.stack([a, c, b, d], axis=1)[good], length[good], weakest[good]
+    return boxes[good], length[good], weakest[good]
