@@ -12,7 +12,7 @@ import pytest
 from reid_audit.attacks.anonymisation import fills, identify
 from reid_audit.attacks.anonymisation.fills import find_fills
 from reid_audit.attacks.anonymisation.fitting.families import resampled
-from reid_audit.attacks.anonymisation.region import compactness
+from reid_audit.attacks.anonymisation.sides import compactness
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
 from reid_audit.audit.data import decode
