@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from reid_audit.attacks.anonymisation.region import find_region
 from reid_audit.attacks.anonymisation.result import EncodedInfo
 from reid_audit.attacks.operators import parse
 from reid_audit.attacks.operators.base import apply_to_box
+from reid_audit.audit.data import decode
 
 
 def photograph(seed: int, height: int = 240, width: int = 240) -> np.ndarray:
@@ -100,6 +104,21 @@ def test_a_white_margin_does_not_hide_what_was_blurred_inside(margin: int) -> No
     answer = identify(framed)
     assert answer.family == "box"
     assert near(answer.region, tuple(v + margin for v in box))
+
+
+def test_a_white_margin_makes_no_mosaic_of_a_photograph(shared_data: Path) -> None:
+    """These three were called mosaics before margins were left out."""
+    with (shared_data / "lfw.csv").open(newline="") as file:
+        probes = [row["path"] for row in csv.DictReader(file) if row["role"] == "probe"]
+    box = (76, 64, 174, 194)
+    answers = []
+    for path in (probes[3], probes[15], probes[23]):
+        clear = decode(shared_data / path)
+        hidden = apply_to_box(parse("gaussian:k=61"), clear, box, np.random.default_rng(0))
+        white = (255, 255, 255)
+        framed = cv2.copyMakeBorder(hidden, *(50,) * 4, cv2.BORDER_CONSTANT, value=white)
+        answers.append(identify(framed))
+    assert [answer.family for answer in answers] == ["gaussian"] * 3
 
 
 @pytest.mark.parametrize("seed", range(4))
