@@ -15,7 +15,7 @@ from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
-from reid_audit.attacks.anonymisation.fills import even_blocks, find_fills
+from reid_audit.attacks.anonymisation.fills import even_blocks, find_fills, same_place
 from reid_audit.attacks.anonymisation.learned import classify, family_odds, smooth_odds
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
@@ -170,6 +170,9 @@ def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Ident
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds
     paint = None if exact else _painted(picture, region)
+    # What is drawn beside a part of one colour may be surroundings of that colour.
+    if part.family == "solid" and paint is not None and paint.family != "solid":
+        paint = None if same_place(paint.region, part.region) else paint
     if paint is not None and (part.family != "pixelate" or paint.confidence >= SLIVER):
         return replace(paint, quality=stored)
     if region.box == box or region.soft or part.family in ("solid", "pixelate"):

@@ -114,7 +114,7 @@ def find_fills(picture: np.ndarray, least: float = 0.5) -> tuple[Fill, ...]:
         if any(_touch(patch.box, other.box) for other in kept):
             continue
         # Looser passes take faint lines for the codec's.
-        alike = [entry for entry in painted if _same(entry[0].box, patch.box)]
+        alike = [entry for entry in painted if same_place(entry[0].box, patch.box)]
         strict, (_, solid, drawn) = min(alike, key=lambda entry: entry[0].level)
         one_colour = bool(strict.one_colour(solid, drawn))
         kept.append(Fill(patch.box, patch.shape, patch.colour, one_colour, float(1 - odds[0])))
@@ -330,7 +330,7 @@ def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _same(a: Box, b: Box) -> bool:
+def same_place(a: Box, b: Box) -> bool:
     """Whether two boxes are about the same place."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     return width > 0 < height and width * height >= SAME * max(_area(a), _area(b))

@@ -22,7 +22,13 @@ from reid_audit.attacks.operators.ranged import Ranged
 from reid_audit.attacks.recognition.cache import scene_detectors
 from reid_audit.attacks.recognition.sizes import SMALLEST_FACE, SMALLEST_POSSIBLE
 from reid_audit.audit.data.decode import PICTURE_ENDINGS, decode
-from reid_audit.audit.data.folders import NOT_UTF8, Bounds, pictures_in, spelt
+from reid_audit.audit.data.folders import (
+    NOT_UTF8,
+    Bounds,
+    no_pictures_in,
+    pictures_in,
+    spelt,
+)
 from reid_audit.audit.data.items import Box
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, parse_box, read_manifest
 from reid_audit.audit.data.sidecar import SIDECAR
@@ -69,7 +75,7 @@ class Summary:
 
     def sentence(self) -> str:
         """For a terminal."""
-        failed = f"; {len(self.failed)} could not be read" if self.failed else ""
+        failed = f"; {len(self.failed)} files left out" if self.failed else ""
         return (
             f"{self.written} pictures written to {self.out} with {self.spec}, "
             f"{self.regions} regions anonymised{failed}. How and where: {SIDECAR} beside them."
@@ -120,8 +126,9 @@ def anonymize(
     `source` is a picture and `out` ends like one. What was done stands in `anonymized.json` beside
     the output.
 
-    A picture that cannot be read is recorded and left out. One without a face is written as it is,
-    with a warning. Files are never overwritten, unless by the same content or with `force`.
+    A file that cannot be read as a picture, such as a film, is recorded and left out. A picture
+    without a face is written as it is, with a warning. Files are never overwritten, unless by the
+    same content or with `force`.
 
     Args:
         region: `face` (every detected one, unless `boxes` or the manifest give them), `image`,
@@ -140,8 +147,10 @@ def anonymize(
         NothingToAudit: no picture in `source`.
     """
     jobs = list(_jobs(source, boxes or {}, base))
+    failed = _left_out(source)
     if not jobs:
-        raise NothingToAudit(f"{source}: holds no picture to anonymise; check the path.")
+        first = next((f" (first left out: {name}: {why})" for name, why in failed.items()), "")
+        raise NothingToAudit(f"{source}: holds no picture to anonymise{first}; check the path.")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies inside {source}; choose a folder outside it.")
     find = _finder(region, device, smallest_face)
@@ -151,7 +160,6 @@ def anonymize(
     method = _method(operator, region, seed, smallest_face)
     known = {} if force else _known_pictures(folder / SIDECAR, method)
 
-    failed: dict[str, str] = {}
     records: dict[str, dict[str, Any]] = {}
     detected = False
     for done, job in enumerate(jobs):
@@ -182,7 +190,7 @@ def anonymize(
     if progress is not None:
         progress(len(jobs), len(jobs))
     if not records:
-        name, reason = next(iter(failed.items()))
+        name, reason = list(failed.items())[-1]  # a picture's, after those of other files
         raise InputError(f"{name}: {reason}")
     pictures = sorted((known | records).values(), key=lambda record: str(record["path"]))
     sidecar = method | {"pictures": pictures, "failed": failed}
@@ -223,6 +231,14 @@ def _jobs(
             parse_box(" ".join(map(str, box)), f"boxes of {name}") for box in boxes.get(name, ())
         ]
         yield _Job(path, name, tuple(given) or ((face_box,) if face_box else ()))
+
+
+def _left_out(source: Path) -> dict[str, str]:
+    """Files of a folder that are no pictures, by name, and why they are not read."""
+    if not source.is_dir():
+        return {}
+    found = no_pictures_in(source)
+    return {spelt(path.relative_to(source).as_posix()): why for path, why in found}
 
 
 def _name(path: Path, folder: Path, base: Path | None) -> str:

@@ -10,7 +10,7 @@ from reid_audit.attacks.anonymisation import Identification, identify_parts, rea
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
-from reid_audit.audit.data.folders import FILMS
+from reid_audit.audit.data.folders import FILMS, why_no_picture
 from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.items import Item
 from reid_audit.audit.data.originals import match_by_name
@@ -154,8 +154,5 @@ def _pictures(path: Path) -> list[Path]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; correct the path.")
     if path.suffix.lower() in FILMS:
-        raise InputError(
-            f"{path}: a film; write its frames as pictures first, e.g. with "
-            "ffmpeg -i FILM frames/%06d.png, and give that folder."
-        )
+        raise InputError(f"{path}: {why_no_picture(path, path.parent)}, and give that folder.")
     return [path]

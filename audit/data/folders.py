@@ -72,6 +72,14 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     return (path for path in files_in(folder) if why_no_picture(path, folder) is None)
 
 
+def no_pictures_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The other files below a folder but folders' own settings, and why each is not read."""
+    for path in files_in(folder):
+        reason = None if path.name in _BOOKKEEPING else why_no_picture(path, folder)
+        if reason is not None:
+            yield path, reason
+
+
 def why_no_picture(path: Path, folder: Path) -> str | None:
     """Why a file below `folder` is not read; None when it is.
 
@@ -80,7 +88,7 @@ def why_no_picture(path: Path, folder: Path) -> str | None:
     if path.is_dir():
         return "a folder that may not be entered; change its permissions"
     if any(part.startswith(".") for part in path.relative_to(folder).parts):
-        return "hidden, by a name that begins with a dot; rename it to have it audited"
+        return "hidden, by a name that begins with a dot; rename it to have it read"
     if not path.exists():
         return "a link that leads nowhere; repair or remove it"
     if not path.is_file():
@@ -89,7 +97,7 @@ def why_no_picture(path: Path, folder: Path) -> str | None:
     if ending in PICTURE_ENDINGS or is_picture(path):
         return None
     if ending in FILMS:
-        return "a film; take it apart into frames to have it audited"
+        return "a film; take it apart into frames, e.g. with ffmpeg -i FILM frames/%06d.png"
     return f"no picture that can be read ({ending or 'no ending'}); convert or remove it"
 
 

@@ -144,7 +144,20 @@ def test_one_bad_picture_does_not_stop_the_rest(folder, tmp_path):
     assert "not a picture" in summary.failed["bob/2.png"]
     assert str(tmp_path) not in json.dumps(summary.failed)
     assert json.loads(json.dumps(summary.to_dict()))["written"] == 3
-    assert "2 could not be" in summary.sentence()
+    assert "2 files left out" in summary.sentence()
+
+
+def test_films_and_other_files_of_a_folder_are_named(folder, tmp_path):
+    (folder / "ann/clip.mp4").write_bytes(b"film")
+    (folder / "notes.txt").write_text("notes")
+    (folder / ".DS_Store").write_bytes(b"settings")
+    summary = anonymize(folder, tmp_path / "out", parse("solid"), region="image")
+    assert set(summary.failed) == {"ann/clip.mp4", "notes.txt"}
+    assert any("ann/clip.mp4: a film" in warning for warning in summary.warnings)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films/clip.mp4").write_bytes(b"film")
+    with pytest.raises(NothingToAudit, match=r"first left out: clip\.mp4: a film"):
+        anonymize(tmp_path / "films", tmp_path / "out2", parse("solid"), region="image")
 
 
 def test_several_given_faces_and_their_widths(folder, tmp_path):

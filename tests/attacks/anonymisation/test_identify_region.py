@@ -124,3 +124,14 @@ def test_a_white_margin_makes_no_mosaic_of_a_photograph(shared_data: Path) -> No
 @pytest.mark.parametrize("seed", range(4))
 def test_a_picture_without_a_part_stays_whole(seed: int) -> None:
     assert find_region(photograph(seed)).box == (0, 0, 240, 240)
+
+
+@pytest.mark.parametrize("spread", [2, 3, 5])
+def test_a_fill_beside_surroundings_of_its_colour_is_no_drawing(spread: float) -> None:
+    picture = photograph(3, 300, 300)
+    hair = np.random.default_rng(0).normal(40, spread, (70, 10, 1))
+    picture[82:152, 216:226] = hair.round()
+    x0, y0, x1, y1 = box = (86, 72, 216, 245)
+    picture[y0:y1, x0:x1] = 40
+    answer = identify(picture)
+    assert (answer.family, answer.region) == ("solid", box)
