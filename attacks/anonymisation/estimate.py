@@ -77,6 +77,8 @@ BROAD, SLIVER = 12, 0.9
 """Sides in pixels under which more is needed: photographs have flat slivers at their borders."""
 CLEARER = 0.6
 """Evidence per border pixel from which a larger part elsewhere is preferred to paint."""
+RIMMED = 0.5
+"""Share of a drawing's rim that is sharp under which it may be a wall behind people."""
 SHAKEN = 1.2
 """Standard deviation in grey levels that a codec leaves inside a fill."""
 MOST = 768
@@ -169,7 +171,7 @@ def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Ident
         part = replace(part, region=more_blocks(picture, region.box, part.parameters["block_x"]))
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds
-    paint = None if exact else _painted(picture, region)
+    paint = None if exact else _painted(picture, region, part)
     # What is drawn beside a part of one colour may be surroundings of that colour.
     if part.family == "solid" and paint is not None and paint.family != "solid":
         paint = None if same_place(paint.region, part.region) else paint
@@ -209,9 +211,15 @@ def _without_margins(picture: np.ndarray) -> Box:
 def _wider(part: Identification, whole: Identification) -> bool:
     """Whether a part was surely blurred, and by twice what smooths the whole picture, if only by
     enlarging it."""
-    blurred = sum(part.odds.get(family, 0.0) for family in ("gaussian", "box"))
     wide, usual = _spread(part), _spread(whole)
-    return wide is not None and usual is not None and blurred >= SURE_PART and wide > 2 * usual
+    if wide is None or usual is None:
+        return False
+    return _blurred(part) >= SURE_PART and wide > 2 * usual
+
+
+def _blurred(part: Identification) -> float:
+    """Probability that a part was blurred."""
+    return sum(part.odds.get(family, 0.0) for family in ("gaussian", "box"))
 
 
 def _spread(answer: Identification) -> float | None:
@@ -226,9 +234,9 @@ def _spread(answer: Identification) -> float | None:
     return None
 
 
-def _painted(picture: np.ndarray, region: Region) -> Identification | None:
+def _painted(picture: np.ndarray, region: Region, part: Identification) -> Identification | None:
     """The answer where a part was painted over; None where none was, or where a clearer part that
-    was not painted stands out elsewhere."""
+    was not painted stands out elsewhere, or from what has hardly a rim: a wall around it."""
     reduced = max(1, -(-max(picture.shape[:2]) // PAINTED))
     thinned = np.ascontiguousarray(picture[::reduced, ::reduced])
     fills = [f for f in find_fills(thinned, PAINT) if f.probability >= SLIVER or _broad(f.box)]
@@ -241,6 +249,9 @@ def _painted(picture: np.ndarray, region: Region) -> Identification | None:
     apart = min(box[2], c) <= max(box[0], a) or min(box[3], d) <= max(box[1], b)
     larger = (c - a) * (d - b) > (box[2] - box[0]) * (box[3] - box[1])
     if region.evidence > CLEARER and apart and larger:
+        return None
+    wall = not fill.one_colour and fill.sharp < RIMMED
+    if wall and region.evidence > CLEARER and _blurred(part) >= SURE_PART:
         return None
     answer = Identification(
         box,

@@ -50,6 +50,8 @@ SAME = 0.8
 BLOCK, EVEN, ALL_EVEN = 8, 2, 0.85
 """Side of a JPEG's blocks, grey levels that one of paint spans at most, and the share of a part's
 blocks that must: those of a wall or a brick span more."""
+RINGING = 16
+"""Pixels from the rim beyond which a codec leaves paint as it is: blocks of thinned colours."""
 MOST = 40
 """Patches that are looked at in each pass, the largest."""
 
@@ -57,13 +59,15 @@ MOST = 40
 @dataclass(frozen=True)
 class Fill:
     """box: x0, y0, x1, y1; shape: `box` or `ellipse`; colour: the main one; one_colour: whether
-    there is no other, else it is a drawing; probability: that it is painted at all."""
+    there is no other, else it is a drawing; probability: that it is painted at all; sharp: the
+    share of its rim where the colour changes within few pixels."""
 
     box: Box
     shape: str
     colour: tuple[int, int, int]
     one_colour: bool
     probability: float
+    sharp: float
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,23 @@ def find_fills(picture: np.ndarray, least: float = 0.5) -> tuple[Fill, ...]:
         # Looser passes take faint lines for the codec's.
         alike = [entry for entry in painted if same_place(entry[0].box, patch.box)]
         strict, (_, solid, drawn) = min(alike, key=lambda entry: entry[0].level)
-        one_colour = bool(strict.one_colour(solid, drawn))
-        kept.append(Fill(patch.box, patch.shape, patch.colour, one_colour, float(1 - odds[0])))
+        one_colour = bool(strict.one_colour(solid, drawn)) or _plain_within(picture, patch)
+        probability = float(1 - odds[0])
+        fill = Fill(patch.box, patch.shape, patch.colour, one_colour, probability, patch.sharp)
+        kept.append(fill)
     return tuple(kept)
+
+
+def _plain_within(picture: np.ndarray, patch: Patch) -> bool:
+    """Whether nothing is drawn on a patch that a codec shook: what it does to paint stays in the
+    blocks that the rim crosses, and all that lies deeper has one colour."""
+    x0, y0, x1, y1 = patch.box
+    mask = np.pad(_mask(y1 - y0, x1 - x0, patch.shape), 1).astype(np.uint8)
+    deep = cv2.erode(mask, np.ones((2 * RINGING + 1, 2 * RINGING + 1)))[1:-1, 1:-1] > 0
+    if patch.spread < EXACT or deep.sum() < BLOCK**2:
+        return False
+    gap = picture[y0:y1, x0:x1][deep].astype(np.int16) - np.array(patch.colour, np.int16)
+    return bool((np.abs(gap).max(axis=1) <= TINT * PASSES[0][1]).mean() >= ALL)
 
 
 def even_blocks(picture: np.ndarray, box: Box) -> bool:

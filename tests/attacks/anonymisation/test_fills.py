@@ -153,3 +153,13 @@ def test_equal_blocks_side_by_side_are_no_paint(block: int) -> None:
     for seed in range(4):
         picture = parse(f"pixelate:b={block}")(render(identity(seed), nuisance(seed, 0), 240))
         assert identify(picture).family == "pixelate"
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (90, 60, 200), (128, 128, 128)])
+def test_a_small_fill_in_a_jpeg_is_no_drawing(colour: tuple[int, int, int]) -> None:
+    """The blocks that its rim crosses ring, and are a large part of it."""
+    small = cv2.resize(scenery(11), (175, 175), interpolation=cv2.INTER_AREA)
+    box = (50, 42, 126, 143)
+    small[box[1] : box[3], box[0] : box[2]] = colour
+    answer = identify(parse("jpeg:q=75").apply(small, np.random.default_rng(0)))
+    assert answer.family == "solid" and near(answer.region, box, 4)
