@@ -77,6 +77,8 @@ BROAD, SLIVER = 12, 0.9
 """Sides in pixels under which more is needed: photographs have flat slivers at their borders."""
 CLEARER = 0.6
 """Evidence per border pixel from which a larger part elsewhere is preferred to paint."""
+SLIGHT = 1.0
+"""Standard deviation in pixels under which a filter on everything must be sure."""
 RIMMED = 0.5
 """Share of a drawing's rim that is sharp under which it may be a wall behind people."""
 SHAKEN = 1.2
@@ -220,6 +222,12 @@ def _wider(part: Identification, whole: Identification) -> bool:
 def _blurred(part: Identification) -> float:
     """Probability that a part was blurred."""
     return sum(part.odds.get(family, 0.0) for family in ("gaussian", "box"))
+
+
+def _slight(family: str, parameters: dict[str, Any]) -> bool:
+    """Whether a filter is so narrow that it hides nobody, as lenses and resizing leave it."""
+    spread = _spread(Identification((0, 0, 0, 0), family, parameters=parameters))
+    return spread is not None and family != "downscale" and spread < SLIGHT
 
 
 def _spread(answer: Identification) -> float | None:
@@ -387,6 +395,10 @@ def _identify_region(
         parameters, spec = _downscale(enlarged)
     else:
         parameters, spec = describe.get(likeliest, _nothing)(evidence, region)
+        unsure = odds.get("none", 0.0) > 1 - EXPLAINED
+        if unsure and region.shape == picture.shape and _slight(likeliest, parameters):
+            likeliest, confidence = "none", odds["none"]
+            parameters, spec = _none(evidence, region)
     noise = (
         evidence.noise
         if likeliest in ("gaussian", "box", "noise")
