@@ -80,7 +80,7 @@ CLEARER = 0.6
 SLIGHT = 1.0
 """Standard deviation in pixels under which a filter on everything must be sure."""
 RIMMED = 0.5
-"""Share of a drawing's rim that is sharp under which it may be a wall behind people."""
+"""Share of its rim that is sharp under which a drawing around a clear part may be a wall."""
 SHAKEN = 1.2
 """Standard deviation in grey levels that a codec leaves inside a fill."""
 MOST = 768
@@ -244,7 +244,7 @@ def _spread(answer: Identification) -> float | None:
 
 def _painted(picture: np.ndarray, region: Region, part: Identification) -> Identification | None:
     """The answer where a part was painted over; None where none was, or where a clearer part that
-    was not painted stands out elsewhere, or from what has hardly a rim: a wall around it."""
+    was not painted stands out elsewhere, or before a wall that looks like a drawing."""
     reduced = max(1, -(-max(picture.shape[:2]) // PAINTED))
     thinned = np.ascontiguousarray(picture[::reduced, ::reduced])
     fills = [f for f in find_fills(thinned, PAINT) if f.probability >= SLIVER or _broad(f.box)]
@@ -258,9 +258,11 @@ def _painted(picture: np.ndarray, region: Region, part: Identification) -> Ident
     larger = (c - a) * (d - b) > (box[2] - box[0]) * (box[3] - box[1])
     if region.evidence > CLEARER and apart and larger:
         return None
-    wall = not fill.one_colour and fill.sharp < RIMMED
-    if wall and region.evidence > CLEARER and _blurred(part) >= SURE_PART:
-        return None
+    certain = part.family == "solid" or _blurred(part) >= SURE_PART
+    if certain and region.evidence > CLEARER and not fill.one_colour:
+        inside = a >= box[0] and b >= box[1] and c <= box[2] and d <= box[3]
+        if not inside or fill.sharp < RIMMED:
+            return None
     answer = Identification(
         box,
         "solid" if fill.one_colour else "generative",

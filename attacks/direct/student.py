@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -32,7 +33,10 @@ from reid_audit.attacks.networks.distillation import (
     distill,
     refuse_constant,
 )
+from reid_audit.attacks.operators import Operator
+from reid_audit.attacks.operators.leakage import limit
 from reid_audit.attacks.options import option
+from reid_audit.attacks.recognition.align import face_width
 from reid_audit.attacks.vectors import per_person, unit
 from reid_audit.metrics.cache import entry
 
@@ -47,6 +51,15 @@ times LFW's 6,000 windows of 250 x 250."""
 LABORIOUS = 40
 """How many times as long equations take."""
 FALLS = 6
+HEAVY = 10.0
+"""Effective resolution in pixels under which a training starts on lighter settings: it does not
+find its way to what little a heavy one leaves."""
+LIGHTER = (0.4, 0.7)
+"""Lengths of the lighter settings, in shares of the operator's (benchmarks/tried.md)."""
+STAGE = 3
+"""Epochs on each of them."""
+WIDEST = 160.0
+"""Face width in pixels at which the resolution of wider faces is computed, the operator scaled."""
 GALLERY_CROPS = 3
 """Of the times that a gallery face was anonymised, those whose embeddings are averaged."""
 
@@ -62,14 +75,15 @@ class Student(BaseAttack):
     """A trainable recogniser, fine-tuned on restored faces towards the clear embedding of the
     scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen; probes are averaged
     over poses and mirror images. Scored like the ridge map: against the clear gallery and against
-    the gallery seen through the same operator and the student itself. Given a checkpoint, the
+    the gallery seen through the same operator and the student itself. Through a heavy operator the
+    training is staged: it starts on lighter settings of the same. Given a checkpoint, the
     student is that one and nothing is trained in the run. A training that breaks down fails the
     attack."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
         name="student",
         title="Distilled student",
-        version=5,
+        version=6,
         needs=frozenset({"gallery", "background", "operator", "trainable"}),
         yields=frozenset({"embeddings", "scores"}),
         trained=True,
@@ -94,6 +108,7 @@ class Student(BaseAttack):
         self.faces_ = reference.faces
         laborious = self.views_.restorer.solves
         self.falls_ = falls(reference.faces, self.options.epochs, laborious)
+        self.lighter_ = () if laborious else lighter(reference.faces, context)
         clear = unit(self.views_.embeddings(reference.faces, View.CLEAR))
         rows, gallery = np.array(reference.training), np.array(reference.gallery)
         self.centre_ = clear[rows].mean(axis=0)
@@ -105,6 +120,12 @@ class Student(BaseAttack):
             self.network_.load_state_dict(load_file(path))
         else:
             people = np.array(reference.faces.identities)
+            for operator in self.lighter_:
+                forward = replace(context.forward, operator=operator)
+                views = Views.of(reference, replace(context, forward=forward))
+                crops = partial(self._crops, views=views)
+                few = min(STAGE, self.options.epochs)
+                distill(self.network_, crops, target, people, rows, context, few)
             distill(self.network_, self._crops, target, people, rows, context, self.options.epochs)
         self.network_.eval()
         refuse_constant(self.network_, self._crops(0))
@@ -140,13 +161,14 @@ class Student(BaseAttack):
         fitted = LeastSquares(alpha=1.0).fit(own, clear[rows] - self.centre_)
         return fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)
 
-    def _crops(self, epoch: int) -> np.ndarray:
+    def _crops(self, epoch: int, views: Views | None = None) -> np.ndarray:
         """Restored crops of all reference faces as they come out in an epoch: as they are in the
         first, then each time moved before they are anonymised."""
+        views = views or self.views_
         number = epoch % self.falls_
         if number == 0:
-            return self.views_.crops(self.faces_, View.RESTORED, self.start_)
-        return self.views_.moved_crops(self.faces_, number, self.start_)
+            return views.crops(self.faces_, View.RESTORED, self.start_)
+        return views.moved_crops(self.faces_, number, self.start_)
 
     def _seen(self, gallery: np.ndarray) -> np.ndarray:
         """These reference faces through operator and student, `(len(gallery), d)`: the mean over
@@ -163,8 +185,19 @@ class Student(BaseAttack):
         rows = ",".join(map(str, reference.training))
         parts = [reference.faces.key, rows, self.views_.restorer.key, str(context.seed)]
         parts += [self.start_.digest, context.recognizer.digest, str(VERSION)]
-        parts += [str(self.options.epochs)]
+        parts += [str(self.options.epochs), *map(str, self.lighter_)]
         return entry(context.cache, "student", parts, "safetensors")
+
+
+def lighter(faces: ClearFaces, context: Context) -> tuple[Operator, ...]:
+    """Lighter settings of a heavy operator, from the lightest, on which a student's training
+    starts; none of one that is not heavy or has no lengths."""
+    operator = context.forward.operator
+    widths = context.forward.face_widths or face_width(np.asarray(faces.landmarks))
+    width = min(WIDEST, float(np.median(widths)))
+    left = limit(operator.scaled(width / float(np.median(widths))), width).effective_resolution
+    settings = tuple(operator.scaled(share) for share in LIGHTER)
+    return settings if left < HEAVY and str(settings[0]) != str(operator) else ()
 
 
 def falls(faces: ClearFaces, epochs: int, laborious: bool = False) -> int:

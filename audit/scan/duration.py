@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_audit.attacks.direct.student import STAGE, lighter
 from reid_audit.attacks.interface import ClearFaces, Context
 from reid_audit.attacks.registry import attack_class, options_of
 from reid_audit.audit.trials.units import Outcome, OutOfTime, Setup, learns
@@ -36,6 +37,7 @@ class Effort:
     views: times that all reference faces are anonymised and embedded; shared by attacks.
     falls: times that they are anonymised anew for this attack alone.
     epochs: times that each face to learn from is learnt from; the option `epochs` says otherwise.
+    staged: whether learning starts on lighter settings of a heavy operator.
     embedded, restored, refined: of one probe, how often it is embedded, restored in closed form and
         put through a restoring network (times the options `rounds` and `steps`).
     """
@@ -43,6 +45,7 @@ class Effort:
     views: int = 0
     falls: int = 0
     epochs: int = 0
+    staged: bool = False
     embedded: int = 1
     restored: int = 0
     refined: int = 0
@@ -54,8 +57,8 @@ EFFORTS: Mapping[str, Effort] = {
     "wiener": Effort(restored=1),
     "parrot": Effort(views=1),
     "ridge": Effort(views=2, embedded=2, restored=1),
-    "student": Effort(views=1, falls=5, epochs=9, embedded=14, restored=1),
-    "fusion": Effort(views=2, falls=5, epochs=9, embedded=17, restored=2),
+    "student": Effort(views=1, falls=5, epochs=9, staged=True, embedded=14, restored=1),
+    "fusion": Effort(views=2, falls=5, epochs=9, staged=True, embedded=17, restored=2),
     "parrot-tuned": Effort(views=2, epochs=6, embedded=2, restored=1),
     "fantomas": Effort(restored=1, refined=1),
     "mmse": Effort(restored=1, refined=2),
@@ -128,9 +131,11 @@ def expected_seconds(name: str, setup: Setup, speed: Speed, *, first: bool) -> f
         seconds += faces * speed.anonymised
     if learns(info, setup.context.checkpoints):
         epochs = float(given.get("epochs") or effort.epochs)
+        more = STAGE * len(lighter(setup.reference.faces, setup.context)) if effort.staged else 0
+        epochs, falls = epochs + more, min(effort.falls, epochs) + more
         learnt = epochs * len(setup.reference.training)
         seconds += learnt * TRAINED_AS * speed.embedded
-        seconds += min(effort.falls, epochs) * faces * speed.anonymised
+        seconds += falls * faces * speed.anonymised
     evaluations = effort.refined
     for option in ("rounds", "steps"):
         evaluations *= int(given.get(option) or 1)

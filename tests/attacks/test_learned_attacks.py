@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from reid_audit.attacks.direct.ridge import PENALTIES
-from reid_audit.attacks.direct.student import FALLS, falls
+from reid_audit.attacks.direct.student import FALLS, LIGHTER, falls, lighter
 from reid_audit.attacks.linear.views import View, Views, in_threads
 from reid_audit.attacks.networks.arcface import SCALE, angular_margin
 from reid_audit.attacks.networks.distillation import Network, distill, jitter
+from reid_audit.attacks.operators import parse
 from reid_audit.attacks.recognition.recognizers import load_recognizer
 from reid_audit.attacks.recognition.similarity import identity_templates
 from reid_audit.attacks.registry import attack_class
@@ -149,6 +150,35 @@ def test_a_student_comes_closer_to_its_teacher(scene: Make) -> None:
     for name, value in network.state_dict().items():
         if name in statistics:
             assert torch.equal(value, statistics[name]), name
+
+
+@pytest.mark.parametrize(("spec", "trainings"), [("gaussian:sigma=3", 1), ("gaussian:sigma=14", 3)])
+def test_training_through_a_heavy_blur_starts_on_lighter_ones(
+    spec: str, trainings: int, scene: Make, quick: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = scene(spec)
+    clear = scene("none")
+    views = Views.of(clear.reference, clear.context)
+    faces = np.asarray(views.crops(clear.reference.faces, View.ANONYMIZED), np.float32)
+    errors = []
+
+    def record(network: Network, crops: Callable[[int], np.ndarray], *_: object) -> None:
+        errors.append(np.abs(crops(0) - faces).mean())
+
+    monkeypatch.setattr("reid_audit.attacks.direct.student.distill", record)
+    quick("student").fit(made.reference, made.context)
+    assert len(errors) == trainings and errors == sorted(errors)
+
+
+def test_lighter_settings_are_of_heavy_operators_that_have_lengths(scene: Make) -> None:
+    def settings(spec: str) -> list[str]:
+        made = scene(spec)
+        return [str(operator) for operator in lighter(made.reference.faces, made.context)]
+
+    assert settings("gaussian:sigma=3") == settings("noise:sigma=80") == []
+    heavy = parse("pixelate:b=12")
+    assert settings("pixelate:b=12") == [str(heavy.scaled(share)) for share in LIGHTER]
+    assert settings("pixelate:b=12|jpeg:q=60")[0] == f"{heavy.scaled(LIGHTER[0])}|jpeg:q=60"
 
 
 @pytest.mark.parametrize(
