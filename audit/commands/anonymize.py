@@ -25,8 +25,10 @@ from reid_audit.audit.data.decode import PICTURE_ENDINGS, decode
 from reid_audit.audit.data.folders import (
     NOT_UTF8,
     Bounds,
+    first_left_out,
     no_pictures_in,
     pictures_in,
+    refuse_film,
     spelt,
 )
 from reid_audit.audit.data.items import Box
@@ -149,7 +151,7 @@ def anonymize(
     jobs = list(_jobs(source, boxes or {}, base))
     failed = _left_out(source)
     if not jobs:
-        first = next((f" (first left out: {name}: {why})" for name, why in failed.items()), "")
+        first = first_left_out(failed.items())
         raise NothingToAudit(f"{source}: holds no picture to anonymise{first}; check the path.")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out}: lies inside {source}; choose a folder outside it.")
@@ -223,6 +225,7 @@ def _jobs(
             if item.role == "probe"
         ]
     elif source.exists():
+        refuse_film(source)
         named = [(source, source.name, None)]
     else:
         raise InputError(f"{source}: no such picture, folder or manifest; correct the path.")

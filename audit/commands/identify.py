@@ -10,7 +10,7 @@ from reid_audit.attacks.anonymisation import Identification, identify_parts, rea
 from reid_audit.attacks.operators.leakage import limit
 from reid_audit.audit.data import decode
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
-from reid_audit.audit.data.folders import FILMS, why_no_picture
+from reid_audit.audit.data.folders import first_left_out, no_pictures_in, refuse_film
 from reid_audit.audit.data.guard import Guard
 from reid_audit.audit.data.items import Item
 from reid_audit.audit.data.originals import match_by_name
@@ -52,7 +52,11 @@ def identify_files(
     """
     pictures = [picture for path in paths for picture in _pictures(path)]
     if not pictures:
-        raise NothingToAudit(f"{', '.join(map(str, paths))}: no picture there.")
+        others = (
+            (str(p), why) for path in paths if path.is_dir() for p, why in no_pictures_in(path)
+        )
+        where = ", ".join(map(str, paths))
+        raise NothingToAudit(f"{where}: no picture there{first_left_out(others)}.")
     originals = {} if original is None else _originals(paths, original)
     records: list[dict[str, Any]] = []
     with Guard(1) as guard:
@@ -153,6 +157,5 @@ def _pictures(path: Path) -> list[Path]:
         return [p for p in candidates if p.is_file()]
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; correct the path.")
-    if path.suffix.lower() in FILMS:
-        raise InputError(f"{path}: {why_no_picture(path, path.parent)}, and give that folder.")
+    refuse_film(path)
     return [path]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +70,25 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     """Files below a folder that are to be read as pictures, sorted by path; what each of the others
     is, `why_no_picture` says."""
     return (path for path in files_in(folder) if why_no_picture(path, folder) is None)
+
+
+def first_left_out(left_out: Iterable[tuple[str, str]]) -> str:
+    """What an error adds where nothing was left: the first file, by its name, and why.
+
+    >>> first_left_out([("clip.mp4", "a film")])
+    ' (first left out: clip.mp4: a film)'
+    """
+    return next((f" (first left out: {name}: {why})" for name, why in left_out), "")
+
+
+def refuse_film(path: Path) -> None:
+    """Tell somebody who gives a film what to do.
+
+    Raises:
+        InputError: `path` is a film.
+    """
+    if path.suffix.lower() in FILMS and not is_picture(path):
+        raise InputError(f"{path}: {why_no_picture(path, path.parent)}, and give that folder.")
 
 
 def no_pictures_in(folder: Path) -> Iterator[tuple[Path, str]]:

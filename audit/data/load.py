@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.audit.data.decode import PICTURE_ENDINGS
-from reid_audit.audit.data.folders import Bounds, pictures_in, read_folder
+from reid_audit.audit.data.folders import Bounds, first_left_out, pictures_in, read_folder
 from reid_audit.audit.data.items import Dataset, Excluded, Item, Originals, Role
 from reid_audit.audit.data.manifest import MANIFEST_ENDINGS, read_manifest
 from reid_audit.audit.data.originals import match_by_name
@@ -90,10 +90,10 @@ def check(dataset: Dataset) -> None:
         InputError: gallery and probes name people, but none in common.
     """
     if not dataset.probes:
-        first = f" (first left out: {e.path}: {e.reason})" if (e := _first_probe(dataset)) else ""
+        probes = ((str(e.path), e.reason) for e in dataset.excluded if e.role == "probe")
         raise NothingToAudit(
-            f"No anonymised picture to audit{first}; lay the data out as {LAYOUT}, or name the "
-            "folder with --anonymized."
+            f"No anonymised picture to audit{first_left_out(probes)}; lay the data out as "
+            f"{LAYOUT}, or name the folder with --anonymized."
         )
     lost = [e for e in dataset.excluded if e.role == "gallery"]
     if lost and not dataset.gallery:
@@ -124,10 +124,6 @@ def _emptied_gallery(lost: Sequence[Excluded]) -> str:
 
 def _plural(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _first_probe(dataset: Dataset) -> Excluded | None:
-    return next((e for e in dataset.excluded if e.role == "probe"), None)
 
 
 def _check_root(root: Path) -> None:

@@ -158,6 +158,8 @@ def test_films_and_other_files_of_a_folder_are_named(folder, tmp_path):
     (tmp_path / "films/clip.mp4").write_bytes(b"film")
     with pytest.raises(NothingToAudit, match=r"first left out: clip\.mp4: a film"):
         anonymize(tmp_path / "films", tmp_path / "out2", parse("solid"), region="image")
+    with pytest.raises(InputError, match=r"clip\.mp4: a film; take it apart into frames"):
+        anonymize(tmp_path / "films/clip.mp4", tmp_path / "out3", parse("solid"))
 
 
 def test_several_given_faces_and_their_widths(folder, tmp_path):
