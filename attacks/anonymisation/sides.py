@@ -30,6 +30,8 @@ ACCEPTED = 0.3
 """Evidence per border pixel, above `OFFSET`, that each side needs."""
 THREE, UNSEEN = 1.0, 0.67
 """The same where three sides are enough, and what is left of their evidence."""
+FAINT = 0.35
+"""The most that a line shows of a box which goes on beyond both its corners."""
 MOVED = 1.1
 """How much better a box must be for a side to leave the clearest lines."""
 JPEG = 8
@@ -153,6 +155,7 @@ def _judged(
     lengths = np.stack([d - c, d - c, b - a, b - a])
     visible = np.stack([a > 0, b < width, c > 0, d < height])
     density = np.where(visible, sides / lengths, np.inf)
+    density = np.where(_crossing(boxes, sums) & visible, np.minimum(density, FAINT), density)
     weakest, second = np.sort(density, axis=0)[:2]
     if unseen:  # on a plain wall
         three = visible.all(axis=0) & (second >= THREE) & ~_goes_on(boxes, density, sums)
@@ -162,6 +165,20 @@ def _judged(
     crosses = ~(visible[0] | visible[1]) | ~(visible[2] | visible[3])
     good = (length > 0) & (weakest > ACCEPTED) & ~crosses
     return boxes[good], length[good], weakest[good]
+
+
+def _crossing(boxes: np.ndarray, sums: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Which sides `(4, N)` of boxes lie on lines that go on beyond both corners: those of captions
+    and bars."""
+    x0, y0, x1, y1 = boxes.T
+    lines = ((sums[0], x0, y0, y1), (sums[1], x1, y0, y1), (sums[2], y0, x0, x1))
+    lines = (*lines, (sums[3], y1, x0, x1))
+    on = [
+        np.minimum(_mean(total, at, start - SMALLEST, start), _mean(total, at, end, end + SMALLEST))
+        > ACCEPTED
+        for total, at, start, end in lines
+    ]
+    return np.stack(on)
 
 
 def _goes_on(boxes: np.ndarray, density: np.ndarray, sums: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -135,3 +135,17 @@ def test_a_fill_beside_surroundings_of_its_colour_is_no_drawing(spread: float) -
     picture[y0:y1, x0:x1] = 40
     answer = identify(picture)
     assert (answer.family, answer.region) == ("solid", box)
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+@pytest.mark.parametrize("wall", [75, 100])
+def test_the_line_of_a_caption_is_no_side(seed: int, wall: int) -> None:
+    """A blur before a plain wall and a dark coat, above a caption."""
+    picture = photograph(seed, 225, 225)
+    picture[:200, :wall] = 150
+    picture[175:200] = 60
+    x0, y0, x1, y1 = box = (65, 54, 162, 184)
+    picture[y0:y1, x0:x1] = cv2.GaussianBlur(picture[y0:y1, x0:x1], (0, 0), 12)
+    picture[200:] = (20, 30, 90)
+    answer = identify(picture)
+    assert answer.family == "gaussian" and near(answer.region, box)
