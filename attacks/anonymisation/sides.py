@@ -171,8 +171,12 @@ def _crossing(boxes: np.ndarray, sums: tuple[np.ndarray, ...]) -> np.ndarray:
     """Which sides `(4, N)` of boxes lie on lines that go on beyond both corners: those of captions
     and bars."""
     x0, y0, x1, y1 = boxes.T
-    lines = ((sums[0], x0, y0, y1), (sums[1], x1, y0, y1), (sums[2], y0, x0, x1))
-    lines = (*lines, (sums[3], y1, x0, x1))
+    lines = (
+        (sums[0], x0, y0, y1),
+        (sums[1], x1, y0, y1),
+        (sums[2], y0, x0, x1),
+        (sums[3], y1, x0, x1),
+    )
     on = [
         np.minimum(_mean(total, at, start - SMALLEST, start), _mean(total, at, end, end + SMALLEST))
         > ACCEPTED

@@ -52,12 +52,14 @@ LABORIOUS = 40
 """How many times as long equations take."""
 FALLS = 6
 HEAVY = 10.0
-"""Effective resolution in pixels under which a training starts on lighter settings: it does not
-find its way to what little a heavy one leaves."""
+"""Effective resolution in pixels under which a training on few faces starts on lighter settings:
+it does not find its way to what little a heavy one leaves."""
 LIGHTER = (0.4, 0.7)
 """Lengths of the lighter settings, in shares of the operator's (benchmarks/tried.md)."""
 STAGE = 3
 """Epochs on each of them."""
+PLENTY = 4000
+"""Faces to learn from with which a training finds its way without."""
 WIDEST = 160.0
 """Face width in pixels at which the resolution of wider faces is computed, the operator scaled."""
 GALLERY_CROPS = 3
@@ -75,9 +77,9 @@ class Student(BaseAttack):
     """A trainable recogniser, fine-tuned on restored faces towards the clear embedding of the
     scoring recogniser (the teacher): (1 - cosine) + InfoNCE, batch norm frozen; probes are averaged
     over poses and mirror images. Scored like the ridge map: against the clear gallery and against
-    the gallery seen through the same operator and the student itself. Through a heavy operator the
-    training is staged: it starts on lighter settings of the same. Given a checkpoint, the
-    student is that one and nothing is trained in the run. A training that breaks down fails the
+    the gallery seen through the same operator and the student itself. Through a heavy operator a
+    training on few faces is staged: it starts on lighter settings of the same. Given a checkpoint,
+    the student is that one and nothing is trained in the run. A training that breaks down fails the
     attack."""
 
     info: ClassVar[AttackInfo] = AttackInfo(
@@ -108,7 +110,7 @@ class Student(BaseAttack):
         self.faces_ = reference.faces
         laborious = self.views_.restorer.solves
         self.falls_ = falls(reference.faces, self.options.epochs, laborious)
-        self.lighter_ = () if laborious else lighter(reference.faces, context)
+        self.lighter_ = () if laborious else lighter(reference, context)
         clear = unit(self.views_.embeddings(reference.faces, View.CLEAR))
         rows, gallery = np.array(reference.training), np.array(reference.gallery)
         self.centre_ = clear[rows].mean(axis=0)
@@ -189,11 +191,14 @@ class Student(BaseAttack):
         return entry(context.cache, "student", parts, "safetensors")
 
 
-def lighter(faces: ClearFaces, context: Context) -> tuple[Operator, ...]:
+def lighter(reference: Reference, context: Context) -> tuple[Operator, ...]:
     """Lighter settings of a heavy operator, from the lightest, on which a student's training
-    starts; none of one that is not heavy or has no lengths."""
+    starts; none of one that is not heavy or has no lengths, or where there is plenty to learn
+    from."""
+    if len(reference.training) >= PLENTY:
+        return ()
     operator = context.forward.operator
-    widths = context.forward.face_widths or face_width(np.asarray(faces.landmarks))
+    widths = context.forward.face_widths or face_width(np.asarray(reference.faces.landmarks))
     width = min(WIDEST, float(np.median(widths)))
     left = limit(operator.scaled(width / float(np.median(widths))), width).effective_resolution
     settings = tuple(operator.scaled(share) for share in LIGHTER)

@@ -131,7 +131,7 @@ def expected_seconds(name: str, setup: Setup, speed: Speed, *, first: bool) -> f
         seconds += faces * speed.anonymised
     if learns(info, setup.context.checkpoints):
         epochs = float(given.get("epochs") or effort.epochs)
-        more = STAGE * len(lighter(setup.reference.faces, setup.context)) if effort.staged else 0
+        more = STAGE * len(lighter(setup.reference, setup.context)) if effort.staged else 0
         epochs, falls = epochs + more, min(effort.falls, epochs) + more
         learnt = epochs * len(setup.reference.training)
         seconds += learnt * TRAINED_AS * speed.embedded

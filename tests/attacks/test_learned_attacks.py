@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from reid_audit.attacks.direct import student
 from reid_audit.attacks.direct.ridge import PENALTIES
 from reid_audit.attacks.direct.student import FALLS, LIGHTER, falls, lighter
 from reid_audit.attacks.linear.views import View, Views, in_threads
@@ -170,14 +171,19 @@ def test_training_through_a_heavy_blur_starts_on_lighter_ones(
     assert len(errors) == trainings and errors == sorted(errors)
 
 
-def test_lighter_settings_are_of_heavy_operators_that_have_lengths(scene: Make) -> None:
+def test_lighter_settings_are_of_heavy_operators_that_have_lengths(
+    scene: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def settings(spec: str) -> list[str]:
         made = scene(spec)
-        return [str(operator) for operator in lighter(made.reference.faces, made.context)]
+        return [str(operator) for operator in lighter(made.reference, made.context)]
 
     assert settings("gaussian:sigma=3") == settings("noise:sigma=80") == []
     heavy = parse("pixelate:b=12")
     assert settings("pixelate:b=12") == [str(heavy.scaled(share)) for share in LIGHTER]
+    monkeypatch.setattr(student, "PLENTY", 10)
+    assert settings("pixelate:b=12") == []
+    monkeypatch.undo()
     assert settings("pixelate:b=12|jpeg:q=60")[0] == f"{heavy.scaled(LIGHTER[0])}|jpeg:q=60"
 
 
