@@ -15,7 +15,7 @@ from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import Enlargement, enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
-from reid_audit.attacks.anonymisation.fills import even_blocks, find_fills, same_place
+from reid_audit.attacks.anonymisation.fills import Fill, even_blocks, find_fills, same_place
 from reid_audit.attacks.anonymisation.learned import classify, family_odds, smooth_odds
 from reid_audit.attacks.anonymisation.likelihood import scan
 from reid_audit.attacks.anonymisation.prior import face_prior
@@ -174,9 +174,6 @@ def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Ident
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds
     paint = None if exact else _painted(picture, region, part)
-    # What is drawn beside a part of one colour may be surroundings of that colour.
-    if part.family == "solid" and paint is not None and paint.family != "solid":
-        paint = None if same_place(paint.region, part.region) else paint
     if paint is not None and (part.family != "pixelate" or paint.confidence >= SLIVER):
         return replace(paint, quality=stored)
     if region.box == box or region.soft or part.family in ("solid", "pixelate"):
@@ -243,8 +240,7 @@ def _spread(answer: Identification) -> float | None:
 
 
 def _painted(picture: np.ndarray, region: Region, part: Identification) -> Identification | None:
-    """The answer where a part was painted over; None where none was, or where a clearer part that
-    was not painted stands out elsewhere, or before a wall that looks like a drawing."""
+    """The answer where a part was painted over; None where none was."""
     reduced = max(1, -(-max(picture.shape[:2]) // PAINTED))
     thinned = np.ascontiguousarray(picture[::reduced, ::reduced])
     fills = [f for f in find_fills(thinned, PAINT) if f.probability >= SLIVER or _broad(f.box)]
@@ -253,16 +249,8 @@ def _painted(picture: np.ndarray, region: Region, part: Identification) -> Ident
     fill = fills[0]
     x0, y0, x1, y1 = (reduced * v for v in fill.box)
     box = (x0, y0, min(x1, picture.shape[1]), min(y1, picture.shape[0]))
-    a, b, c, d = region.box
-    apart = min(box[2], c) <= max(box[0], a) or min(box[3], d) <= max(box[1], b)
-    larger = (c - a) * (d - b) > (box[2] - box[0]) * (box[3] - box[1])
-    if region.evidence > CLEARER and apart and larger:
+    if _surroundings(fill, box, region, part):
         return None
-    certain = part.family == "solid" or _blurred(part) >= SURE_PART
-    if certain and region.evidence > CLEARER and not fill.one_colour:
-        inside = a >= box[0] and b >= box[1] and c <= box[2] and d <= box[3]
-        if not inside or fill.sharp < RIMMED:
-            return None
     answer = Identification(
         box,
         "solid" if fill.one_colour else "generative",
@@ -274,6 +262,23 @@ def _painted(picture: np.ndarray, region: Region, part: Identification) -> Ident
     if not fill.one_colour:
         return answer
     return replace(answer, spec="solid|ellipse" if fill.shape == "ellipse" else "solid")
+
+
+def _surroundings(fill: Fill, box: Box, region: Region, part: Identification) -> bool:
+    """Whether a fill `box` is rather what lies around a clear region: something smaller elsewhere;
+    of what looks drawn, a wall behind the region or what has its colour beside it."""
+    a, b, c, d = region.box
+    clear = region.evidence > CLEARER
+    apart = min(box[2], c) <= max(box[0], a) or min(box[3], d) <= max(box[1], b)
+    if clear and apart and (c - a) * (d - b) > (box[2] - box[0]) * (box[3] - box[1]):
+        return True
+    if fill.one_colour:
+        return False
+    if part.family == "solid" and same_place(box, part.region):
+        return True
+    certain = part.family == "solid" or _blurred(part) >= SURE_PART
+    inside = a >= box[0] and b >= box[1] and c <= box[2] and d <= box[3]
+    return clear and certain and (not inside or fill.sharp < RIMMED)
 
 
 def _broad(box: Box) -> bool:
