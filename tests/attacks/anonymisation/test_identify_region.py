@@ -121,6 +121,21 @@ def test_a_white_margin_makes_no_mosaic_of_a_photograph(shared_data: Path) -> No
     assert [answer.family for answer in answers] == ["gaussian"] * 3
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "solid"])
+def test_a_wall_above_a_caption_is_no_drawing(shared_data: Path, kind: str) -> None:
+    """In this photograph the plain wall around the head passed for a sticker."""
+    with (shared_data / "lfw.csv").open(newline="") as file:
+        probes = [row["path"] for row in csv.DictReader(file) if row["role"] == "probe"]
+    clear = decode(shared_data / probes[414])
+    small = cv2.resize(clear, None, fx=0.9, fy=0.9, interpolation=cv2.INTER_AREA)
+    x0, y0, x1, y1 = box = (65, 54, 162, 184)
+    blurred = cv2.GaussianBlur(small[y0:y1, x0:x1], (0, 0), 12)
+    small[y0:y1, x0:x1] = blurred if kind == "gaussian" else 0
+    small[200:] = (20, 30, 90)
+    answer = identify(small)
+    assert (answer.family, answer.region) == (kind, box)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_picture_without_a_part_stays_whole(seed: int) -> None:
     assert find_region(photograph(seed)).box == (0, 0, 240, 240)
