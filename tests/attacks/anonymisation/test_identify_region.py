@@ -121,6 +121,17 @@ def test_a_white_margin_makes_no_mosaic_of_a_photograph(shared_data: Path) -> No
     assert [answer.family for answer in answers] == ["gaussian"] * 3
 
 
+@pytest.mark.parametrize("number", [260, 492])
+def test_a_photograph_that_was_scaled_down_and_stored_is_no_slight_blur(
+    shared_data: Path, number: int
+) -> None:
+    with (shared_data / "lfw.csv").open(newline="") as file:
+        probes = [row["path"] for row in csv.DictReader(file) if row["role"] == "probe"]
+    clear = decode(shared_data / probes[number])
+    small = cv2.resize(clear, None, fx=0.95, fy=0.95, interpolation=cv2.INTER_LINEAR)
+    assert identify(parse("jpeg:q=85").apply(small, np.random.default_rng(0))).family == "none"
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "solid"])
 def test_a_wall_above_a_caption_is_no_drawing(shared_data: Path, kind: str) -> None:
     """In this photograph the plain wall around the head passed for a sticker."""
