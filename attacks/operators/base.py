@@ -333,9 +333,12 @@ class Chain(Operator):
         return np.prod(np.stack(known), axis=0) if len(known) == len(steps) else None
 
     def cover(self, height: int, width: int) -> Cover | None:
-        """That of the one step that has one, where all others are codecs."""
+        """That of the one step that has one, where all others are codecs; None where the step can
+        be undone mode by mode, since what a codec adds is told better mode by mode too."""
         rest = [s for s in self.steps if s.family != "codec" and not isinstance(s, Untouched)]
-        return rest[0].cover(height, width) if len(rest) == 1 else None
+        if len(rest) != 1 or rest[0].nature is Nature.LINEAR:
+            return None
+        return rest[0].cover(height, width)
 
     def noise(self, height: int, width: int) -> np.ndarray | float:
         """Noise of each step, seen through the linear part of the steps after it."""
