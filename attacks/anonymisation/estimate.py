@@ -403,7 +403,7 @@ def _identify_region(
     else:
         parameters, spec = describe.get(likeliest, _nothing)(evidence, region)
         unsure = odds.get("none", 0.0) > 1 - EXPLAINED
-        if unsure and region.shape == picture.shape and _slight(likeliest, parameters):
+        if unsure and everything.shape == picture.shape and _slight(likeliest, parameters):
             likeliest, confidence = "none", odds["none"]
             parameters, spec = _none(evidence, region)
     noise = (

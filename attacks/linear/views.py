@@ -26,7 +26,7 @@ from reid_audit.attacks.recognition.align import crop, face_width, moved
 from reid_audit.attacks.recognition.interface import Recognizer
 from reid_audit.metrics.cache import array_to_fill, entry, kept_array, load_array
 
-VERSION = 2
+VERSION = 3
 CHUNK = 256
 """Faces in memory at once."""
 

@@ -22,7 +22,7 @@ from reid_audit.attacks.recognition.interface import Recognizer, equal_batches
 from reid_audit.attacks.vectors import unit
 from reid_audit.metrics.errors import TrainingFailed
 
-VERSION = 5
+VERSION = 6
 """Counts changes after which equal data give another network."""
 EPOCHS = 9
 BATCH = 64

@@ -50,7 +50,7 @@ SCORED = ("attack", "context-only")
 """Kinds whose scores are kept, of the probes that are summed."""
 SOLID = 64
 """Probes of the solid-fill control: they are all alike to the attacker."""
-VERSION = 8
+VERSION = 9
 FEATURES_FILE, PICTURES_FILE = "features.npz", "restored.npz"
 
 
