@@ -37,10 +37,10 @@ from sklearn.neural_network import MLPClassifier
 from reid_audit.attacks.anonymisation import responses
 from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of, stored_again
 from reid_audit.attacks.anonymisation.ellipse import Box
-from reid_audit.attacks.anonymisation.estimate import SMALLEST
 from reid_audit.attacks.anonymisation.evidence import measure
 from reid_audit.attacks.anonymisation.fitting import widths as training_widths
 from reid_audit.attacks.anonymisation.fitting.widths import inner_part, sources
+from reid_audit.attacks.anonymisation.inside import SMALLEST
 from reid_audit.attacks.anonymisation.learned import Network
 from reid_audit.attacks.anonymisation.likelihood import fit
 from reid_audit.attacks.anonymisation.prior import SpectrumPrior, design

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from reid_audit.attacks.anonymisation import ToolSample, estimate_tools, identify, read_encoded
-from reid_audit.attacks.anonymisation.estimate import _box
 from reid_audit.attacks.anonymisation.evidence import measure
+from reid_audit.attacks.anonymisation.parameters import _box
 from reid_audit.metrics.errors import InputError
 
 

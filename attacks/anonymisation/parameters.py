@@ -1,0 +1,164 @@
+"""The settings of each family, read from what was measured on a region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reid_audit.attacks.anonymisation import responses
+from reid_audit.attacks.anonymisation.enlarged import Enlargement
+from reid_audit.attacks.anonymisation.evidence import Evidence
+from reid_audit.attacks.anonymisation.likelihood import scan
+from reid_audit.attacks.anonymisation.prior import face_prior
+from reid_audit.attacks.anonymisation.spectra import Spectrum
+from reid_audit.attacks.anonymisation.traces import blocks_under_jpeg, comb_size, line_direction
+from reid_audit.attacks.anonymisation.widths import Widths, gaussian_widths
+from reid_audit.attacks.operators.blur import rule_kernel, rule_sigma
+
+RECTANGULAR = 4.0
+"""Standard deviations from which a Gaussian's two axes are taken to differ, if also by more than
+`STRETCH`."""
+STRETCH = 0.05
+"""Log ratio of two sigmas."""
+NOISY = 0.6
+"""Standard deviation in grey levels from which noise was added: rounding alone leaves .29."""
+LARGEST_HALF = 60
+"""Half width of the largest kernel that is looked for under noise."""
+OPENCV = 8.0
+"""Gain in log posterior from which the kernel is taken to be OpenCV's."""
+
+Description = tuple[dict[str, Any], str | None]
+"""Parameters as `Identification` names them, and the operator's spec where it is known."""
+
+
+def describe(family: str, evidence: Evidence, region: np.ndarray) -> Description:
+    """The settings of `family` in a region `(H, W, 3)` uint8; nothing of one that has none."""
+    told = _DESCRIBED.get(family)
+    return ({}, None) if told is None else told(evidence, region)
+
+
+def describe_enlargement(enlarged: Enlargement) -> Description:
+    """The settings of samples that were enlarged."""
+    factor = float(np.sqrt(enlarged.factor_x * enlarged.factor_y))
+    parameters = {"factor_x": enlarged.factor_x, "factor_y": enlarged.factor_y}
+    return parameters, f"downscale:f={factor:.4g},up={enlarged.interpolation}"
+
+
+def spread(family: str, parameters: Mapping[str, Any]) -> float | None:
+    """Standard deviation in pixels of a filter; None of what is none."""
+    if family == "gaussian":
+        return float(max(parameters["sigma_x"], parameters["sigma_y"]))
+    if family == "box":
+        return float(parameters["box_x"]) / math.sqrt(12)
+    if family == "downscale":  # samples so far apart, smoothed by half of it
+        return float(max(parameters["factor_x"], parameters["factor_y"])) / 2
+    return None
+
+
+def _none(evidence: Evidence, region: np.ndarray) -> Description:
+    return {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}, "none"
+
+
+def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
+    """Square unless the axes differ by much more than their uncertainty; under noise, which the
+    networks of `widths` do not know, by the likelihood alone."""
+    if evidence.quality is None and evidence.noise > NOISY:
+        widths = _width_under_noise(evidence.fine)
+    else:
+        widths = gaussian_widths(evidence.power, evidence.quality, evidence.cut)
+    stretch = abs(np.log(widths.x / widths.y))
+    if stretch > max(STRETCH, RECTANGULAR * np.hypot(widths.sd_x, widths.sd_y)):
+        sigma_x, sigma_y, sd_x, sd_y = widths.x, widths.y, widths.sd_x, widths.sd_y
+        spec = f"gaussian:sx={sigma_x:.4g},sy={sigma_y:.4g}"
+        kernel = max(3, rule_kernel(float(np.sqrt(sigma_x * sigma_y))))
+    else:
+        sigma_x = sigma_y = widths.square
+        sd_x = sd_y = widths.sd_square
+        kernel = max(3, rule_kernel(widths.square))
+        spec = f"gaussian:k={kernel}"
+        plain = evidence.quality is None and not evidence.cut
+        opencv = _opencv_kernel(evidence.fine, kernel) if plain else None
+        if opencv is not None:
+            kernel, spec = opencv, f"cv-gaussian:k={opencv}"
+            sigma_x = sigma_y = rule_sigma(opencv)
+    parameters = {
+        "sigma_x": sigma_x,
+        "sigma_y": sigma_y,
+        "sigma_x_sd": sd_x * sigma_x,
+        "sigma_y_sd": sd_y * sigma_y,
+        "kernel_size": kernel,
+    }
+    return parameters, spec
+
+
+def _width_under_noise(fine: Spectrum) -> Widths:
+    """The width of equal axes that explains a spectrum best."""
+    halves = np.arange(1, min(LARGEST_HALF, min(fine.height, fine.width) // 2) + 1)
+    cost = scan(fine, face_prior(), responses.gaussian.bank(halves.astype(float), fine))
+    likely = np.exp(cost.min() - cost)
+    likely /= likely.sum()
+    sigma = rule_sigma(2 * int(halves[np.argmin(cost)]) + 1)
+    sigmas = np.array([rule_sigma(2 * int(half) + 1) for half in halves])
+    # Half a step of the grid at least.
+    sd = max(float(np.sqrt(likely @ (sigmas - sigma) ** 2)), 0.15) / sigma
+    return Widths(sigma, sigma, sigma, sd, sd, sd)
+
+
+def _opencv_kernel(fine: Spectrum, kernel: int) -> int | None:
+    """OpenCV kernel near `kernel` that explains the spectrum better than any of torchvision's, if
+    one does: OpenCV rounds the weights to 1/256."""
+    half = kernel // 2
+    reach = max(2, round(0.1 * half))
+    halves = np.arange(max(2, half - reach), half + reach + 1)
+    banks = [model.bank(halves, fine) for model in (responses.gaussian, responses.opencv)]
+    smooth, rounded = np.split(scan(fine, face_prior(), np.vstack(banks)), 2)
+    if smooth.min() - rounded.min() < OPENCV:
+        return None
+    return int(2 * halves[np.argmin(rounded)] + 1)
+
+
+def _box(evidence: Evidence, region: np.ndarray) -> Description:
+    """The whole width near the scan's, and no wider than the region, that fits best."""
+    limit = min(region.shape[:2])
+    rough = min(round(2 * evidence.box_half + 1), limit)
+    span = max(2, round(0.15 * rough))
+    widths = np.arange(max(2, rough - span), min(limit, rough + span) + 1)
+    bank = responses.box.bank((widths - 1) / 2, evidence.fine)
+    size = int(widths[np.argmin(scan(evidence.fine, face_prior(), bank))])
+    return {"box_x": size, "box_y": size}, f"box:k={size | 1}"
+
+
+def _motion(evidence: Evidence, region: np.ndarray) -> Description:
+    length, angle = line_direction(region)
+    odd = 2 * round((length - 1) / 2) + 1
+    return {"length": length, "angle": angle}, f"motion:k={odd},angle={angle:g}"
+
+
+def _permute(evidence: Evidence, region: np.ndarray) -> Description:
+    size = comb_size(region)
+    return {"block": size}, f"permute:b={size}"
+
+
+def _pixelate(evidence: Evidence, region: np.ndarray) -> Description:
+    """Under a JPEG: blocks are no longer of one colour, but jump at regular places."""
+    size = blocks_under_jpeg(region)
+    return {"block_x": size, "block_y": size}, f"pixelate:b={size}"
+
+
+def _noise(evidence: Evidence, region: np.ndarray) -> Description:
+    sigma = evidence.noise
+    return {"sigma": sigma}, f"noise:sigma={sigma:.3g}"
+
+
+_DESCRIBED: dict[str, Callable[[Evidence, np.ndarray], Description]] = {
+    "none": _none,
+    "gaussian": _gaussian,
+    "box": _box,
+    "motion": _motion,
+    "permute": _permute,
+    "pixelate": _pixelate,
+    "noise": _noise,
+}
