@@ -10,7 +10,13 @@ import numpy as np
 from reid_audit.attacks.anonymisation import responses
 from reid_audit.attacks.anonymisation.likelihood import Fit, fit, scan
 from reid_audit.attacks.anonymisation.prior import face_prior
-from reid_audit.attacks.anonymisation.spectra import Spectrum, empty_spectrum, power_of, spectrum
+from reid_audit.attacks.anonymisation.spectra import (
+    Spectrum,
+    empty_spectrum,
+    power_of,
+    spectrum,
+    thinned,
+)
 from reid_audit.attacks.anonymisation.traces import traces
 from reid_audit.attacks.anonymisation.widths import conditions
 
@@ -36,7 +42,8 @@ class Evidence:
     """gaussian, box: best fits of square kernels, their shape the half width. margin: by how much
     the box's cost lies under the Gaussian's. features `(F,)`: NaN where a grey region has none.
     power `(P, H, W)` of every mode; fine: the spectrum the fits saw; noise: standard deviation in
-    grey levels at the highest frequencies; quality, cut: as given."""
+    grey levels at the highest frequencies, before it was thinned; quality, cut: as given. step: how
+    far apart the samples lie along x and y, in pixels of the region, if it was thinned."""
 
     gaussian: Fit
     box_half: float
@@ -47,6 +54,7 @@ class Evidence:
     noise: float
     quality: int | None
     cut: bool
+    step: tuple[float, float] = (1.0, 1.0)
 
 
 @lru_cache(maxsize=32)
@@ -59,9 +67,19 @@ def _bank(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return gaussians, boxes, np.vstack(banks)
 
 
-def measure(region: np.ndarray, cut: bool = False, quality: int | None = None) -> Evidence:
+def measure(
+    region: np.ndarray,
+    cut: bool = False,
+    quality: int | None = None,
+    factor: float = 1.0,
+    noise: float | None = None,
+) -> Evidence:
     """Evidence from a region `(H, W, 3)` uint8 that is not constant, sides at least 8, `cut` out of
-    what was processed or the whole of it; `quality`: of the JPEG it was."""
+    what was processed or the whole of it; `quality`: of the JPEG it was; `factor`: by how much it
+    is thinned first; `noise`: of all samples, where that was measured already."""
+    step = (1.0, 1.0)
+    if factor > 1:
+        region, step = thinned(region, factor)
     height, width = region.shape[:2]
     power = power_of(region, cut)
     coarse, fine = spectrum(power, COARSE), spectrum(power, FINE)
@@ -87,17 +105,18 @@ def measure(region: np.ndarray, cut: bool = False, quality: int | None = None) -
         np.log(height * width) / 2,
         np.log(height / width),
     ]
-    noise = white_noise(power)
+    left = white_noise(power)
     features = np.concatenate(
         [
             summary,
             _radial(fine, best),
             traces(region),
-            [np.log(noise)],
+            [np.log(left)],
             conditions(power.shape, quality, cut)[2:],
         ]
     )
-    return Evidence(best, box_half, margin, features, power, fine, noise, quality, cut)
+    noise = left if noise is None else noise
+    return Evidence(best, box_half, margin, features, power, fine, noise, quality, cut, step)
 
 
 def white_noise(power: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ from reid_audit.attacks.anonymisation.compression import MCU, jpeg_quality_of
 from reid_audit.attacks.anonymisation.ellipse import Box
 from reid_audit.attacks.anonymisation.enlarged import enlargement
 from reid_audit.attacks.anonymisation.evidence import Evidence, measure
-from reid_audit.attacks.anonymisation.learned import classify, family_odds, smooth_odds
+from reid_audit.attacks.anonymisation.learned import SMOOTH, classify, family_odds, smooth_odds
 from reid_audit.attacks.anonymisation.parameters import (
     NOISY,
     describe,
     describe_enlargement,
+    sigma_in_samples,
     spread,
 )
 from reid_audit.attacks.anonymisation.result import Identification
+from reid_audit.attacks.anonymisation.spectra import is_cut
 from reid_audit.attacks.anonymisation.structure import block_grid, solid_colour
 from reid_audit.attacks.operators.base import ROUNDING_VARIANCE
 
@@ -32,6 +34,12 @@ SLIGHT = 1.0
 """Standard deviation in pixels under which a filter on everything must be sure."""
 SHAKEN = 1.2
 """Standard deviation in grey levels that a codec leaves inside a fill."""
+FACTORS = (8, 6, 4, 3, 2, 1.5)
+"""By how much regions are thinned at most, and how else."""
+WIDE = {"gaussian": 3.0, "box": 1.7}
+"""Standard deviation in samples from which a blur is read well."""
+FEWEST = 34
+"""Samples along the shorter side of a thinned region."""
 COMMON = 0.5
 """Least confidence in what the other parts of a picture say."""
 POSSIBLE = 1e-5
@@ -70,12 +78,9 @@ def identify_box(
     # Units that lie in the region as a whole: what is outside may have been stored before.
     left, top = (-(-start // MCU) * MCU for start in (x0, y0))
     quality = stored or jpeg_quality_of(picture[top:y1, left:x1])
-    evidence = measure(region, cut, quality)
-    odds = family_odds(evidence.features, "downscale", *excluded)
-    if quality is not None:
-        odds = smooth_odds(odds, evidence.features)
-    known = family if family in odds else None
-    return _smoothed(answer, region, evidence, odds, known, everything.shape == picture.shape)
+    first = _read(region, cut, quality, excluded)
+    known = family if family in first.odds else None
+    return _smoothed(answer, region, first, known, everything.shape == picture.shape)
 
 
 def _exact(
@@ -136,19 +141,81 @@ def _one_colour(region: np.ndarray) -> tuple[int, int, int] | None:
     return red, green, blue
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What a region says at one scale, and how probable each family is. `excluded`: families that
+    were out of the question."""
+
+    evidence: Evidence
+    odds: dict[str, float]
+    excluded: tuple[str, ...]
+
+    def likeliest(self, family: str | None) -> tuple[str, float]:
+        """A family and its probability: `family`, where it is known."""
+        if family is not None:
+            return family, max(self.odds[family], COMMON)
+        return classify(self.odds)
+
+
+def _read(
+    region: np.ndarray,
+    cut: bool,
+    quality: int | None,
+    excluded: tuple[str, ...],
+    factor: float = 1.0,
+    noise: float | None = None,
+) -> _Reading:
+    evidence = measure(region, cut, quality, factor, noise)
+    odds = family_odds(evidence.features, "downscale", *excluded)
+    if quality is not None:
+        odds = smooth_odds(odds, evidence.features)
+    return _Reading(evidence, odds, excluded)
+
+
+def _read_thinned(region: np.ndarray, first: _Reading, family: str | None) -> _Reading:
+    """The reading of a smooth region that is thinned as far as its blur stays wide. What a wide
+    blur left lies in few of the modes: in all of them it is lost among noise and a codec's errors,
+    and it is wider than any that the networks have learnt from."""
+    evidence = first.evidence
+    for factor in FACTORS:
+        if min(region.shape[:2]) >= FEWEST * factor:
+            cut, quality, noise = evidence.cut, evidence.quality, evidence.noise
+            thin = _read(region, cut, quality, first.excluded, factor, noise)
+            name, _ = thin.likeliest(family)
+            if name in WIDE and sigma_in_samples(name, thin.evidence) >= WIDE[name]:
+                return thin
+    return first
+
+
+def _read_blur(
+    region: np.ndarray, first: _Reading, family: str | None
+) -> tuple[_Reading, _Reading]:
+    """The readings of a smooth region and of it thinned; if it turns out to be cut out of what was
+    blurred, both anew."""
+    thin = _read_thinned(region, first, family)
+    if first.evidence.cut:
+        return first, thin
+    sigma, quality = None, first.evidence.quality
+    if quality is not None or first.evidence.noise > NOISY:
+        name, _ = thin.likeliest(family)
+        sigma = sigma_in_samples(name, thin.evidence) * max(thin.evidence.step)
+    if is_cut(region, sigma):
+        first = _read(region, True, quality, first.excluded)
+        thin = _read_thinned(region, first, family)
+    return first, thin
+
+
 def _smoothed(
     answer: Identification,
     region: np.ndarray,
-    evidence: Evidence,
-    odds: dict[str, float],
+    first: _Reading,
     family: str | None,
     whole: bool,
 ) -> Identification:
-    """The likeliest of `odds`, or `family` where it is known, with its settings. `whole`: the
-    region is the picture."""
-    likeliest, confidence = classify(odds)
-    if family is not None:
-        likeliest, confidence = family, max(odds[family], COMMON)
+    """The likeliest family, or `family` where it is known, with its settings. `whole`: the region
+    is the picture."""
+    likeliest, confidence = first.likeliest(family)
+    thin = first
     # The samples' places tell an enlargement even under JPEG, where the network guesses.
     enlarged = enlargement(region)
     scrambled = likeliest in ("permute", "noise") and confidence > SURE
@@ -156,18 +223,17 @@ def _smoothed(
         likeliest, confidence, odds = "downscale", 1.0, {}
         parameters, spec = describe_enlargement(enlarged)
     else:
-        parameters, spec = describe(likeliest, evidence, region)
+        if likeliest in SMOOTH:
+            first, thin = _read_blur(region, first, family)
+        odds, (likeliest, confidence) = thin.odds, thin.likeliest(family)
+        parameters, spec = describe(likeliest, region, first.evidence, thin.evidence)
         if whole and odds.get("none", 0.0) > 1 - SURE and _slight(likeliest, parameters):
             likeliest, confidence = "none", odds["none"]
-            parameters, spec = describe(likeliest, evidence, region)
-    measured = likeliest in ("gaussian", "box", "noise")
+            parameters, spec = describe(likeliest, region, first.evidence, first.evidence)
+    evidence = first.evidence
+    measured = likeliest in (*SMOOTH, "noise")
     noise = evidence.noise if measured else evidence.gaussian.noise**0.5
-    if (
-        spec is not None
-        and likeliest in ("gaussian", "box")
-        and evidence.quality is None
-        and noise > NOISY
-    ):
+    if spec is not None and likeliest in SMOOTH and evidence.quality is None and noise > NOISY:
         spec += f"|noise:sigma={np.sqrt(noise**2 - ROUNDING_VARIANCE):.3g}"
     return replace(
         answer,

@@ -34,10 +34,18 @@ Description = tuple[dict[str, Any], str | None]
 """Parameters as `Identification` names them, and the operator's spec where it is known."""
 
 
-def describe(family: str, evidence: Evidence, region: np.ndarray) -> Description:
-    """The settings of `family` in a region `(H, W, 3)` uint8; nothing of one that has none."""
+def describe(family: str, region: np.ndarray, evidence: Evidence, thinned: Evidence) -> Description:
+    """The settings of `family` in a region `(H, W, 3)` uint8; nothing of one that has none.
+
+    `evidence` is the region's, `thinned` what a blur's width is read from: the same, or that of the
+    region thinned.
+    """
+    if family == "gaussian":
+        return _gaussian(evidence, thinned)
+    if family == "box":
+        return _box(region, evidence, thinned)
     told = _DESCRIBED.get(family)
-    return ({}, None) if told is None else told(evidence, region)
+    return ({}, None) if told is None else told(region, evidence)
 
 
 def describe_enlargement(enlarged: Enlargement) -> Description:
@@ -45,6 +53,13 @@ def describe_enlargement(enlarged: Enlargement) -> Description:
     factor = float(np.sqrt(enlarged.factor_x * enlarged.factor_y))
     parameters = {"factor_x": enlarged.factor_x, "factor_y": enlarged.factor_y}
     return parameters, f"downscale:f={factor:.4g},up={enlarged.interpolation}"
+
+
+def sigma_in_samples(family: str, evidence: Evidence) -> float:
+    """Standard deviation of a blur, `gaussian` or `box`, in samples of what was measured."""
+    if family == "gaussian":
+        return _widths(evidence).square
+    return _box_samples(evidence) / math.sqrt(12)
 
 
 def spread(family: str, parameters: Mapping[str, Any]) -> float | None:
@@ -58,26 +73,23 @@ def spread(family: str, parameters: Mapping[str, Any]) -> float | None:
     return None
 
 
-def _none(evidence: Evidence, region: np.ndarray) -> Description:
+def _none(region: np.ndarray, evidence: Evidence) -> Description:
     return {"sigma_x": 0.0, "sigma_y": 0.0, "kernel_size": 1}, "none"
 
 
-def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
-    """Square unless the axes differ by much more than their uncertainty; under noise, which the
-    networks of `widths` do not know, by the likelihood alone."""
-    if evidence.quality is None and evidence.noise > NOISY:
-        widths = _width_under_noise(evidence.fine)
-    else:
-        widths = gaussian_widths(evidence.power, evidence.quality, evidence.cut)
-    stretch = abs(np.log(widths.x / widths.y))
-    if stretch > max(STRETCH, RECTANGULAR * np.hypot(widths.sd_x, widths.sd_y)):
-        sigma_x, sigma_y, sd_x, sd_y = widths.x, widths.y, widths.sd_x, widths.sd_y
+def _gaussian(evidence: Evidence, thinned: Evidence) -> Description:
+    """Square unless the axes differ by much more than their uncertainty."""
+    widths = _widths(thinned)
+    (step_x, step_y), step = thinned.step, math.sqrt(math.prod(thinned.step))
+    sigma_x, sigma_y, sd_x, sd_y = widths.x * step_x, widths.y * step_y, widths.sd_x, widths.sd_y
+    stretch = abs(np.log(sigma_x / sigma_y))
+    if stretch > max(STRETCH, RECTANGULAR * np.hypot(sd_x, sd_y)):
         spec = f"gaussian:sx={sigma_x:.4g},sy={sigma_y:.4g}"
         kernel = max(3, rule_kernel(float(np.sqrt(sigma_x * sigma_y))))
     else:
-        sigma_x = sigma_y = widths.square
+        sigma_x = sigma_y = widths.square * step
         sd_x = sd_y = widths.sd_square
-        kernel = max(3, rule_kernel(widths.square))
+        kernel = max(3, rule_kernel(sigma_x))
         spec = f"gaussian:k={kernel}"
         plain = evidence.quality is None and not evidence.cut
         opencv = _opencv_kernel(evidence.fine, kernel) if plain else None
@@ -92,6 +104,14 @@ def _gaussian(evidence: Evidence, region: np.ndarray) -> Description:
         "kernel_size": kernel,
     }
     return parameters, spec
+
+
+def _widths(evidence: Evidence) -> Widths:
+    """A Gaussian's in samples; under noise, which the networks of `widths` do not know, by the
+    likelihood alone."""
+    if evidence.quality is None and evidence.noise > NOISY:
+        return _width_under_noise(evidence.fine)
+    return gaussian_widths(evidence.power, evidence.quality, evidence.cut)
 
 
 def _width_under_noise(fine: Spectrum) -> Widths:
@@ -120,43 +140,58 @@ def _opencv_kernel(fine: Spectrum, kernel: int) -> int | None:
     return int(2 * halves[np.argmin(rounded)] + 1)
 
 
-def _box(evidence: Evidence, region: np.ndarray) -> Description:
-    """The whole width near the scan's, and no wider than the region, that fits best."""
-    limit = min(region.shape[:2])
-    rough = min(round(2 * evidence.box_half + 1), limit)
-    span = max(2, round(0.15 * rough))
-    widths = np.arange(max(2, rough - span), min(limit, rough + span) + 1)
-    bank = responses.box.bank((widths - 1) / 2, evidence.fine)
-    size = int(widths[np.argmin(scan(evidence.fine, face_prior(), bank))])
+def _box(region: np.ndarray, evidence: Evidence, thinned: Evidence) -> Description:
+    """The whole width, no wider than the region, that fits best near the scan's. What a codec adds
+    is no white noise and hides the width between samples that lie closer than `thinned`'s."""
+    size = _box_samples(thinned)
+    step = math.sqrt(math.prod(thinned.step))
+    if step > 1:
+        rough = size * step
+        sharp = evidence.quality is None
+        size = _box_width(evidence.fine, rough, step) if sharp else round(rough)
+    size = min(size, *region.shape[:2])
     return {"box_x": size, "box_y": size}, f"box:k={size | 1}"
 
 
-def _motion(evidence: Evidence, region: np.ndarray) -> Description:
+def _box_samples(evidence: Evidence) -> int:
+    """A mean filter's width in samples."""
+    rough = 2 * evidence.box_half + 1
+    return _box_width(evidence.fine, rough, 0.15 * rough)
+
+
+def _box_width(fine: Spectrum, near: float, reach: float) -> int:
+    """The whole width within `reach` of `near`, at least two on either side, that fits best."""
+    limit = min(fine.height, fine.width)
+    middle, span = min(round(near), limit), max(2, round(reach))
+    widths = np.arange(max(2, middle - span), min(limit, middle + span) + 1)
+    cost = scan(fine, face_prior(), responses.box.bank((widths - 1) / 2, fine))
+    return int(widths[np.argmin(cost)])
+
+
+def _motion(region: np.ndarray, evidence: Evidence) -> Description:
     length, angle = line_direction(region)
     odd = 2 * round((length - 1) / 2) + 1
     return {"length": length, "angle": angle}, f"motion:k={odd},angle={angle:g}"
 
 
-def _permute(evidence: Evidence, region: np.ndarray) -> Description:
+def _permute(region: np.ndarray, evidence: Evidence) -> Description:
     size = comb_size(region)
     return {"block": size}, f"permute:b={size}"
 
 
-def _pixelate(evidence: Evidence, region: np.ndarray) -> Description:
+def _pixelate(region: np.ndarray, evidence: Evidence) -> Description:
     """Under a JPEG: blocks are no longer of one colour, but jump at regular places."""
     size = blocks_under_jpeg(region)
     return {"block_x": size, "block_y": size}, f"pixelate:b={size}"
 
 
-def _noise(evidence: Evidence, region: np.ndarray) -> Description:
+def _noise(region: np.ndarray, evidence: Evidence) -> Description:
     sigma = evidence.noise
     return {"sigma": sigma}, f"noise:sigma={sigma:.3g}"
 
 
-_DESCRIBED: dict[str, Callable[[Evidence, np.ndarray], Description]] = {
+_DESCRIBED: dict[str, Callable[[np.ndarray, Evidence], Description]] = {
     "none": _none,
-    "gaussian": _gaussian,
-    "box": _box,
     "motion": _motion,
     "permute": _permute,
     "pixelate": _pixelate,

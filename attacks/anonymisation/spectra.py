@@ -17,6 +17,15 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6
 """Orthonormal, so that rounding noise stays white with variance 1/12 in every plane."""
 
 
+COARSEST = 20
+"""Modes along each axis that are looked at for bends at the border."""
+BENT, SHAKEN = 0.15, 0.75
+"""Power of the bends over that of the coarsest modes from which nothing reflected, without and
+with a codec or noise."""
+APART = 1.5
+"""Sigma in samples of a blur whose border is looked at through a codec or noise."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """Frequency bins along one axis of `size` pixels.
@@ -117,6 +126,41 @@ def power_of(region: np.ndarray, cut: bool = False) -> np.ndarray:
     if not cut:
         return modes(values) ** 2
     return np.asarray((modes(values) - _bent_by_border(values)) ** 2)
+
+
+def is_cut(region: np.ndarray, sigma: float | None = None) -> bool:
+    """Whether a smooth region `(H, W, 3)` was cut out of what was blurred, as when a whole picture
+    is blurred and pasted through a mask: then its border bends as much as what is coarse in it.
+
+    Where a blur reflected at the border, a hundredth of that is bent, where it did not, at least a
+    sixth. A codec and noise shake the border: under them this is told from samples as far apart as
+    the blur is wide, of which `sigma` is a rough guess in pixels.
+    """
+    bent = BENT if sigma is None else SHAKEN
+    if sigma is not None and sigma > APART:
+        region, _ = thinned(region, sigma / APART)
+    values = planes(region)
+    coarse = np.s_[:, :COARSEST, :COARSEST]
+    power = modes(values)[coarse] ** 2
+    power[:, 0, 0] = 0
+    return bool((_bent_by_border(values)[coarse] ** 2).sum() > bent * power.sum())
+
+
+def thinned(region: np.ndarray, factor: float) -> tuple[np.ndarray, tuple[float, float]]:
+    """A region `(H, W, 3)` uint8 with `factor` times fewer samples a side, and how far apart they
+    lie along x and y in pixels of the region.
+
+    The lowest modes are kept, so that a blur that reflected at the border still does, and nothing
+    is smoothed but what the new samples cannot hold.
+    """
+    sides = region.shape[:2]
+    height, width = kept = [round((side - 1) / factor) + 1 for side in sides]
+    coefficients = fft.dctn(region.astype(float), type=1, axes=(0, 1))[:height, :width]
+    coefficients[-1] /= 2  # the last mode has no counterpart beyond it any more
+    coefficients[:, -1] /= 2
+    y, x = ((side - 1) / (few - 1) for side, few in zip(sides, kept, strict=True))
+    samples = fft.idctn(coefficients, type=1, axes=(0, 1)) / (x * y)
+    return np.clip(np.rint(samples), 0, 255).astype(np.uint8), (x, y)
 
 
 def _bent_by_border(values: np.ndarray) -> np.ndarray:

@@ -95,7 +95,8 @@ def test_a_box_wider_than_the_region() -> None:
     ramp = np.add.outer(np.arange(24), 2 * np.arange(24)).astype(np.uint8)
     region = np.repeat(cv2.blur(ramp, (47, 47))[..., None], 3, axis=2)
     for half in (10.0, 23.0):
-        parameters, _ = _box(replace(measure(region), box_half=half), region)
+        evidence = replace(measure(region), box_half=half)
+        parameters, _ = _box(region, evidence, evidence)
         assert 1 <= parameters["box_x"] <= 24
 
 
