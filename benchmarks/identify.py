@@ -6,6 +6,7 @@
     python benchmarks/identify.py painted  --data ../shared/data --pictures 50
     python benchmarks/identify.py jpeg     --data ../shared/data --pictures 40
     python benchmarks/identify.py edges    --data ../shared/data --pictures 12
+    python benchmarks/identify.py widths   --data ../shared/data --pictures 80
     python benchmarks/identify.py resampled --data ../shared/data --pictures 300
     python benchmarks/identify.py paper    --data ../shared/data --pictures 1 --steps 400
 
@@ -21,7 +22,9 @@ down from JPEG files; with how often answers of each confidence are right (`--fi
 blur is found in whole LFW pictures, one by one and pooled, and handed on to attackers. `edges`: a
 blurred or filled face in a picture with other straight edges, those of `LAYOUTS`. `resampled`: LFW
 pictures scaled by .3 to .9, stored losslessly or as JPEG again, and anonymised by nobody.
-`enlarged`: a face hidden in a picture that was enlarged before, losslessly and as JPEG. `paper`:
+`enlarged`: a face hidden in a picture that was enlarged before, losslessly and as JPEG. `widths`: Gaussians and
+mean filters of .02 to .2 face widths on faces 47 to 470 px wide whose box is told, blurred in
+their box or as part of the whole picture. `paper`:
 the Revelio paper's estimator, a network trained for `--steps` on London's development half, and
 ours on the same pictures.
 """
@@ -39,6 +42,7 @@ from pathlib import Path
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from torchvision.models import mobilenet_v3_small
 
 from reid_audit.attacks.anonymisation import (
@@ -315,6 +319,52 @@ def enlarged(data: Path, count: int) -> None:
     print(f"all: {right / total:.1%} of {total}; confident (.9) {sure}, of them wrong {wrong}")
 
 
+def widths(data: Path, count: int) -> None:
+    everyone = faces(data, "lfw", None)
+    for pasted in (False, True):
+        for quality in (None, 90, 75, 60):
+            rng = np.random.default_rng(0)
+            told, errors = [], []
+            for picture in everyone[:count]:
+                scale, deviation = np.exp(rng.uniform(np.log([0.5, 0.02]), np.log([5, 0.2])))
+                large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+                if rng.random() < 0.2:
+                    large = cv2.cvtColor(
+                        cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB
+                    )
+                sigma = max(1.0, deviation * 94 * scale)
+                size = max(3, round(sigma * 12**0.5))
+                family = ("gaussian", "box")[int(rng.integers(2))]
+                x0, y0, x1, y1 = (round(scale * edge) for edge in (72, 60, 180, 204))
+                blurred = large if pasted else large[y0:y1, x0:x1].copy()
+                if family == "gaussian":
+                    blurred = gaussian_filter(
+                        blurred, (sigma, sigma, 0), mode="mirror", truncate=3.5
+                    )
+                else:
+                    blurred = cv2.blur(blurred, (size, size))
+                hidden = large.copy()
+                hidden[y0:y1, x0:x1] = blurred[y0:y1, x0:x1] if pasted else blurred
+                encoded = None
+                if quality is not None:
+                    hidden, encoded = stored_again(hidden, quality), jpeg_file(quality)
+                answer = identify(hidden, encoded, (x0, y0, x1, y1))
+                told.append(answer.family == family)
+                found = answer.parameters.get(
+                    "sigma_x", answer.parameters.get("box_x", 0) / 12**0.5
+                )
+                true = sigma if family == "gaussian" else size / 12**0.5
+                errors.append(abs(np.log(max(found, 1e-3) / true)))
+            where = "pasted from a whole picture" if pasted else "in the box"
+            codec = "lossless" if quality is None else f"JPEG {quality}"
+            print(
+                f"{where}, {codec}: family right {np.mean(told):.1%}, width within 20 % "
+                f"{np.mean(np.array(errors) < 0.2):.1%}, median error {np.median(errors):.1%}, "
+                f"n {count}",
+                flush=True,
+            )
+
+
 def jpeg_file(quality: int) -> EncodedInfo:
     return EncodedInfo("jpeg", 8, quality, (standard_luma(quality),), False)
 
@@ -556,6 +606,7 @@ CHOICES: dict[str, Callable[[Path, int], None]] = {
     "edges": edges,
     "resampled": resampled_untouched,
     "enlarged": enlarged,
+    "widths": widths,
 }
 
 

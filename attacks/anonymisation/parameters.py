@@ -27,6 +27,8 @@ NOISY = 0.6
 """Standard deviation in grey levels from which noise was added: rounding alone leaves .29."""
 LARGEST_HALF = 60
 """Half width of the largest kernel that is looked for under noise."""
+UNLIKE = 3.0
+"""Ratio of widths from which a mean filter is another than a Gaussian of its standard deviation."""
 OPENCV = 8.0
 """Gain in log posterior from which the kernel is taken to be OpenCV's."""
 
@@ -141,21 +143,26 @@ def _opencv_kernel(fine: Spectrum, kernel: int) -> int | None:
 
 
 def _box(region: np.ndarray, evidence: Evidence, thinned: Evidence) -> Description:
-    """The whole width, no wider than the region, that fits best near the scan's. What a codec adds
-    is no white noise and hides the width between samples that lie closer than `thinned`'s."""
+    """The whole width, no wider than the region, that fits best; through a codec it is no better
+    known than by the samples of `thinned`."""
     size = _box_samples(thinned)
     step = math.sqrt(math.prod(thinned.step))
     if step > 1:
         rough = size * step
         sharp = evidence.quality is None
-        size = _box_width(evidence.fine, rough, step) if sharp else round(rough)
+        size = _box_width(evidence.fine, rough, 2 * step) if sharp else round(rough)
     size = min(size, *region.shape[:2])
     return {"box_x": size, "box_y": size}, f"box:k={size | 1}"
 
 
 def _box_samples(evidence: Evidence) -> int:
-    """A mean filter's width in samples."""
+    """A mean filter's width in samples. What a codec adds is no white noise, and may look like the
+    nulls of a filter of quite another width than the Gaussian's that resembles it."""
     rough = 2 * evidence.box_half + 1
+    if evidence.quality is not None:
+        alike = math.sqrt(12) * _widths(evidence).square
+        if not alike / UNLIKE < rough < alike * UNLIKE:
+            rough = alike
     return _box_width(evidence.fine, rough, 0.15 * rough)
 
 
