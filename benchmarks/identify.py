@@ -22,9 +22,9 @@ down from JPEG files; with how often answers of each confidence are right (`--fi
 blur is found in whole LFW pictures, one by one and pooled, and handed on to attackers. `edges`: a
 blurred or filled face in a picture with other straight edges, those of `LAYOUTS`. `resampled`: LFW
 pictures scaled by .3 to .9, stored losslessly or as JPEG again, and anonymised by nobody.
-`enlarged`: a face hidden in a picture that was enlarged before, losslessly and as JPEG. `widths`: Gaussians and
-mean filters of .02 to .2 face widths on faces 47 to 470 px wide whose box is told, blurred in
-their box or as part of the whole picture. `paper`:
+`enlarged`: a face hidden in a picture that was enlarged before, losslessly and as JPEG. `widths`:
+Gaussians and mean filters of .02 to .2 face widths on faces 47 to 470 px wide whose box is told,
+blurred in their box or as part of the whole picture. `paper`:
 the Revelio paper's estimator, a network trained for `--steps` on London's development half, and
 ours on the same pictures.
 """
