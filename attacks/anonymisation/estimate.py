@@ -134,7 +134,9 @@ def _explained(picture: np.ndarray, region: Region, stored: int | None) -> Ident
     box = (0, 0, width, height)
     part = _identify_at(picture, region, stored)
     if part.family == "pixelate" and part.odds and region.shape == "box" and region.box != box:
-        part = replace(part, region=more_blocks(picture, region.box, part.parameters["block_x"]))
+        part = replace(
+            part, region=more_blocks(picture, region.box, round(part.parameters["block_x"]))
+        )
     # Blocks of one colour are flat and have sharp rims, and equal ones side by side look painted.
     exact = part.family == "pixelate" and not part.odds
     paint = None if exact else _painted(picture, region, part)

@@ -188,8 +188,8 @@ def _permute(region: np.ndarray, evidence: Evidence) -> Description:
 
 def _pixelate(region: np.ndarray, evidence: Evidence) -> Description:
     """Under a JPEG: blocks are no longer of one colour, but jump at regular places."""
-    size = blocks_under_jpeg(region)
-    return {"block_x": size, "block_y": size}, f"pixelate:b={size}"
+    x, y = blocks_under_jpeg(region)
+    return {"block_x": x, "block_y": y}, f"pixelate:b={max(1, round(math.sqrt(x * y)))}"
 
 
 def _noise(region: np.ndarray, evidence: Evidence) -> Description:

@@ -6,6 +6,7 @@ JPEG), periodic bends (enlarging), oriented nulls (motion) and the tails of fine
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -15,6 +16,9 @@ TILE = 128
 ANGLES = np.arange(0, 180, 7.5)
 LENGTHS = np.array([5, 7, 9, 11, 13, 15, 18, 21, 25, 29, 33, 38, 44, 50])
 PERIODS = np.arange(4, 65)
+EVEN = 0.8
+"""Share of the strength of blocks of whole pixels, which may be multiples, that blocks need that
+divide a region evenly."""
 DIVISOR = 0.6
 """Share of the strongest pattern's strength from which a divisor of its size is the block size."""
 
@@ -85,15 +89,22 @@ def _comb(plane: np.ndarray) -> np.ndarray:
 
 def _comb_strengths(plane: np.ndarray) -> dict[int, float]:
     """By block size in pixels, the log ratio of jumps between columns on and off the grid."""
-    jump = np.log(np.abs(np.diff(plane, axis=1)).mean(axis=0) + 0.3)
-    padded = np.pad(jump, 4, mode="edge")
-    excess = jump - np.median(np.stack([padded[i : i + len(jump)] for i in range(9)]), axis=0)
+    excess = _excess(plane)
     strengths = {}
-    for period in PERIODS[len(jump) >= PERIODS * 2]:
+    for period in PERIODS[len(excess) >= PERIODS * 2]:
         whole = excess[: len(excess) // period * period].reshape(-1, period)
         mean = whole.mean(axis=0).max()
         strengths[int(period)] = float(mean * np.sqrt(len(whole) / (len(whole) + 2)))
     return strengths
+
+
+def _excess(plane: np.ndarray) -> np.ndarray:
+    """Log of the mean jump between columns `(W - 1,)`, over what is usual around."""
+    jump = np.log(np.abs(np.diff(plane, axis=1)).mean(axis=0) + 0.3)
+    padded = np.pad(jump, 4, mode="edge")
+    return np.asarray(
+        jump - np.median(np.stack([padded[i : i + len(jump)] for i in range(9)]), axis=0)
+    )
 
 
 def _bends(plane: np.ndarray) -> np.ndarray:
@@ -120,19 +131,45 @@ def comb_size(region: np.ndarray) -> int:
     return max(1, round(float(np.expm1(strongest[1]))))
 
 
-def blocks_under_jpeg(region: np.ndarray) -> int:
-    """Block size in pixels of a region `(H, W, 3)` that was pixelated and stored as JPEG.
-
-    Lines that both grids share jump most, so the strongest pattern may be a multiple of the blocks.
-    """
+def blocks_under_jpeg(region: np.ndarray) -> tuple[float, float]:
+    """Sides along x and y in pixels of the blocks of a region `(H, W, 3)` that was pixelated and
+    stored as JPEG: whole ones, alike along both axes, or those that divide the region evenly, as
+    when it was reduced to a number of blocks and enlarged again."""
     plane = cv2.cvtColor(region, cv2.COLOR_RGB2GRAY).astype(np.float64)
-    across, down = _comb_strengths(plane), _comb_strengths(plane.T)
-    both = {size: across[size] + down[size] for size in sorted(across.keys() & down.keys())}
+    x, y = _comb_strengths(plane), _comb_strengths(plane.T)
+    both = {size: x[size] + y[size] for size in sorted(x.keys() & y.keys())}
     if not both:
-        return 1
-    best = max(both, key=lambda size: both[size])
-    divisors = (size for size in both if best % size == 0)
-    return next(size for size in divisors if both[size] >= DIVISOR * both[best])
+        return 1.0, 1.0
+    whole, *_ = _nearly_strongest(both, lambda size, best: best % size == 0)
+    columns, rows = (_even_strengths(p) for p in (plane, plane.T))
+    across, down = (
+        _nearly_strongest(strengths, lambda count, best: count % best == 0)[-1]
+        for strengths in (columns, rows)
+    )
+    if columns[across] + rows[down] < EVEN * both[whole]:
+        return float(whole), float(whole)
+    height, width = plane.shape
+    return width / across, height / down
+
+
+def _nearly_strongest(strengths: dict[int, float], kin: Callable[[int, int], bool]) -> list[int]:
+    """The patterns in the order given that are `kin` to the strongest and nearly as strong: lines
+    that the blocks share with the codec's units jump most, so that it may be every second one."""
+    best = max(strengths, key=lambda pattern: strengths[pattern])
+    return [p for p in strengths if kin(p, best) and strengths[p] >= DIVISOR * strengths[best]]
+
+
+def _even_strengths(plane: np.ndarray) -> dict[int, float]:
+    """By number of blocks, the log ratio of jumps between columns where they would meet."""
+    excess = _excess(plane)
+    width = plane.shape[1]
+    strengths = {}
+    for count in range(2, max(3, width // int(PERIODS[0]) + 1)):
+        meet = np.arange(1, count) * width / count
+        lines = [np.ceil(meet - late).astype(int) - 1 for late in (0.0, 0.5)]
+        mean = max(excess[line].mean() for line in lines)
+        strengths[count] = float(mean * np.sqrt(count / (count + 2)))
+    return strengths
 
 
 def line_direction(region: np.ndarray) -> tuple[int, float]:

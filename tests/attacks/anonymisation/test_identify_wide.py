@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import scipy.ndimage
+from PIL import Image
 
 from reid_audit.attacks.anonymisation import EncodedInfo, identify
 from reid_audit.attacks.anonymisation.spectra import is_cut, thinned
+from reid_audit.attacks.anonymisation.traces import blocks_under_jpeg
 from reid_audit.attacks.operators import parse
 from reid_audit.audit.people import identity, nuisance, render
 
@@ -131,3 +133,28 @@ def test_thinning_keeps_the_mean_and_a_constant(factor: float) -> None:
     assert few.mean() == pytest.approx(region.mean(), abs=2)
     constant = np.full((90, 70, 3), 77, np.uint8)
     assert (thinned(constant, factor)[0] == 77).all()
+
+
+@pytest.mark.parametrize("quality", [60, 90])
+@pytest.mark.parametrize("count", [(13, 17), (21, 27), (29, 31)])
+def test_blocks_that_divide_a_region_evenly_are_told_through_jpeg(
+    large: np.ndarray, quality: int, count: tuple[int, int]
+) -> None:
+    """As Pillow makes them: reduced to a number of blocks and enlarged again."""
+    x0, y0, x1, y1 = BOX
+    sides = (x1 - x0, y1 - y0)
+    few = Image.fromarray(large[y0:y1, x0:x1]).resize(count, Image.Resampling.BOX)
+    hidden = large.copy()
+    hidden[y0:y1, x0:x1] = few.resize(sides, Image.Resampling.NEAREST)
+    hidden = parse(f"jpeg:q={quality}").apply(hidden, np.random.default_rng(0))
+    blocks = blocks_under_jpeg(hidden[y0:y1, x0:x1])
+    assert blocks == pytest.approx([side / n for side, n in zip(sides, count, strict=True)])
+
+
+@pytest.mark.parametrize("size", [9, 14, 23])
+def test_whole_blocks_keep_their_size_through_jpeg(large: np.ndarray, size: int) -> None:
+    x0, y0, x1, y1 = BOX
+    hidden = parse(f"pixelate:b={size}|jpeg:q=75").apply(
+        large[y0:y1, x0:x1], np.random.default_rng(0)
+    )
+    assert blocks_under_jpeg(hidden) == (size, size)
