@@ -16,9 +16,9 @@ TILE = 128
 ANGLES = np.arange(0, 180, 7.5)
 LENGTHS = np.array([5, 7, 9, 11, 13, 15, 18, 21, 25, 29, 33, 38, 44, 50])
 PERIODS = np.arange(4, 65)
-EVEN = 0.8
-"""Share of the strength of blocks of whole pixels, which may be multiples, that blocks need that
-divide a region evenly."""
+EVEN = 0.65
+"""Share of the strength of blocks of whole pixels, which may be multiples, that blocks need along
+each axis that divide a region evenly."""
 DIVISOR = 0.6
 """Share of the strongest pattern's strength from which a divisor of its size is the block size."""
 
@@ -146,7 +146,7 @@ def blocks_under_jpeg(region: np.ndarray) -> tuple[float, float]:
         _nearly_strongest(strengths, lambda count, best: count % best == 0)[-1]
         for strengths in (columns, rows)
     )
-    if columns[across] + rows[down] < EVEN * both[whole]:
+    if columns[across] < EVEN * x[whole] or rows[down] < EVEN * y[whole]:
         return float(whole), float(whole)
     height, width = plane.shape
     return width / across, height / down
