@@ -38,6 +38,9 @@ FACTORS = (8, 6, 4, 3, 2, 1.5)
 """By how much regions are thinned at most, and how else."""
 WIDE = {"gaussian": 3.0, "box": 1.7}
 """Standard deviation in samples from which a blur is read well."""
+WIDEST = 0.23
+"""Standard deviation in shorter sides above which a blur leaves nothing to be read: mean filters
+over four fifths."""
 FEWEST = 34
 """Samples along the shorter side of a thinned region."""
 LEARNT_SIDE, LEARNT_SIGMA = 300, 12.0
@@ -184,7 +187,8 @@ def _read_thinned(region: np.ndarray, first: _Reading, family: str | None) -> _R
             cut, quality, noise = evidence.cut, evidence.quality, evidence.noise
             thin = _read(region, cut, quality, first.excluded, factor, noise)
             name, _ = thin.likeliest(family)
-            if name in WIDE and sigma_in_samples(name, thin.evidence) >= WIDE[name]:
+            most = WIDEST * min(region.shape[:2]) / factor
+            if name in WIDE and WIDE[name] <= sigma_in_samples(name, thin.evidence) <= most:
                 return thin
     return first
 
