@@ -38,6 +38,8 @@ FACTORS = (8, 6, 4, 3, 2, 1.5)
 """By how much regions are thinned at most, and how else."""
 WIDE = {"gaussian": 3.0, "box": 1.7}
 """Standard deviation in samples from which a blur is read well."""
+NARROW = 5.0
+"""Sigma in pixels up to which what all samples say is right."""
 WIDEST = 0.23
 """Standard deviation in shorter sides above which a blur leaves nothing to be read: mean filters
 over four fifths."""
@@ -181,15 +183,21 @@ def _read_thinned(region: np.ndarray, first: _Reading, family: str | None) -> _R
     """The reading of a smooth region that is thinned as far as its blur stays wide. What a wide
     blur left lies in few of the modes: in all of them it is lost among noise and a codec's errors,
     and it is wider than any that the networks have learnt from."""
-    evidence = first.evidence
+    cut, quality, noise = first.evidence.cut, first.evidence.quality, first.evidence.noise
+    side = min(region.shape[:2])
+    # A codec hides a mean filter's width from close samples.
+    told = quality is None or first.likeliest(family)[0] == "gaussian"
+    if told and _sigma(first, family) <= NARROW:
+        return first
     for factor in FACTORS:
-        if min(region.shape[:2]) >= FEWEST * factor:
-            cut, quality, noise = evidence.cut, evidence.quality, evidence.noise
-            thin = _read(region, cut, quality, first.excluded, factor, noise)
-            name, _ = thin.likeliest(family)
-            most = WIDEST * min(region.shape[:2]) / factor
-            if name in WIDE and WIDE[name] <= sigma_in_samples(name, thin.evidence) <= most:
-                return thin
+        if side < FEWEST * factor:
+            continue
+        thin = _read(region, cut, quality, first.excluded, factor, noise)
+        name, _ = thin.likeliest(family)
+        if name not in WIDE:
+            continue
+        if WIDE[name] <= sigma_in_samples(name, thin.evidence) <= WIDEST * side / factor:
+            return thin
     return first
 
 
@@ -208,7 +216,7 @@ def _read_blur(
     if first.likeliest(family)[0] not in SMOOTH:
         return first, first
     learnt = max(region.shape[:2]) <= LEARNT_SIDE and _sigma(thin, family) <= LEARNT_SIGMA
-    # A codec hides the width of a mean filter, and which of the two it was, from close samples.
+    # From close samples a codec hides which of the two it was, too.
     both = {reading.likeliest(family)[0] for reading in (first, thin)}
     return first, first if learnt and (quality is None or both == {"gaussian"}) else thin
 
