@@ -39,7 +39,7 @@ FACTORS = (8, 6, 4, 3, 2, 1.5)
 WIDE = {"gaussian": 3.0, "box": 1.7}
 """Standard deviation in samples from which a blur is read well."""
 NARROW = 5.0
-"""Sigma in pixels up to which what all samples say is right."""
+"""Sigma in pixels up to which what all samples say is right without a codec."""
 WIDEST = 0.23
 """Standard deviation in shorter sides above which a blur leaves nothing to be read: mean filters
 over four fifths."""
@@ -185,9 +185,7 @@ def _read_thinned(region: np.ndarray, first: _Reading, family: str | None) -> _R
     and it is wider than any that the networks have learnt from."""
     cut, quality, noise = first.evidence.cut, first.evidence.quality, first.evidence.noise
     side = min(region.shape[:2])
-    # A codec hides a mean filter's width from close samples.
-    told = quality is None or first.likeliest(family)[0] == "gaussian"
-    if told and _sigma(first, family) <= NARROW:
+    if quality is None and _sigma(first, family) <= NARROW:
         return first
     for factor in FACTORS:
         if side < FEWEST * factor:
@@ -216,7 +214,7 @@ def _read_blur(
     if first.likeliest(family)[0] not in SMOOTH:
         return first, first
     learnt = max(region.shape[:2]) <= LEARNT_SIDE and _sigma(thin, family) <= LEARNT_SIGMA
-    # From close samples a codec hides which of the two it was, too.
+    # A codec hides a mean filter's width from close samples, and which of the two it was.
     both = {reading.likeliest(family)[0] for reading in (first, thin)}
     return first, first if learnt and (quality is None or both == {"gaussian"}) else thin
 
