@@ -211,12 +211,11 @@ def _read_blur(
     if not first.evidence.cut and is_cut(region, _sigma(thin, family) if shaken else None):
         first = _read(region, True, quality, first.excluded)
         thin = _read_thinned(region, first, family)
-    if first.likeliest(family)[0] not in SMOOTH:
-        return first, first
+    both = {reading.likeliest(family)[0] for reading in (first, thin)}
     learnt = max(region.shape[:2]) <= LEARNT_SIDE and _sigma(thin, family) <= LEARNT_SIGMA
     # A codec hides a mean filter's width from close samples, and which of the two it was.
-    both = {reading.likeliest(family)[0] for reading in (first, thin)}
-    return first, first if learnt and (quality is None or both == {"gaussian"}) else thin
+    known = both <= set(SMOOTH) if quality is None else both == {"gaussian"}
+    return first, first if learnt and known else thin
 
 
 def _sigma(reading: _Reading, family: str | None) -> float:
