@@ -45,6 +45,9 @@ WIDEST = 0.23
 over four fifths."""
 FEWEST = 34
 """Samples along the shorter side of a thinned region."""
+DOUBTFUL = 0.7
+"""Confidence of a thinned region's kind of blur under which a surer one of all samples counts: a
+strip beside what was blurred looks like a mean filter's edge."""
 LEARNT_SIDE, LEARNT_SIGMA = 300, 12.0
 """Pixels along the longer side of regions, and the sigma of blurs, that `widths` learnt from."""
 COMMON = 0.5
@@ -215,7 +218,12 @@ def _read_blur(
     learnt = max(region.shape[:2]) <= LEARNT_SIDE and _sigma(thin, family) <= LEARNT_SIGMA
     # A codec hides a mean filter's width from close samples, and which of the two it was.
     known = both <= set(SMOOTH) if quality is None else both == {"gaussian"}
-    return first, first if learnt and known else thin
+    if learnt and known:
+        return first, first
+    sure, unsure = first.likeliest(family)[1], thin.likeliest(family)[1]
+    if quality is None and len(both) > 1 and unsure < min(sure, DOUBTFUL):
+        thin = replace(thin, odds=first.odds)
+    return first, thin
 
 
 def _sigma(reading: _Reading, family: str | None) -> float:
