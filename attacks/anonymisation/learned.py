@@ -1,7 +1,7 @@
 """A small network on top of the closed form: which family.
 
 Its weights are plain numbers in `learned.json`, trained on background people alone by
-`training.py`.
+`fitting/families.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Log power is a smooth surface with few coefficients: natural cubic splines in log radial frequency,
 angular terms, and extra terms on the axes (straight edges and picture borders put power there).
-Mean and covariance of the coefficients were measured over background pictures (`training.py`).
+Mean and covariance of the coefficients were measured over background pictures
+(`fitting/families.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The first guesses from rings in cycles per pixel. The second corrects a guess from rings in units of
 the guess, where all blurs look alike, and is applied twice. Their weights are plain numbers in
-`widths.safetensors`, made by `training_widths.py`.
+`widths.safetensors`, made by `fitting/widths.py`.
 """
 
 from __future__ import annotations

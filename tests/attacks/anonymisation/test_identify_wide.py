@@ -99,6 +99,31 @@ def test_a_box_of_a_picture_that_was_blurred_as_a_whole(large: np.ndarray, blur:
     assert cut.parameters[name] == pytest.approx(inside.parameters[name], rel=0.15)
 
 
+def small(seed: int, size: int) -> np.ndarray:
+    return render(identity(seed), nuisance(seed, 0), size)
+
+
+@pytest.mark.parametrize("seed", [9102, 9108, 9109])
+def test_kernels_that_were_learnt_are_read_from_every_sample(seed: int) -> None:
+    blurred = parse("gaussian:k=47").apply(small(seed, 150), np.random.default_rng(0))
+    assert identify(blurred, region=(0, 0, 150, 150)).kernel_size == 47
+
+
+def test_a_sure_gaussian_is_no_doubtful_mean_filter_of_most_of_the_picture() -> None:
+    blurred = parse("gaussian:k=55").apply(small(9107, 150), np.random.default_rng(0))
+    answer = identify(blurred, region=(0, 0, 150, 150))
+    assert answer.family == "gaussian"
+    assert answer.kernel_size == pytest.approx(55, abs=2)
+
+
+@pytest.mark.parametrize("seed", [9101, 9103, 9107])
+def test_what_a_codec_adds_is_no_narrow_mean_filter(seed: int) -> None:
+    stored = parse("box:k=15|jpeg:q=60").apply(small(seed, 250), np.random.default_rng(0))
+    answer = identify(stored, EncodedInfo("jpeg", quality=60), (0, 0, 250, 250))
+    assert answer.family == "box"
+    assert answer.parameters["box_x"] == pytest.approx(15, abs=1)
+
+
 @pytest.mark.parametrize("quality", [None, 90])
 def test_what_was_cut_out_bends_at_its_border(large: np.ndarray, quality: int | None) -> None:
     x0, y0, x1, y1 = BOX
